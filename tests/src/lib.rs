@@ -1,0 +1,1 @@
+//! Machine tests: the product seen from outside.

@@ -1,0 +1,58 @@
+//! Interrupt wires and message-signalled interrupts.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// One interrupt wire, active high, shared by everybody who may drive it.
+///
+/// Cloning gives another handle on the same wire. The level is kept by the receiver.
+#[derive(Clone)]
+pub struct IrqLine(Arc<dyn Fn(bool) + Send + Sync>);
+
+impl IrqLine {
+    /// A wire whose receiver is `set`, called with each new level (true = asserted).
+    pub fn new(set: impl Fn(bool) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(set))
+    }
+
+    /// A wire that leads nowhere.
+    #[must_use]
+    pub fn unconnected() -> Self {
+        Self::new(|_| {})
+    }
+
+    /// Drives the wire to `level`. Repeating a level is harmless.
+    pub fn set(&self, level: bool) {
+        (self.0)(level);
+    }
+
+    /// Raises and lowers the wire: one edge.
+    pub fn pulse(&self) {
+        self.set(true);
+        self.set(false);
+    }
+}
+
+impl fmt::Debug for IrqLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IrqLine")
+    }
+}
+
+/// A message-signalled interrupt: a 32-bit write that a local APIC understands (Intel SDM 3A, 11.11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Msi {
+    /// Where the message is written, 0xFEEx_xxxx.
+    pub address: u64,
+    /// What is written: vector, delivery mode, trigger mode.
+    pub data: u32,
+}
+
+/// Where an interrupt controller outside KVM leaves its messages; implemented by the machine.
+pub trait MsiRoutes: Send + Sync {
+    /// From now on `gsi` means `msi`, or nothing. Slow; called when the guest programs the controller.
+    fn route(&self, gsi: u32, msi: Option<Msi>);
+
+    /// Sends the message that `gsi` stands for. Fast, and callable from any thread.
+    fn fire(&self, gsi: u32);
+}

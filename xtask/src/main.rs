@@ -1,0 +1,58 @@
+//! The project's own tasks: `cargo xtask VERB`. One verb a file; each builds what it needs and is a no-op where that is fresh.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod check;
+mod debian;
+mod firmware;
+mod host;
+mod image;
+mod lab;
+mod paths;
+mod progress;
+mod run;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+/// Builds, runs and tests Tinderbox.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// From a fresh checkout to a login prompt: firmware, VMM, image, boot
+    Run(run::Args),
+    /// Every test there is: unit tests, firmware on /dev/kvm, machine tests
+    Test(test::Args),
+    /// What CI checks before any machine test: fmt, clippy, doc, unit tests
+    Check(check::Args),
+    /// Build firmware from source
+    Firmware(firmware::Args),
+    /// Build guest disk images
+    Image(image::Args),
+    /// Run a command in an emulated host with a real nested /dev/kvm
+    Lab(lab::Args),
+    /// Compare with QEMU's microvm, in one run
+    Bench(bench::Args),
+}
+
+fn main() -> std::process::ExitCode {
+    let result = match Cli::parse().verb {
+        Verb::Run(args) => run::run(args),
+        Verb::Test(args) => test::run(args),
+        Verb::Check(args) => check::run(args),
+        Verb::Firmware(args) => firmware::run(args),
+        Verb::Image(args) => image::run(args),
+        Verb::Lab(args) => lab::run(args),
+        Verb::Bench(args) => bench::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        std::process::ExitCode::FAILURE
+    })
+}

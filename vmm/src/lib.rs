@@ -1,1 +1,4 @@
-//! tinderbox
+//! Tinderbox: configuration, the machine plan, KVM, vCPUs and control.
+
+pub mod config;
+pub mod machine;

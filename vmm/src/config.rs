@@ -1,0 +1,72 @@
+//! What the user asked for: validated, comparable, with no handle open. Parsers make it, [`crate::machine::Plan`] reads it.
+
+use std::path::PathBuf;
+
+/// A machine as the user describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Guest RAM in bytes, a multiple of 1 MiB.
+    pub memory: u64,
+    /// How many vCPUs, at least 1.
+    pub cpus: u32,
+    /// What runs first.
+    pub firmware: FirmwareChoice,
+    /// The disks in boot order.
+    pub disks: Vec<DiskConfig>,
+    /// What COM1 is connected to.
+    pub console: Console,
+    /// Where the firmware's log (port 0x402) goes, if anywhere.
+    pub debugcon: Option<PathBuf>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            memory: 512 << 20,
+            cpus: 1,
+            firmware: FirmwareChoice::Named("seabios".into()),
+            disks: Vec::new(),
+            console: Console::Stdio,
+            debugcon: None,
+        }
+    }
+}
+
+/// The firmware image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FirmwareChoice {
+    /// One of the bundle, as `tinderbox firmware list` names it.
+    Named(String),
+    /// A file of the user's.
+    File(PathBuf),
+}
+
+/// One disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskConfig {
+    /// The image or block device.
+    pub path: PathBuf,
+    /// How the guest reaches it.
+    pub bus: DiskBus,
+    /// The guest may not write.
+    pub readonly: bool,
+}
+
+/// How the guest reaches a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DiskBus {
+    /// virtio-blk on a virtio-mmio transport.
+    #[default]
+    VirtioMmio,
+}
+
+/// What COM1 is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Console {
+    /// The terminal that tinderbox runs on.
+    Stdio,
+    /// Output goes to a file; there is no input.
+    File(PathBuf),
+    /// There is no COM1.
+    None,
+}

@@ -49,7 +49,13 @@ impl Mirrors {
         // A machine whose package lists were never fetched does not know its sources by origin: look in private lists.
         let lists = paths::target_dir("apt/probe/lists")?;
         let option = format!("Dir::State::Lists={}", lists.display());
-        capture(Command::new("apt-get").args(["--option", &option, "--option", "APT::Sandbox::User=root", "update"]))?;
+        capture(Command::new("apt-get").args([
+            "--option",
+            &option,
+            "--option",
+            "APT::Sandbox::User=root",
+            "update",
+        ]))?;
         Self::parse(&index_targets(&["--option", &option])?)
             .context("none of this machine's apt sources is a mirror of Debian's archive: add one")
     }
@@ -75,7 +81,10 @@ impl Mirrors {
     /// When `suite` is a security suite and the machine has no source for those.
     pub(crate) fn of_suite(&self, suite: &str) -> anyhow::Result<&str> {
         if suite.ends_with("-security") {
-            return self.security.as_deref().context("this machine's apt sources have no Debian security archive");
+            return self
+                .security
+                .as_deref()
+                .context("this machine's apt sources have no Debian security archive");
         }
         Ok(&self.debian)
     }
@@ -84,7 +93,12 @@ impl Mirrors {
 /// What apt knows of the machine's sources: lines of `origin|label|repository`.
 fn index_targets(options: &[&str]) -> anyhow::Result<String> {
     let mut command = Command::new("apt-get");
-    command.args(options).args(["indextargets", "--format", "$(ORIGIN)|$(LABEL)|$(REPO_URI)", "Identifier: Packages"]);
+    command.args(options).args([
+        "indextargets",
+        "--format",
+        "$(ORIGIN)|$(LABEL)|$(REPO_URI)",
+        "Identifier: Packages",
+    ]);
     capture(&mut command)
 }
 
@@ -107,13 +121,19 @@ impl PrivateApt {
     /// # Errors
     ///
     /// When the root cannot be written.
-    pub(crate) fn open(name: &str, suites: &[&str], components: &str, with_sources: bool) -> anyhow::Result<Self> {
+    pub(crate) fn open(
+        name: &str,
+        suites: &[&str],
+        components: &str,
+        with_sources: bool,
+    ) -> anyhow::Result<Self> {
         let dir = paths::target_dir("apt")?.join(name);
         for part in ["lists/partial", "cache/archives/partial", "sources", "debs"] {
             create_dir(&dir.join(part))?;
         }
         let suites = suites.iter().map(|&suite| suite.to_owned()).collect();
-        let apt = Self { dir, suites, components: components.to_owned(), with_sources, updated: Cell::new(false) };
+        let apt =
+            Self { dir, suites, components: components.to_owned(), with_sources, updated: Cell::new(false) };
         // No package counts as installed, so that the choice of versions does not depend on the machine's.
         write(&apt.dir.join("status"), "")?;
         write(&apt.configuration(), &configuration_text(&apt.dir))?;
@@ -126,7 +146,12 @@ impl PrivateApt {
     /// # Errors
     ///
     /// When no suite has that version (any more), the network is away, or a file is not the pinned one.
-    pub(crate) fn source(&self, package: &str, version: &str, files: &[(&str, &str)]) -> anyhow::Result<PathBuf> {
+    pub(crate) fn source(
+        &self,
+        package: &str,
+        version: &str,
+        files: &[(&str, &str)],
+    ) -> anyhow::Result<PathBuf> {
         let home = self.dir.join("sources").join(format!("{package}_{version}"));
         if home.is_dir() {
             verify_all(&home, files)?;
@@ -207,8 +232,10 @@ impl PrivateApt {
     /// When no suite has `package`.
     pub(crate) fn depends(&self, package: &str) -> anyhow::Result<Vec<String>> {
         let _lock = self.lock()?;
-        let known = self.with_lists(|| capture(self.apt("apt-cache").args(["depends", "--important", package])))?;
-        let names = known.lines().filter_map(|line| line.trim_start_matches([' ', '|']).strip_prefix("Depends: "));
+        let known =
+            self.with_lists(|| capture(self.apt("apt-cache").args(["depends", "--important", package])))?;
+        let names =
+            known.lines().filter_map(|line| line.trim_start_matches([' ', '|']).strip_prefix("Depends: "));
         Ok(names.map(str::to_owned).collect())
     }
 
@@ -249,7 +276,8 @@ impl PrivateApt {
     fn update(&self) -> anyhow::Result<()> {
         let step = progress::step(format!("fetch Debian's package lists: {}", self.suites.join(", ")));
         write(&self.dir.join("sources.list"), &self.sources_list(&Mirrors::of_this_machine()?)?)?;
-        capture(self.apt("apt-get").args(["--error-on=any", "update"])).context("fetch Debian's package lists")?;
+        capture(self.apt("apt-get").args(["--error-on=any", "update"]))
+            .context("fetch Debian's package lists")?;
         write(&self.stamp(), &self.wanted())?;
         self.updated.set(true);
         step.done();

@@ -10,7 +10,10 @@ fn mirrors_come_from_debian_entries_only() {
     let mirrors = Mirrors::parse(targets);
 
     let debian = "http://mirror.example/debian/".to_owned();
-    assert_eq!(mirrors, Some(Mirrors { debian, security: Some("http://mirror.example/security/".to_owned()) }));
+    assert_eq!(
+        mirrors,
+        Some(Mirrors { debian, security: Some("http://mirror.example/security/".to_owned()) })
+    );
 }
 
 #[test]
@@ -23,7 +26,9 @@ fn security_suite_without_security_archive_is_an_error() {
     let mirrors = Mirrors { debian: "http://mirror.example/debian/".to_owned(), security: None };
 
     assert!(mirrors.of_suite("bookworm-updates").is_ok());
-    assert!(mirrors.of_suite("bookworm-security").unwrap_err().to_string().contains("no Debian security archive"));
+    assert!(
+        mirrors.of_suite("bookworm-security").unwrap_err().to_string().contains("no Debian security archive")
+    );
 }
 
 #[test]
@@ -41,12 +46,15 @@ fn sources_list_has_a_signed_line_for_each_suite_and_kind() {
 
     let signed = |index| format!("[signed-by={KEYRING} target={index}]");
     let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines, [
-        format!("deb {} m:d/ bookworm main", signed("Packages")),
-        format!("deb-src {} m:d/ bookworm main", signed("Sources")),
-        format!("deb {} m:s/ bookworm-security main", signed("Packages")),
-        format!("deb-src {} m:s/ bookworm-security main", signed("Sources")),
-    ]);
+    assert_eq!(
+        lines,
+        [
+            format!("deb {} m:d/ bookworm main", signed("Packages")),
+            format!("deb-src {} m:d/ bookworm main", signed("Sources")),
+            format!("deb {} m:s/ bookworm-security main", signed("Packages")),
+            format!("deb-src {} m:s/ bookworm-security main", signed("Sources")),
+        ]
+    );
 }
 
 #[test]

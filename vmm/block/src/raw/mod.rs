@@ -1,0 +1,92 @@
+//! Raw images: a file or block device of the host, byte for byte.
+
+mod iov;
+mod open;
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use vm_memory::VolatileSlice;
+
+use crate::backend::total;
+use crate::{Backend, Error, Geometry};
+
+pub use open::{OpenError, OpenMode};
+
+/// A raw disk image, locked for as long as it is open.
+///
+/// A writer locks the image against everybody, a reader against writers, so that two VMMs never share a disk that one of
+/// them changes. The lock belongs to the open file and vanishes with it, however the process ends.
+#[derive(Debug)]
+pub struct RawImage {
+    file: File,
+    geometry: Geometry,
+}
+
+impl RawImage {
+    /// Opens and locks the image at `path`. The host's files stay as they are.
+    ///
+    /// # Errors
+    /// [`OpenError`], whose message names the path and what to do about it.
+    pub fn open(path: impl AsRef<Path>, mode: OpenMode) -> Result<Self, OpenError> {
+        let (file, geometry) = open::open(path.as_ref(), mode)?;
+        Ok(Self { file, geometry })
+    }
+}
+
+impl Backend for RawImage {
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    fn read(&self, offset: u64, to: &[VolatileSlice<'_>]) -> Result<(), Error> {
+        self.geometry.check(offset, total(to))?;
+        Ok(transfer(offset, to, |offset, slices| iov::read(&self.file, offset, slices))?)
+    }
+
+    fn write(&self, offset: u64, from: &[VolatileSlice<'_>]) -> Result<(), Error> {
+        self.geometry.check_write(offset, total(from))?;
+        Ok(transfer(offset, from, |offset, slices| iov::write(&self.file, offset, slices))?)
+    }
+
+    fn flush(&self) -> Result<(), Error> {
+        Ok(self.file.sync_data()?)
+    }
+}
+
+/// Repeats `step`, which moves some bytes and says how many, until all slices are done.
+fn transfer(
+    mut offset: u64,
+    slices: &[VolatileSlice<'_>],
+    step: impl Fn(u64, &[VolatileSlice<'_>]) -> io::Result<usize>,
+) -> io::Result<()> {
+    let mut rest = Cow::Borrowed(slices);
+    while total(&rest) > 0 {
+        match step(offset, &rest) {
+            // The image is shorter than it was: somebody cut it.
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(moved) => {
+                offset = offset.saturating_add(moved as u64);
+                rest = Cow::Owned(after(&rest, moved));
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// What is left of `slices` behind the first `skip` bytes.
+fn after<'m>(slices: &[VolatileSlice<'m>], mut skip: usize) -> Vec<VolatileSlice<'m>> {
+    let remainder = |slice: &VolatileSlice<'m>| {
+        let from_this = skip.min(slice.len());
+        skip -= from_this;
+        slice.offset(from_this).ok()
+    };
+    slices.iter().filter_map(remainder).filter(|slice| !slice.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! Which device to boot from: the fw_cfg file `bootorder`.
+//!
+//! Open Firmware device paths, best first, with a newline between two of them and a NUL at the end. SeaBIOS compares them
+//! as text, edk2 translates them to UEFI device paths.
+
+use std::fmt;
+
+/// Name of the fw_cfg file.
+pub const FILE: &str = "bootorder";
+
+/// One line of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BootDevice {
+    /// The disk on a virtio-mmio transport.
+    VirtioMmioDisk {
+        /// Address of the transport.
+        base: u64,
+    },
+    /// Strict booting: what is not listed is not tried. Meant for the last line.
+    Halt,
+}
+
+impl fmt::Display for BootDevice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // SeaBIOS looks for exactly 16 lower-case digits.
+            Self::VirtioMmioDisk { base } => write!(f, "/virtio-mmio@{base:016x}/disk@0,0"),
+            Self::Halt => f.write_str("HALT"),
+        }
+    }
+}
+
+/// The bytes of the file; none if no device is listed, as firmware expects it then.
+#[must_use]
+pub fn encode(devices: &[BootDevice]) -> Vec<u8> {
+    if devices.is_empty() {
+        return Vec::new();
+    }
+    let lines: Vec<_> = devices.iter().map(BootDevice::to_string).collect();
+    let mut file = lines.join("\n").into_bytes();
+    file.push(0);
+    file
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disks_are_lines_with_16_digits_and_one_nul_at_the_end() {
+        let disks = [0xfeb0_2e00, 0xfeb0_0000].map(|base| BootDevice::VirtioMmioDisk { base });
+        let expected = "/virtio-mmio@00000000feb02e00/disk@0,0\n/virtio-mmio@00000000feb00000/disk@0,0\0";
+        assert_eq!(encode(&disks), expected.as_bytes());
+    }
+
+    #[test]
+    fn strict_boot_ends_in_halt() {
+        let file = encode(&[BootDevice::VirtioMmioDisk { base: 0xfeb0_0200 }, BootDevice::Halt]);
+        assert_eq!(file, b"/virtio-mmio@00000000feb00200/disk@0,0\nHALT\0");
+    }
+
+    #[test]
+    fn no_devices_make_an_empty_file() {
+        assert!(encode(&[]).is_empty());
+    }
+}

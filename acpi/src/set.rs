@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::loader::{BlobId, Loader, PointerOverflow, Spot, Zone};
 use crate::table::xsdt::Xsdt;
-use crate::table::{CHECKSUM_OFFSET, Definition, LENGTH_OFFSET, OemIds, PointerWidth, Table, TableId, rsdp};
+use crate::table::{self, CHECKSUM_OFFSET, Definition, OemIds, PointerWidth, Table, TableId, rsdp};
 
 const RSDP_FILE: &str = "etc/acpi/rsdp";
 const TABLES_FILE: &str = "etc/acpi/tables";
@@ -138,22 +138,16 @@ fn within(start: Spot, offset: usize) -> Spot {
 }
 
 impl Resolved {
-    /// Each table in turn, by its signature: what a dump writes to files.
+    /// Each table in turn with its signature: what a dump writes to files.
     pub fn each(&self) -> Vec<(&str, &[u8])> {
         let mut rest = self.tables.as_slice();
         let mut tables = Vec::new();
-        while let Some((table, behind)) = split_table(rest) {
-            tables.push(table);
+        while let Some((signature, length)) = table::identify(rest)
+            && let Some((table, behind)) = rest.split_at_checked(length)
+        {
+            tables.push((signature, table));
             rest = behind;
         }
         tables
     }
-}
-
-/// The first table with its signature, and what follows it.
-fn split_table(bytes: &[u8]) -> Option<((&str, &[u8]), &[u8])> {
-    let length = bytes.get(LENGTH_OFFSET..)?.first_chunk().copied().map(u32::from_le_bytes)?;
-    let (table, behind) = bytes.split_at_checked(length as usize)?;
-    let signature = std::str::from_utf8(table.get(..LENGTH_OFFSET)?).ok()?;
-    Some(((signature, table), behind))
 }

@@ -7,7 +7,7 @@ pub mod madt;
 pub(crate) mod rsdp;
 pub(crate) mod xsdt;
 
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 use header::TableHeader;
 pub use header::{OemIdError, OemIds};
@@ -15,7 +15,15 @@ pub use header::{OemIdError, OemIds};
 /// Offset of the checksum in every table but the RSDP. ACPI 6.5, 5.2.6.
 pub(crate) const CHECKSUM_OFFSET: usize = std::mem::offset_of!(TableHeader, checksum);
 /// Offset of the length in every table but the RSDP. ACPI 6.5, 5.2.6.
-pub(crate) const LENGTH_OFFSET: usize = std::mem::offset_of!(TableHeader, length);
+const LENGTH_OFFSET: usize = std::mem::offset_of!(TableHeader, length);
+
+/// The signature and the length of the table that `bytes` begin with; `None` if there is no header.
+pub(crate) fn identify(bytes: &[u8]) -> Option<(&str, usize)> {
+    let (header, _) = TableHeader::ref_from_prefix(bytes).ok()?;
+    let length = header.length.get() as usize;
+    let signature = std::str::from_utf8(&header.signature).ok()?;
+    (length >= size_of::<TableHeader>()).then_some((signature, length))
+}
 
 /// What a table says, before it is bytes.
 pub trait Definition {

@@ -149,3 +149,10 @@ fn resolve_each_ends_at_the_last_whole_table() {
 
     assert_eq!(resolved.each().len(), 3);
 }
+
+#[test]
+fn resolve_each_of_garbage_is_nothing() {
+    let resolved = Resolved { tables: vec![0; 64], rsdp: vec![] };
+
+    assert!(resolved.each().is_empty());
+}

@@ -1,7 +1,7 @@
 //! The header all tables share, and the names in it. ACPI 6.5, 5.2.6.
 
 use zerocopy::little_endian::U32;
-use zerocopy::{Immutable, IntoBytes};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Who made a table, as its header says it.
 ///
@@ -63,10 +63,10 @@ fn padded<const MAX: usize>(name: &str) -> Result<[u8; MAX], OemIdError> {
 }
 
 /// Table header. ACPI 6.5, table 5.4.
-#[derive(IntoBytes, Immutable)]
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(super) struct TableHeader {
-    signature: [u8; 4],
+    pub(super) signature: [u8; 4],
     pub(super) length: U32,
     revision: u8,
     pub(super) checksum: u8,

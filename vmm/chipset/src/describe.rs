@@ -1,0 +1,187 @@
+//! How the chipset appears in the DSDT.
+
+use acpi::objects::{
+    And, Equal, Field, FieldAccessType, FieldEntry, FieldLockRule, FieldUpdateRule, If, Local, Method,
+    Notify, OpRegion, OpRegionSpace, Path, Store, ZERO,
+};
+use acpi::{Describe, Device, Scope};
+
+/// The first serial port.
+#[derive(Clone, Copy, Debug)]
+pub struct Com1 {
+    /// First I/O port.
+    pub port: u16,
+    /// How many ports.
+    pub len: u8,
+    /// ISA interrupt.
+    pub irq: u8,
+}
+
+impl Describe for Com1 {
+    fn describe(&self, scope: &mut Scope) {
+        scope.device(b"COM1", |dev| {
+            dev.eisa_hid("PNP0501"); // 16550A-compatible port
+            dev.uid(&1u8);
+            dev.sta(0x0f); // present, decoding, shown, working
+            // The alignment of 0, which a range that cannot move never needs, is QEMU's.
+            dev.crs(|crs| crs.aligned_io(self.port, self.len, 0).isa_irq(self.irq));
+        });
+    }
+}
+
+/// The real-time clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Rtc {
+    /// First I/O port.
+    pub port: u16,
+    /// How many ports.
+    pub len: u8,
+    /// ISA interrupt.
+    pub irq: u8,
+}
+
+impl Describe for Rtc {
+    fn describe(&self, scope: &mut Scope) {
+        scope.device(b"RTC_", |dev| {
+            dev.eisa_hid("PNP0B00"); // AT clock
+            dev.crs(|crs| crs.io(self.port, self.len).isa_irq(self.irq));
+        });
+    }
+}
+
+/// The generic event device: tells the operating system what happened. ACPI 6.5, 5.6.9.
+///
+/// It notifies the device that [`PowerButton`] describes, so both go together.
+#[derive(Clone, Copy, Debug)]
+pub struct Ged {
+    /// Physical address of the event selector, a register of four bytes that a read clears.
+    pub selector: u32,
+    /// Its interrupt, edge-triggered.
+    pub gsi: u32,
+}
+
+impl Ged {
+    /// The bit of the event selector that says that the power button was pressed.
+    pub const POWER_BUTTON: u8 = 1 << 1;
+
+    /// The selector's region and its one field.
+    fn describe_selector(&self, dev: &mut Device) {
+        dev.add(&OpRegion::new("EREG".into(), OpRegionSpace::SystemMemory, &self.selector, &4u8));
+        dev.add(&Field::new(
+            "EREG".into(),
+            FieldAccessType::DWord,
+            FieldLockRule::NoLock,
+            FieldUpdateRule::WriteAsZeroes,
+            vec![FieldEntry::Named(*b"ESEL", 32)],
+        ));
+    }
+
+    /// `_EVT`, called with the GSI when the interrupt came. It reads the selector once, because reading clears.
+    fn describe_event_method(dev: &mut Device) {
+        let events = Local(0);
+        let power = Self::POWER_BUTTON;
+        let pressed = And::new(&ZERO, &events, &power);
+        dev.add(&Method::new(
+            "_EVT".into(),
+            1,
+            true,
+            vec![
+                &Store::new(&events, &Path::new("ESEL")),
+                &If::new(
+                    &Equal::new(&pressed, &power),
+                    vec![&Notify::new(&Path::new("PWRB"), &PowerButton::PRESSED)],
+                ),
+            ],
+        ));
+    }
+}
+
+impl Describe for Ged {
+    fn describe(&self, scope: &mut Scope) {
+        scope.device(b"GED_", |dev| {
+            dev.hid("ACPI0013");
+            dev.uid(&"GED");
+            dev.crs(|crs| crs.edge_interrupt(self.gsi));
+            self.describe_selector(dev);
+            Self::describe_event_method(dev);
+        });
+    }
+}
+
+/// The power button, a control-method one. ACPI 6.5, 4.8.3.2.2.
+#[derive(Clone, Copy, Debug)]
+pub struct PowerButton;
+
+impl PowerButton {
+    /// The notification that says it was pressed. ACPI 6.5, table 5.164.
+    const PRESSED: u8 = 0x80;
+}
+
+impl Describe for PowerButton {
+    fn describe(&self, scope: &mut Scope) {
+        scope.device(b"PWRB", |dev| {
+            dev.hid("PNP0C0C");
+            dev.uid(&ZERO);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aml(device: &dyn Describe) -> Vec<u8> {
+        let mut scope = Scope::new();
+        device.describe(&mut scope);
+        scope.bytes().to_vec()
+    }
+
+    fn contains(bytes: &[u8], part: &[u8]) -> bool {
+        bytes.windows(part.len()).any(|window| window == part)
+    }
+
+    #[test]
+    fn com1_is_a_present_16550_with_unaligned_ports() {
+        let aml = aml(&Com1 { port: 0x3f8, len: 8, irq: 4 });
+
+        assert_eq!(aml[..3], [0x5b, 0x82, aml.len() as u8 - 2]);
+        assert!(aml[3..].starts_with(b"COM1\x08_HID\x0c\x41\xd0\x05\x01\x08_UID\x01\x08_STA\x0a\x0f"));
+        assert!(aml.ends_with(b"\x08_CRS\x11\x10\x0a\x0d\x47\x01\xf8\x03\xf8\x03\0\x08\x22\x10\0\x79\0"));
+    }
+
+    #[test]
+    fn rtc_has_no_uid_and_no_status() {
+        let aml = aml(&Rtc { port: 0x70, len: 8, irq: 8 });
+
+        assert!(aml.ends_with(
+            b"RTC_\x08_HID\x0c\x41\xd0\x0b\0\x08_CRS\x11\x10\x0a\x0d\x47\x01\x70\0\x70\0\x01\x08\x22\0\x01\x79\0"
+        ));
+    }
+
+    #[test]
+    fn ged_selector_is_a_dword_region() {
+        let aml = aml(&Ged { selector: 0xfea0_0000, gsi: 9 });
+
+        assert!(contains(&aml, b"\x5b\x80EREG\0\x0c\0\0\xa0\xfe\x0a\x04"));
+        assert!(contains(&aml, b"\x5b\x81\x0bEREG\x43ESEL\x20"));
+    }
+
+    #[test]
+    fn ged_event_method_notifies_the_button_on_bit_one() {
+        let aml = aml(&Ged { selector: 0xfea0_0000, gsi: 9 });
+
+        assert!(aml.ends_with(b"_EVT\x09\x70ESEL\x60\xa0\x10\x93\x7b\x60\x0a\x02\0\x0a\x02\x86PWRB\x0a\x80"));
+    }
+
+    #[test]
+    fn ged_interrupt_is_edge_triggered() {
+        let aml = aml(&Ged { selector: 0xfea0_0000, gsi: 9 });
+
+        assert!(contains(&aml, b"\x89\x06\0\x03\x01\x09\0\0\0"));
+    }
+
+    #[test]
+    fn power_button_is_identified_by_text() {
+        assert_eq!(aml(&PowerButton), b"\x5b\x82\x19PWRB\x08_HID\x0dPNP0C0C\0\x08_UID\0");
+    }
+}

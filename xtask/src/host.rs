@@ -19,7 +19,9 @@ pub(crate) fn ensure_packages(why: &str, packages: &[&str]) -> anyhow::Result<()
     }
     let names = missing.join(" ");
     if !rustix::process::geteuid().is_root() {
-        bail!("{why} needs packages that are not here; install them: sudo apt-get install --no-install-recommends {names}");
+        bail!(
+            "{why} needs packages that are not here; install them: sudo apt-get install --no-install-recommends {names}"
+        );
     }
     install(why, &missing).with_context(|| format!("{why} needs these packages: {names}"))
 }
@@ -38,7 +40,8 @@ fn missing<'a>(packages: &[&'a str]) -> anyhow::Result<Vec<&'a str>> {
 
 /// Those of `packages` that `known` (lines of name and status) does not list as installed.
 fn absent_from<'a>(known: &str, packages: &[&'a str]) -> Vec<&'a str> {
-    let installed = |package: &str| known.lines().any(|line| line.split_once(' ') == Some((package, "installed")));
+    let installed =
+        |package: &str| known.lines().any(|line| line.split_once(' ') == Some((package, "installed")));
     packages.iter().copied().filter(|package| !installed(package)).collect()
 }
 

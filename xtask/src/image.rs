@@ -1,12 +1,228 @@
-//! `cargo xtask image`
+//! `cargo xtask image`: guest disks, built from a distribution's packages and nothing else.
+//!
+//! ```text
+//!   Debian's mirror ── mmdebstrap ──► root/ ◄── image/guest/ laid over it, image/customise run on it
+//!                                       │ mke2fs -d
+//!   ┌─────┬────────────┬──────────────┬─▼─────────────────────┬─────┐
+//!   │ GPT │ 14: BIOS   │ 15: ESP      │ 1: ext4               │ GPT │   target/images/<hash of the recipe>/
+//!   │     │ core.img   │ BOOTX64.EFI  │ kernel, grub.cfg, ... │     │     debian.raw  debian.qcow2  manifest.json
+//!   └─────┴────────────┴──────────────┴───────────────────────┴─────┘
+//!      grub-mkimage       mkfs.fat, mtools
+//! ```
+//!
+//! Neither root (subordinate user ids will do), nor loop devices, nor a daemon. The disk boots by BIOS and UEFI wherever
+//! there is a disk on virtio, NVMe, AHCI or USB, and a serial port; it does not know on whose machine it is. The console is
+//! ttyS0, where root is logged in. What it prints, in this order, is what tests wait for: see [`marker`].
+//!
+//! Dates, identities and layout are fixed, so two builds differ in what mke2fs takes from the directory (inode order and
+//! change times) and in what the mirror has meanwhile made newer; `manifest.json` says which versions are inside.
 
-use std::process::ExitCode;
+mod disk;
+mod gpt;
+mod grub;
+mod recipe;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, ensure};
+
+use crate::{host, paths, progress};
+
+/// What the guest prints on the serial port on its way, in order.
+#[expect(dead_code, reason = "read by run, test and bench as they come")]
+pub(crate) mod marker {
+    /// GRUB has its configuration and reads the kernel.
+    pub(crate) const BOOT_LOADER: &str = "Loading Linux ...";
+    /// The kernel has its console.
+    pub(crate) const KERNEL: &str = "Linux version ";
+    /// systemd has reached the login prompt, and the power button works.
+    pub(crate) const USERSPACE: &str = " login: ";
+    /// The shell that needs no password waits for a command.
+    pub(crate) const SHELL: &str = "root@debian:~# ";
+}
+
+/// What must be installed here.
+const HOST_PACKAGES: &[&str] = &[
+    "mmdebstrap",
+    "e2fsprogs",
+    "dosfstools",
+    "mtools",
+    "grub-common",
+    "grub-pc-bin",
+    "grub-efi-amd64-bin",
+    "qemu-utils",
+];
 
 /// Options of the verb.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(subcommand)]
+    guest: Guest,
+}
+
+#[derive(clap::Subcommand)]
+enum Guest {
+    /// Debian 12 with its own kernel, root logged in on ttyS0; prints where the image is
+    Debian {
+        /// Format of the image
+        #[arg(long, value_enum, default_value_t = Format::Raw)]
+        format: Format,
+    },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Raw,
+    Qcow2,
+}
 
 /// Does it.
-pub(crate) fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("in the making")
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let Guest::Debian { format } = args.guest;
+    let image = debian()?;
+    let path = match format {
+        Format::Raw => image.raw,
+        Format::Qcow2 => image.qcow2()?,
+    };
+    println!("{}", path.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A finished guest disk. Machines that write shall get a copy or an overlay: the file is shared by all.
+#[derive(Debug, Clone)]
+pub(crate) struct Image {
+    /// The disk, block by block, sparse.
+    pub(crate) raw: PathBuf,
+}
+
+impl Image {
+    /// The same disk as qcow2, converted when first asked for.
+    pub(crate) fn qcow2(&self) -> anyhow::Result<PathBuf> {
+        let qcow2 = self.raw.with_extension("qcow2");
+        if !qcow2.exists() {
+            host::ensure_packages("converting a disk image", &["qemu-utils"])?;
+            convert(&self.raw, &qcow2)?;
+        }
+        point_at_newest(&qcow2)?;
+        Ok(qcow2)
+    }
+}
+
+/// The Debian disk, built if the recipe has changed or there is none.
+///
+/// # Errors
+///
+/// When host packages are missing and may not be installed, the mirror is away, or a program fails: its last lines are shown.
+pub(crate) fn debian() -> anyhow::Result<Image> {
+    let images = paths::target_dir("images")?;
+    let hash = recipe::hash()?;
+    let raw = images.join(&hash).join("debian.raw");
+    if !raw.exists() {
+        let _alone = lock(&images)?;
+        if !raw.exists() {
+            build(&images, &hash)?;
+        }
+    }
+    point_at_newest(&raw)?;
+    Ok(Image { raw })
+}
+
+/// Makes `images/<hash>` complete, or not at all.
+fn build(images: &Path, hash: &str) -> anyhow::Result<()> {
+    host::ensure_packages("building the guest image", HOST_PACKAGES)?;
+    if tree::Rights::of_this_process() == tree::Rights::Namespace {
+        host::ensure_packages("building the guest image without being root", &["uidmap"])?;
+    }
+    let log = paths::target_dir("log")?.join("image.log");
+    let work = work_dir(images)?;
+    let finished = work.path().join("finished");
+    fs::create_dir(&finished).context("create a folder for the image")?;
+    let raw = finished.join("debian.raw");
+
+    let step = progress::step("install Debian's packages for the guest image");
+    let tree = tree::Tree::install(&step, work.path(), &log)?;
+    step.done();
+    let step = progress::step("write the guest image");
+    disk::write(&step, &raw, &tree, work.path(), &log)?;
+    step.done();
+
+    write_manifest(&finished, hash, &tree, &raw)?;
+    fs::rename(&finished, images.join(hash)).context("put the finished image in its place")
+}
+
+/// A folder that goes away with its value, and that a user namespace may enter.
+fn work_dir(images: &Path) -> anyhow::Result<tempfile::TempDir> {
+    let work =
+        tempfile::Builder::new().prefix(".building-").tempdir_in(images).context("create a work folder")?;
+    fs::set_permissions(work.path(), fs::Permissions::from_mode(0o755)).context("open the work folder")?;
+    Ok(work)
+}
+
+/// Held while one process builds; another waits, and then finds the result.
+fn lock(images: &Path) -> anyhow::Result<File> {
+    let file = File::create(images.join(".lock")).context("create the lock of target/images")?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).context("lock target/images")?;
+    Ok(file)
+}
+
+/// What is in an image, for people and for `manifest.json`.
+#[derive(serde::Serialize)]
+struct Manifest<'a> {
+    suite: &'a str,
+    recipe: &'a str,
+    bytes: u64,
+    sha256: String,
+    packages: BTreeMap<&'a str, &'a str>,
+}
+
+fn write_manifest(dir: &Path, recipe: &str, tree: &tree::Tree, raw: &Path) -> anyhow::Result<()> {
+    let packages = tree.packages()?;
+    let manifest = Manifest {
+        suite: recipe::SUITE,
+        recipe,
+        bytes: recipe::DISK_BYTES,
+        sha256: sha256(raw)?,
+        packages: packages.lines().filter_map(|line| line.split_once(' ')).collect(),
+    };
+    let text = serde_json::to_string_pretty(&manifest).context("write the manifest")?;
+    fs::write(dir.join("manifest.json"), text + "\n").context("write manifest.json")
+}
+
+/// By the program, which is many times faster on a gigabyte than this unoptimised one.
+fn sha256(path: &Path) -> anyhow::Result<String> {
+    let output = Command::new("sha256sum").arg("--zero").arg(path).output().context("start sha256sum")?;
+    ensure!(output.status.success(), "sha256sum cannot read {}", path.display());
+    Ok(String::from_utf8_lossy(&output.stdout).chars().take_while(|letter| !letter.is_whitespace()).collect())
+}
+
+/// Converts; `qcow2` appears when it is complete.
+fn convert(raw: &Path, qcow2: &Path) -> anyhow::Result<()> {
+    let step = progress::step("convert the guest image to qcow2");
+    let unfinished = qcow2.with_extension(format!("qcow2.{}", std::process::id()));
+    let mut command = Command::new("qemu-img");
+    command.args(["convert", "-f", "raw", "-O", "qcow2"]).arg(raw).arg(&unfinished);
+    step.command(&mut command, &paths::target_dir("log")?.join("image.log"))?;
+    fs::rename(&unfinished, qcow2).with_context(|| format!("create {}", qcow2.display()))?;
+    step.done();
+    Ok(())
+}
+
+/// Makes `target/images/<file name>` lead to `image`, for people; programs use the path with the hash.
+fn point_at_newest(image: &Path) -> anyhow::Result<()> {
+    let (Some(folder), Some(name)) = (image.parent(), image.file_name()) else { return Ok(()) };
+    let (Some(images), Some(hash)) = (folder.parent(), folder.file_name()) else { return Ok(()) };
+    let target = Path::new(hash).join(name);
+    let link = images.join(name);
+    if fs::read_link(&link).is_ok_and(|found| found == target) {
+        return Ok(());
+    }
+    let fresh = images.join(format!(".link-{}", std::process::id()));
+    symlink(&target, &fresh)
+        .and_then(|()| fs::rename(&fresh, &link))
+        .with_context(|| format!("link {}", link.display()))
 }

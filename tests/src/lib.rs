@@ -1,1 +1,42 @@
-//! Machine tests: the product seen from outside.
+//! Machine tests: the product seen from outside, as its users see it. Nothing here knows how it is made.
+//!
+//! ```text
+//!  tests/firmware.rs ─┐                      ┌─ stdin, stdout = COM1
+//!                     ├─► VmBuilder ──► Vm ──┤  signals    = the host's side
+//!  tests/machine.rs  ─┘    disks             └─ exit status
+//! ```
+//!
+//! `cargo xtask test` builds what they need, chooses where they run, and sets:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `TINDERBOX` | the program under test |
+//! | `TINDERBOX_TEST_DIR` | where logs and disks of each test are kept |
+//! | `TINDERBOX_DEBIAN` | the Debian image, for the tests that boot it |
+//! | `TINDERBOX_TEST_PATIENCE` | factor on every time-out, for emulated hosts |
+#![forbid(unsafe_code)]
+
+mod disk;
+mod vm;
+
+pub use disk::{BootSector, blank_disk, debian_disk};
+pub use vm::{Vm, VmBuilder};
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+/// A setting that `cargo xtask test` makes.
+fn setting(name: &str) -> anyhow::Result<PathBuf> {
+    let value =
+        std::env::var_os(name).with_context(|| format!("{name} is not set; run `cargo xtask test`"))?;
+    Ok(value.into())
+}
+
+/// `seconds` of an ordinary host, longer where the host is emulated.
+#[must_use]
+pub fn patience(seconds: u64) -> Duration {
+    let factor = std::env::var("TINDERBOX_TEST_PATIENCE").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds * factor.unwrap_or(1))
+}

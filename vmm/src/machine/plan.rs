@@ -189,10 +189,7 @@ impl Plan {
     /// # Errors
     /// When the configuration asks for what this machine cannot have.
     pub fn new(config: &Config, firmware_len: u64, phys_bits: u32) -> Result<Self, PlanError> {
-        check_memory(config.memory, phys_bits)?;
-        if !(1..=MAX_CPUS).contains(&config.cpus) {
-            return Err(PlanError::Cpus(config.cpus));
-        }
+        Self::check(config, phys_bits)?;
         let low_ram = Range::new(0, config.memory.min(LOW_RAM_LIMIT));
         let high_ram =
             (config.memory > LOW_RAM_LIMIT).then(|| Range::new(HIGH_RAM, config.memory - LOW_RAM_LIMIT));
@@ -217,6 +214,18 @@ impl Plan {
             transports: transports(config.disks.len())?,
             e820: e820(Range::new(kvm_identity_map.start, 0x4000), low_ram, high_ram),
         })
+    }
+
+    /// Checks what no firmware image could change: [`Plan::new`] then succeeds with each.
+    ///
+    /// # Errors
+    /// As [`Plan::new`].
+    pub fn check(config: &Config, phys_bits: u32) -> Result<(), PlanError> {
+        check_memory(config.memory, phys_bits)?;
+        if !(1..=MAX_CPUS).contains(&config.cpus) {
+            return Err(PlanError::Cpus(config.cpus));
+        }
+        transports(config.disks.len()).map(|_| ())
     }
 
     /// How many GSIs the IOAPICs take together.

@@ -1,0 +1,93 @@
+//! Disks for tests, each made for one test in its own folder.
+
+use std::fs::{self, File};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+
+const SECTOR: usize = 512;
+
+/// A disk whose boot sector is `guest/boot.S`.
+pub struct BootSector {
+    path: PathBuf,
+}
+
+impl BootSector {
+    /// Makes the disk `name` in `dir`; `actions` says what to do after each run (see the source).
+    ///
+    /// # Errors
+    /// When the assembler is missing or the file cannot be written.
+    pub fn create(dir: &Path, name: &str, actions: &str) -> anyhow::Result<Self> {
+        let path = dir.join(name);
+        let mut image = assemble(dir)?;
+        ensure!(image.len() == SECTOR, "the boot sector has {} bytes", image.len());
+        image.resize(64 * SECTOR, 0);
+        let magic = b"TINDERBOX";
+        image[SECTOR..][..magic.len()].copy_from_slice(magic);
+        image[SECTOR + 17..][..actions.len()].copy_from_slice(actions.as_bytes());
+        fs::write(&path, image).with_context(|| format!("write {}", path.display()))?;
+        Ok(Self { path })
+    }
+
+    /// Where the image is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many times the guest wrote its counter.
+    ///
+    /// # Errors
+    /// When the image cannot be read.
+    pub fn runs(&self) -> anyhow::Result<u8> {
+        let mut counter = [0];
+        let mut file = File::open(&self.path)?;
+        file.seek(SeekFrom::Start(SECTOR as u64 + 16))?;
+        file.read_exact(&mut counter)?;
+        Ok(counter[0])
+    }
+}
+
+/// The bytes of the boot sector, with the binutils that every Rust installation needs anyway.
+fn assemble(dir: &Path) -> anyhow::Result<Vec<u8>> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("guest/boot.S");
+    let (object, image) = (dir.join("boot.o"), dir.join("boot.bin"));
+    run(Command::new("as").args(["--32", "-o"]).arg(&object).arg(source))?;
+    run(Command::new("ld")
+        .args(["-m", "elf_i386", "-Ttext", "0x7c00", "--oformat", "binary", "-o"])
+        .args([&image, &object]))?;
+    fs::read(&image).with_context(|| format!("read {}", image.display()))
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output().with_context(|| format!("run {command:?}"))?;
+    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+/// A disk of `len` bytes that starts with `label`.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn blank_disk(dir: &Path, name: &str, len: u64, label: &str) -> anyhow::Result<PathBuf> {
+    let path = dir.join(name);
+    let mut file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+    file.write_all(label.as_bytes())?;
+    file.set_len(len)?;
+    Ok(path)
+}
+
+/// A copy of the Debian image that the test may write to. Holes stay holes.
+///
+/// # Errors
+/// When there is no image, or no room.
+pub fn debian_disk(dir: &Path) -> anyhow::Result<PathBuf> {
+    let image = crate::setting("TINDERBOX_DEBIAN")?;
+    let path = dir.join("debian.raw");
+    run(Command::new("cp")
+        .args(["--sparse=always", "--reflink=auto", "--dereference"])
+        .args([&image, &path]))?;
+    Ok(path)
+}

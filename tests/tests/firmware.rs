@@ -1,0 +1,139 @@
+//! SeaBIOS on `/dev/kvm` up to a boot sector of ours: everything that needs no 64-bit guest, so it runs on any KVM.
+
+use anyhow::{Result, ensure};
+use machine_tests::{BootSector, Vm, VmBuilder, blank_disk, patience};
+use rustix::process::Signal;
+
+/// Starts a machine with the boot sector that does `actions`.
+fn boot(name: &str, actions: &str, args: &[&str]) -> Result<(Vm, BootSector)> {
+    let builder = VmBuilder::new(name)?;
+    let disk = BootSector::create(builder.dir(), "boot.raw", actions)?;
+    let vm = builder.disk(disk.path(), "").args(args).start()?;
+    Ok((vm, disk))
+}
+
+fn runs_once(vm: &mut Vm) -> Result<()> {
+    vm.expect("boot: sector runs\r\n", patience(20))?;
+    vm.expect("boot: read ok\r\n", patience(5))?;
+    vm.expect("boot: write ok\r\n", patience(5)).map(drop)
+}
+
+#[test]
+fn boot_sector_reads_writes_and_powers_off() -> Result<()> {
+    let (mut vm, disk) = boot("boot_sector", "P", &[])?;
+    let banner = vm.expect("Booting from Hard Disk", patience(20))?;
+    ensure!(banner.contains("SeaBIOS (version"), "no banner: {banner:?}");
+    runs_once(&mut vm)?;
+    ensure!(vm.wait(patience(5))?.code() == Some(0));
+    ensure!(disk.runs()? == 1, "the write reached the image");
+    Ok(())
+}
+
+#[test]
+fn firmware_finds_fw_cfg_acpi_and_the_disk() -> Result<()> {
+    let (mut vm, _disk) = boot("firmware_log", "H", &["--cpus", "2", "--memory", "256M"])?;
+    vm.expect("boot: halted", patience(20))?;
+    let log = vm.firmware_log()?;
+    for line in [
+        "Found QEMU fw_cfg",
+        "QEMU fw_cfg DMA interface supported",
+        "Running on KVM",
+        "Found 2 cpu(s) max supported 2 cpu(s)",
+        "ACPI: virtio-mmio device VR00 at 0xfeb00000, irq 24",
+        "/virtio-mmio@00000000feb00000/disk@0,0",
+        "Booting from 0000:7c00",
+    ] {
+        ensure!(log.contains(line), "no {line:?} in the firmware's log:\n{log}");
+    }
+    Ok(())
+}
+
+#[test]
+fn reset_register_boots_again_in_the_same_process() -> Result<()> {
+    let (mut vm, disk) = boot("reset_register", "RRP", &["--cpus", "2"])?;
+    for _ in 0..3 {
+        vm.expect("SeaBIOS (version", patience(20))?;
+        runs_once(&mut vm)?;
+    }
+    ensure!(vm.wait(patience(5))?.code() == Some(0));
+    ensure!(disk.runs()? == 3);
+    Ok(())
+}
+
+#[test]
+fn triple_fault_resets_the_machine() -> Result<()> {
+    let (mut vm, disk) = boot("triple_fault", "TP", &[])?;
+    runs_once(&mut vm)?;
+    runs_once(&mut vm)?;
+    ensure!(vm.messages()?.contains("triple fault"), "the reset's cause is logged");
+    ensure!(vm.wait(patience(5))?.code() == Some(0));
+    ensure!(disk.runs()? == 2);
+    Ok(())
+}
+
+#[test]
+fn first_disk_on_the_command_line_boots() -> Result<()> {
+    let builder = VmBuilder::new("boot_order")?;
+    let first = BootSector::create(builder.dir(), "first.raw", "P")?;
+    let second = BootSector::create(builder.dir(), "second.raw", "P")?;
+    let data = blank_disk(builder.dir(), "data.raw", 1 << 20, "no boot sector")?;
+    let vm = builder.disk(first.path(), "").disk(second.path(), "").disk(&data, "").start()?;
+    ensure!(vm.wait(patience(20))?.code() == Some(0));
+    ensure!((first.runs()?, second.runs()?) == (1, 0));
+    Ok(())
+}
+
+#[test]
+fn disk_without_boot_sector_is_passed_over() -> Result<()> {
+    let builder = VmBuilder::new("no_boot_sector")?;
+    let data = blank_disk(builder.dir(), "data.raw", 1 << 20, "no boot sector")?;
+    let mut vm = builder.disk(&data, "").start()?;
+    vm.expect("No bootable device", patience(20)).map(drop)
+}
+
+#[test]
+fn readonly_disk_refuses_writes_and_stays_as_it_was() -> Result<()> {
+    let builder = VmBuilder::new("readonly")?;
+    let disk = BootSector::create(builder.dir(), "boot.raw", "P")?;
+    let mut vm = builder.disk(disk.path(), ",readonly=on").start()?;
+    vm.expect("boot: read ok\r\n", patience(20))?;
+    vm.expect("boot: write failed\r\n", patience(5))?;
+    ensure!(disk.runs()? == 0);
+    Ok(())
+}
+
+#[test]
+fn second_machine_on_a_writable_image_is_refused() -> Result<()> {
+    let (mut vm, disk) = boot("locked", "H", &[])?;
+    vm.expect("boot: halted", patience(20))?;
+    for options in ["", ",readonly=on"] {
+        let second = VmBuilder::new("locked_second")?.disk(disk.path(), options).start()?;
+        let log = std::env::var_os("TINDERBOX_TEST_DIR").unwrap_or_default();
+        ensure!(second.wait(patience(5))?.code() == Some(1));
+        let message = std::fs::read_to_string(std::path::Path::new(&log).join("locked_second/stderr.log"))?;
+        ensure!(message.contains("boot.raw") && message.contains("in use"), "{message}");
+        ensure!(message.trim_end().lines().count() == 1, "one line: {message}");
+    }
+    Ok(())
+}
+
+#[test]
+fn sigterm_twice_ends_a_guest_that_ignores_the_power_button() -> Result<()> {
+    let (mut vm, _disk) = boot("sigterm", "H", &[])?;
+    vm.expect("boot: halted", patience(20))?;
+    vm.signal(Signal::TERM)?;
+    std::thread::sleep(patience(1));
+    vm.signal(Signal::TERM)?;
+    ensure!(vm.wait(patience(5))?.code() == Some(1), "stopping is not powering off");
+    Ok(())
+}
+
+#[test]
+fn console_none_has_no_serial_port() -> Result<()> {
+    let builder = VmBuilder::new("console_none")?;
+    let disk = BootSector::create(builder.dir(), "boot.raw", "P")?;
+    let vm = builder.disk(disk.path(), "").args(["--console", "none"]).start()?;
+    // The boot sector waits for a transmitter for ever: all ones look ready, so it runs on and powers off.
+    ensure!(vm.wait(patience(20))?.code() == Some(0));
+    Ok(())
+}

@@ -1,0 +1,219 @@
+//! Everything that talks to `/dev/kvm`, and the only unsafe code of this crate.
+//!
+//! ```text
+//!  Kvm::open ──► Vm ──► set_memory      guest RAM and firmware as memory slots      memory.rs
+//!                 ├──► routes           GSI -> MSI, one irqfd a GSI                 routes.rs
+//!                 ├──► ioeventfd        a guest write -> an eventfd, no exit
+//!                 └──► Vcpu             CPUID, power-on state, the run loop's exit  vcpu.rs cpuid.rs state.rs
+//! ```
+//!
+//! The irqchip is split: local APICs in KVM, IOAPICs with us. Optional capabilities and MSRs stay optional, because
+//! nested and paravirtual hosts leave some out.
+
+mod cpuid;
+mod memory;
+mod probe;
+mod routes;
+mod state;
+mod vcpu;
+
+use std::io;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kvm_bindings::{KVM_API_VERSION, KVM_CAP_SPLIT_IRQCHIP, KVM_MAX_CPUID_ENTRIES, kvm_enable_cap};
+use kvm_ioctls::{Cap, IoEventAddress, VmFd};
+use vmm_sys_util::eventfd::EventFd;
+
+use crate::machine::plan::{Plan, Range};
+
+pub use cpuid::Topology;
+pub use memory::{GuestRam, MemoryError};
+pub use probe::{Verdict, probe};
+pub use routes::Routes;
+pub use vcpu::{Exit, Vcpu, Wake, install_wake_handler};
+
+/// Why KVM cannot be used, or refused something.
+#[derive(Debug, thiserror::Error)]
+pub enum KvmError {
+    /// The device is not there.
+    #[error("{path} does not exist: load the module kvm_intel or kvm_amd, or enable virtualisation in the firmware set-up")]
+    Absent {
+        /// The device asked for.
+        path: PathBuf,
+    },
+    /// The device is there, but not for this user.
+    #[error("no permission to open {path}: add yourself to its group (usually `kvm`), or run as root")]
+    Permission {
+        /// The device asked for.
+        path: PathBuf,
+    },
+    /// It is something else than KVM.
+    #[error("{path} is not a KVM device")]
+    NotKvm {
+        /// The device asked for.
+        path: PathBuf,
+    },
+    /// Opening failed for another reason.
+    #[error("open {path}")]
+    Open {
+        /// The device asked for.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A capability that nothing works without.
+    #[error("this host's KVM lacks {0}; a newer kernel is needed")]
+    Missing(&'static str),
+    /// More vCPUs than KVM gives.
+    #[error("--cpus {asked} is out of range: this host's KVM gives a guest {most} vCPUs at most")]
+    Cpus {
+        /// What was asked for.
+        asked: usize,
+        /// What there is.
+        most: usize,
+    },
+    /// An ioctl failed.
+    #[error("{what}")]
+    Ioctl {
+        /// What we tried.
+        what: &'static str,
+        /// Why it failed.
+        source: kvm_ioctls::Error,
+    },
+}
+
+/// Says what an ioctl was for when it fails.
+trait Context<T> {
+    fn context(self, what: &'static str) -> Result<T, KvmError>;
+}
+
+impl<T> Context<T> for Result<T, kvm_ioctls::Error> {
+    fn context(self, what: &'static str) -> Result<T, KvmError> {
+        self.map_err(|source| KvmError::Ioctl { what, source })
+    }
+}
+
+/// The KVM of this host.
+pub struct Kvm(kvm_ioctls::Kvm);
+
+impl Kvm {
+    /// Opens the device and checks that it has what the machine cannot do without.
+    ///
+    /// # Errors
+    /// When it is absent, not permitted, not KVM, or too old.
+    pub fn open(path: &Path) -> Result<Self, KvmError> {
+        let kvm = Self(open_device(path)?);
+        let api = u32::try_from(kvm.0.get_api_version()).ok();
+        if api != Some(KVM_API_VERSION) {
+            return Err(KvmError::NotKvm { path: path.into() });
+        }
+        const NEEDED: [(Cap, &str); 8] = [
+            (Cap::UserMemory, "KVM_CAP_USER_MEMORY"),
+            (Cap::SplitIrqchip, "KVM_CAP_SPLIT_IRQCHIP"),
+            (Cap::IrqRouting, "KVM_CAP_IRQ_ROUTING"),
+            (Cap::Irqfd, "KVM_CAP_IRQFD"),
+            (Cap::Ioeventfd, "KVM_CAP_IOEVENTFD"),
+            (Cap::ImmediateExit, "KVM_CAP_IMMEDIATE_EXIT"),
+            (Cap::MpState, "KVM_CAP_MP_STATE"),
+            (Cap::ExtCpuid, "KVM_CAP_EXT_CPUID"),
+        ];
+        match NEEDED.iter().find(|(cap, _)| !kvm.0.check_extension(*cap)) {
+            Some((_, name)) => Err(KvmError::Missing(name)),
+            None => Ok(kvm),
+        }
+    }
+
+    /// Makes a virtual machine with the plan's interrupt controllers and no memory yet.
+    ///
+    /// # Errors
+    /// When KVM refuses a step.
+    pub fn create_vm(&self, plan: &Plan) -> Result<Vm, KvmError> {
+        let (asked, most) = (plan.apic_ids.len(), self.0.get_max_vcpus());
+        if asked > most {
+            return Err(KvmError::Cpus { asked, most });
+        }
+        let fd = self.0.create_vm().context("create a virtual machine")?;
+        fd.set_identity_map_address(plan.kvm_identity_map.start).context("place KVM's identity map")?;
+        fd.set_tss_address(plan.kvm_tss.start as usize).context("place KVM's TSS")?;
+        let mut split = kvm_enable_cap { cap: KVM_CAP_SPLIT_IRQCHIP, ..Default::default() };
+        split.args[0] = u64::from(plan.gsi_count());
+        fd.enable_cap(&split).context("split the interrupt controllers")?;
+        let cpuid = self.0.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).context("read the supported CPUID")?;
+        let msrs = self.0.get_msr_index_list().context("list the MSRs")?;
+        Ok(Vm {
+            fd: Arc::new(fd),
+            cpuid,
+            msrs: msrs.as_slice().to_vec(),
+            deadline_timer: self.0.check_extension(Cap::TscDeadlineTimer),
+        })
+    }
+}
+
+fn open_device(path: &Path) -> Result<kvm_ioctls::Kvm, KvmError> {
+    let is_device = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.file_type().is_char_device(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(KvmError::Absent { path: path.into() });
+        }
+        Err(source) => return Err(KvmError::Open { path: path.into(), source }),
+    };
+    let not_kvm = || KvmError::NotKvm { path: path.into() };
+    let name = std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| not_kvm())?;
+    if !is_device {
+        return Err(not_kvm());
+    }
+    kvm_ioctls::Kvm::new_with_path(name).map_err(|error| {
+        let source = io::Error::from(error);
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => KvmError::Permission { path: path.into() },
+            _ => KvmError::Open { path: path.into(), source },
+        }
+    })
+}
+
+/// One virtual machine.
+pub struct Vm {
+    fd: Arc<VmFd>,
+    cpuid: kvm_bindings::CpuId,
+    msrs: Vec<u32>,
+    deadline_timer: bool,
+}
+
+impl Vm {
+    /// The table of interrupt routes.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        Routes::new(Arc::clone(&self.fd))
+    }
+
+    /// From now on a 32-bit write of `value` to `addr` signals `event`, without an exit.
+    ///
+    /// # Errors
+    /// When KVM refuses.
+    pub fn ioeventfd(&self, event: &EventFd, addr: u64, value: u32) -> Result<(), KvmError> {
+        self.fd.register_ioevent(event, &IoEventAddress::Mmio(addr), value).context("register an ioeventfd")
+    }
+
+    /// Shows `ram` to the guest.
+    ///
+    /// # Errors
+    /// When KVM refuses.
+    pub fn set_memory(&self, ram: &GuestRam) -> Result<(), KvmError> {
+        memory::set_slots(&self.fd, ram).context("give the guest its memory")
+    }
+
+    /// Makes vCPU `index` of `topology` in its power-on state.
+    ///
+    /// # Errors
+    /// When KVM refuses a step.
+    pub fn create_vcpu(&self, index: usize, topology: &Topology) -> Result<Vcpu, KvmError> {
+        Vcpu::new(self, index, topology)
+    }
+}
+
+/// The guest-physical address of a range and its length, as KVM counts them.
+fn slot_of(range: Range) -> (u64, u64) {
+    (range.start, range.len)
+}

@@ -1,0 +1,68 @@
+//! GSI routing: what message an interrupt input stands for, and the eventfd that sends it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bus::{Msi, MsiRoutes};
+use kvm_bindings::{KVM_IRQ_ROUTING_MSI, KvmIrqRouting, kvm_irq_routing_entry};
+use kvm_ioctls::VmFd;
+use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
+
+/// The routes of one VM: each GSI is an MSI, fired through an irqfd.
+pub struct Routes {
+    vm: Arc<VmFd>,
+    messages: Mutex<BTreeMap<u32, Msi>>,
+    irqfds: BTreeMap<u32, EventFd>,
+}
+
+impl Routes {
+    pub(super) fn new(vm: Arc<VmFd>) -> Self {
+        Self { vm, messages: Mutex::default(), irqfds: BTreeMap::new() }
+    }
+
+    /// Adds an irqfd for each of `gsis`; others cannot fire.
+    ///
+    /// # Errors
+    /// When the host has no more eventfds, or KVM refuses.
+    pub fn connect(&mut self, gsis: impl Iterator<Item = u32>) -> io::Result<()> {
+        for gsi in gsis {
+            let event = EventFd::new(EFD_NONBLOCK)?;
+            self.vm.register_irqfd(&event, gsi)?;
+            self.irqfds.insert(gsi, event);
+        }
+        Ok(())
+    }
+}
+
+impl MsiRoutes for Routes {
+    fn route(&self, gsi: u32, msi: Option<Msi>) {
+        let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+        match msi {
+            Some(msi) => messages.insert(gsi, msi),
+            None => messages.remove(&gsi),
+        };
+        let entries: Vec<_> = messages.iter().map(|(&gsi, &msi)| entry(gsi, msi)).collect();
+        let result = KvmIrqRouting::from_entries(&entries)
+            .map_err(|error| format!("{error:?}"))
+            .and_then(|table| self.vm.set_gsi_routing(&table).map_err(|error| error.to_string()));
+        if let Err(error) = result {
+            tracing::error!(gsi, error, "KVM refused the interrupt routes");
+        }
+    }
+
+    fn fire(&self, gsi: u32) {
+        // The counter of an eventfd that KVM drains cannot overflow; without the fd nobody listens.
+        if let Some(event) = self.irqfds.get(&gsi) {
+            let _ = event.write(1);
+        }
+    }
+}
+
+fn entry(gsi: u32, msi: Msi) -> kvm_irq_routing_entry {
+    let mut entry = kvm_irq_routing_entry { gsi, type_: KVM_IRQ_ROUTING_MSI, ..Default::default() };
+    entry.u.msi.address_lo = msi.address as u32;
+    entry.u.msi.address_hi = (msi.address >> 32) as u32;
+    entry.u.msi.data = msi.data;
+    entry
+}

@@ -1,0 +1,230 @@
+//! One vCPU: made, run, woken, reset.
+#![expect(unsafe_code, reason = "reads the kvm_run page, also from a signal handler")]
+
+use std::cell::Cell;
+use std::ptr;
+use std::slice;
+use std::thread::JoinHandle;
+
+use kvm_bindings::{KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_UNINITIALIZED, Msrs, kvm_mp_state, kvm_msr_entry, kvm_run};
+use kvm_ioctls::{VcpuExit, VcpuFd};
+use vmm_sys_util::signal::{Killable as _, SIGRTMIN, register_signal_handler};
+
+use super::cpuid::{self, Traits};
+use super::state::State;
+use super::{Context as _, KvmError, Topology, Vm};
+use crate::machine::ExitHandler;
+
+/// IA32_MISC_ENABLE: fast string operations are on after reset (Intel SDM 4, table 2-2).
+const MISC_ENABLE: kvm_msr_entry = kvm_msr_entry { index: 0x1a0, reserved: 0, data: 1 };
+
+thread_local! {
+    /// The kvm_run page of the vCPU that this thread runs, for the signal handler.
+    static RUNNING: Cell<*mut kvm_run> = const { Cell::new(ptr::null_mut()) };
+}
+
+/// Why a vCPU came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// An access was handled; run on.
+    Handled,
+    /// Somebody woke the thread: look what they want.
+    Woken,
+    /// Triple fault: a PC resets.
+    TripleFault,
+}
+
+/// Why a vCPU cannot go on. The guest cannot cause it on a sound host.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// KVM_RUN itself failed.
+    #[error("run vCPU {index}")]
+    Run {
+        /// Which vCPU.
+        index: usize,
+        /// Why.
+        source: kvm_ioctls::Error,
+    },
+    /// KVM could not emulate an instruction, or worse.
+    #[error("KVM gave up on vCPU {index} at {cs:#x}:{rip:#x} (internal error, suberror {suberror}): {hint}")]
+    Internal {
+        /// Which vCPU.
+        index: usize,
+        /// Code segment base.
+        cs: u64,
+        /// Instruction pointer.
+        rip: u64,
+        /// KVM's reason.
+        suberror: u32,
+        /// What it means.
+        hint: &'static str,
+    },
+    /// The processor refused the guest's state.
+    #[error("the processor refused to run vCPU {index} (reason {reason:#x})")]
+    Entry {
+        /// Which vCPU.
+        index: usize,
+        /// The processor's reason.
+        reason: u64,
+    },
+    /// An exit that this machine never asks for.
+    #[error("vCPU {index} stopped for an unexpected reason: {exit}")]
+    Unexpected {
+        /// Which vCPU.
+        index: usize,
+        /// KVM's name of it.
+        exit: String,
+    },
+}
+
+/// A vCPU, to be run by one thread.
+pub struct Vcpu {
+    fd: VcpuFd,
+    index: usize,
+    reset: State,
+}
+
+impl Vcpu {
+    pub(super) fn new(vm: &Vm, index: usize, topology: &Topology) -> Result<Self, KvmError> {
+        let apic_id = topology.apic_ids.get(index).copied().unwrap_or_default();
+        let fd = vm.fd.create_vcpu(u64::from(apic_id)).context("create a vCPU")?;
+        let traits = Traits {
+            apic_id,
+            topology,
+            tsc_khz: fd.get_tsc_khz().ok().filter(|&khz| khz > 0),
+            deadline_timer: vm.deadline_timer,
+        };
+        let cpuid = cpuid::for_vcpu(&vm.cpuid, &traits).ok_or(KvmError::Missing("a CPUID of sane length"))?;
+        fd.set_cpuid2(&cpuid).context("set CPUID")?;
+        if let Ok(msrs) = Msrs::from_entries(&[MISC_ENABLE]) {
+            // Optional: not every host's KVM has it.
+            let _ = fd.set_msrs(&msrs);
+        }
+        // The boot processor starts at the reset vector; the others wait for INIT and SIPI.
+        let mp_state = if index == 0 { KVM_MP_STATE_RUNNABLE } else { KVM_MP_STATE_UNINITIALIZED };
+        fd.set_mp_state(kvm_mp_state { mp_state }).context("set the run state")?;
+        let reset = State::save(&fd, &vm.msrs)?;
+        Ok(Self { fd, index, reset })
+    }
+
+    /// Which vCPU this is.
+    #[must_use]
+    pub const fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Exact power-on state.
+    ///
+    /// # Errors
+    /// When KVM refuses what it gave before.
+    pub fn reset(&mut self) -> Result<(), KvmError> {
+        self.reset.restore(&self.fd)
+    }
+
+    /// Lets this thread be woken out of [`Vcpu::run`]. Called once, by the thread that will run it.
+    pub fn attach(&mut self) {
+        RUNNING.set(self.fd.get_kvm_run());
+    }
+
+    /// No more wakes.
+    pub fn detach(&mut self) {
+        RUNNING.set(ptr::null_mut());
+    }
+
+    /// Runs the guest until something is to be done; accesses to devices go to `handler`.
+    ///
+    /// # Errors
+    /// When this vCPU cannot go on.
+    pub fn run(&mut self, handler: &impl ExitHandler) -> Result<Exit, RunError> {
+        let index = self.index;
+        match self.fd.run() {
+            Ok(VcpuExit::MmioRead(address, data)) => handler.mmio_read(address, data),
+            Ok(VcpuExit::MmioWrite(address, data)) => handler.mmio_write(address, data),
+            Ok(VcpuExit::IoIn(port, data)) => {
+                let data: *mut [u8] = data;
+                let size = self.port_width();
+                // SAFETY: the slice lies in the kvm_run mapping, which lives as long as `self.fd`; the guest does not run.
+                let data = unsafe { &mut *data };
+                data.chunks_mut(size).for_each(|item| handler.pio_read(port, item));
+            }
+            Ok(VcpuExit::IoOut(port, data)) => {
+                let data: *const [u8] = data;
+                let size = self.port_width();
+                // SAFETY: as above.
+                let data = unsafe { &*data };
+                data.chunks(size).for_each(|item| handler.pio_write(port, item));
+            }
+            Ok(VcpuExit::IoapicEoi(vector)) => handler.end_of_interrupt(vector),
+            Ok(VcpuExit::Shutdown) => return Ok(Exit::TripleFault),
+            Ok(VcpuExit::Intr) => return Ok(self.woken()),
+            Ok(VcpuExit::InternalError) => return Err(self.internal_error()),
+            Ok(VcpuExit::FailEntry(reason, _)) => return Err(RunError::Entry { index, reason }),
+            Ok(exit) => return Err(RunError::Unexpected { index, exit: format!("{exit:?}") }),
+            Err(error) if error.errno() == rustix::io::Errno::INTR.raw_os_error() => return Ok(self.woken()),
+            // A vCPU that waits for INIT was spoken to without being started.
+            Err(error) if error.errno() == rustix::io::Errno::AGAIN.raw_os_error() => {}
+            Err(source) => return Err(RunError::Run { index, source }),
+        }
+        Ok(Exit::Handled)
+    }
+
+    fn woken(&mut self) -> Exit {
+        self.fd.set_kvm_immediate_exit(0);
+        Exit::Woken
+    }
+
+    /// Bytes of one item of a port access; string instructions move several items in one exit.
+    fn port_width(&mut self) -> usize {
+        // SAFETY: the exit reason was KVM_EXIT_IO, so `io` is the active field of the union.
+        let io = unsafe { self.fd.get_kvm_run().__bindgen_anon_1.io };
+        usize::from(io.size.max(1))
+    }
+
+    fn internal_error(&mut self) -> RunError {
+        const EMULATION: u32 = 1;
+        // SAFETY: the exit reason was KVM_EXIT_INTERNAL_ERROR, so `internal` is the active field of the union.
+        let suberror = unsafe { self.fd.get_kvm_run().__bindgen_anon_1.internal }.suberror;
+        RunError::Internal {
+            index: self.index,
+            cs: self.fd.get_sregs().map_or(0, |sregs| sregs.cs.base),
+            rip: self.fd.get_regs().map_or(0, |regs| regs.rip),
+            suberror,
+            hint: match suberror {
+                EMULATION => {
+                    "it emulates kernel mode and does not know this instruction; use a host with hardware virtualisation, \
+                     or `cargo xtask run --accel lab`"
+                }
+                _ => "see the host kernel's log",
+            },
+        }
+    }
+}
+
+/// Wakes a vCPU's thread out of the guest.
+pub struct Wake;
+
+impl Wake {
+    /// Makes the vCPU that `thread` runs return [`Exit::Woken`], now or when it next enters the guest.
+    pub fn wake<T>(thread: &JoinHandle<T>) {
+        // It fails for a thread that has ended, which needs no waking.
+        let _ = thread.kill(SIGRTMIN());
+    }
+}
+
+/// Prepares the process for [`Wake::wake`]. Called once, before any vCPU thread starts.
+///
+/// # Errors
+/// When the signal is taken.
+pub fn install_wake_handler() -> std::io::Result<()> {
+    register_signal_handler(SIGRTMIN(), on_wake).map_err(Into::into)
+}
+
+/// Runs on the vCPU's thread. The flag also catches the moment before KVM_RUN is entered, so no wake is lost.
+extern "C" fn on_wake(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    let run = RUNNING.get();
+    if let Some(flag) = ptr::NonNull::new(run) {
+        // SAFETY: the pointer is set by `attach` to the mapping of a live vCPU and cleared by `detach`; it is this very
+        // thread that uses the mapping, and a byte store cannot tear.
+        unsafe { ptr::addr_of_mut!((*flag.as_ptr()).immediate_exit).write_volatile(1) };
+    }
+}

@@ -1,0 +1,247 @@
+//! Who may stop the vCPUs, and how they start again.
+//!
+//! ```text
+//!  device, vCPU ── ask(event) ──► phase := Parking, event to the control thread
+//!  vCPU thread  ── order()    ──► Run at once while Running; else it parks here until told Reset, Run or Stop
+//!  control      ── park(), reset(), resume(), stop()
+//! ```
+//!
+//! The control thread is the only one that leaves `Parking`. It resets the devices while every vCPU is parked, then lets
+//! each vCPU reset itself, and resumes when all have: no vCPU runs against half-reset neighbours.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// What somebody wants of the control thread.
+#[derive(Debug)]
+pub enum Event {
+    /// The guest asked for a reset, or a vCPU had a triple fault.
+    Reset(Cause),
+    /// The guest powered the machine off.
+    PowerOff,
+    /// Somebody outside presses the power button.
+    PowerButton,
+    /// The user wants out at once.
+    Quit,
+    /// A signal asks the process to end.
+    Signal(i32),
+    /// A vCPU cannot go on.
+    Failed(anyhow::Error),
+}
+
+/// What made the machine reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The ACPI reset register.
+    Register,
+    /// A triple fault.
+    TripleFault,
+}
+
+/// What a vCPU thread is to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Run the guest.
+    Run,
+    /// Take on the power-on state, then ask again.
+    Reset,
+    /// End the thread.
+    Stop,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    Parking,
+    Resetting,
+    Stopped,
+}
+
+struct State {
+    phase: Phase,
+    /// vCPUs that wait in `order`.
+    parked: usize,
+    /// Counts resets, so that each vCPU takes part once in each.
+    reset: u64,
+    /// vCPUs that took part in the current one.
+    done: usize,
+}
+
+/// Shared by the control thread, the vCPU threads and the devices that can end or reset the machine.
+pub struct Control {
+    vcpus: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+    busy: AtomicBool, // phase != Running, readable without the lock
+    events: Sender<Event>,
+}
+
+impl Control {
+    /// Control of `vcpus` vCPUs, and the receiving end for the control thread.
+    pub(super) fn new(vcpus: usize) -> (Self, Receiver<Event>) {
+        let (events, receiver) = channel();
+        let state = State { phase: Phase::Running, parked: 0, reset: 0, done: 0 };
+        let control =
+            Self { vcpus, state: Mutex::new(state), changed: Condvar::new(), busy: AtomicBool::new(false), events };
+        (control, receiver)
+    }
+
+    /// Halts the machine and tells the control thread why. Of several reasons before it reacts, the first counts.
+    ///
+    /// Callable with a device's lock held: it never waits for a vCPU.
+    pub fn ask(&self, event: Event) {
+        let mut state = self.lock();
+        if state.phase == Phase::Running {
+            self.enter(&mut state, Phase::Parking);
+            self.tell(event);
+        }
+    }
+
+    /// Tells the control thread something that does not halt the machine.
+    pub fn tell(&self, event: Event) {
+        // The receiver lives as long as the control thread, which outlives everybody who could hear the answer.
+        let _ = self.events.send(event);
+    }
+
+    /// What the calling vCPU does next; waits while the machine is halted. `seen` counts its resets.
+    pub(super) fn order(&self, seen: &mut u64) -> Order {
+        if !self.busy.load(Ordering::Acquire) {
+            return Order::Run;
+        }
+        let mut state = self.lock();
+        state.parked += 1;
+        self.changed.notify_all();
+        let order = loop {
+            match state.phase {
+                Phase::Running => break Order::Run,
+                Phase::Stopped => break Order::Stop,
+                Phase::Resetting if *seen != state.reset => {
+                    *seen = state.reset;
+                    break Order::Reset;
+                }
+                Phase::Resetting | Phase::Parking => state = self.wait(state),
+            }
+        };
+        state.parked -= 1;
+        order
+    }
+
+    /// A vCPU has done what [`Order::Reset`] asked of it.
+    pub(super) fn reset_done(&self) {
+        self.lock().done += 1;
+        self.changed.notify_all();
+    }
+
+    /// Halts the machine: returns when every vCPU is parked. `wake` gets them out of the guest.
+    pub(super) fn park(&self, wake: impl FnOnce()) {
+        let mut state = self.lock();
+        self.enter(&mut state, Phase::Parking);
+        drop(state);
+        wake();
+        let mut state = self.lock();
+        while state.parked < self.vcpus {
+            state = self.wait(state);
+        }
+    }
+
+    /// Lets every parked vCPU reset itself, then run.
+    pub(super) fn reset_and_resume(&self) {
+        let mut state = self.lock();
+        state.reset += 1;
+        state.done = 0;
+        self.enter(&mut state, Phase::Resetting);
+        while state.done < self.vcpus {
+            state = self.wait(state);
+        }
+        self.enter(&mut state, Phase::Running);
+    }
+
+    /// Ends every vCPU thread. `wake` gets them out of the guest.
+    pub(super) fn stop(&self, wake: impl FnOnce()) {
+        self.enter(&mut self.lock(), Phase::Stopped);
+        wake();
+    }
+
+    fn enter(&self, state: &mut State, phase: Phase) {
+        state.phase = phase;
+        self.busy.store(phase != Phase::Running, Ordering::Release);
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
+
+    use super::*;
+
+    /// Threads that follow orders as vCPU threads do; the guest is a counter.
+    fn vcpus(control: &Arc<Control>, count: usize) -> (Arc<AtomicUsize>, Vec<thread::JoinHandle<u32>>) {
+        let running = Arc::new(AtomicUsize::new(0));
+        let spawn = |_| {
+            let (control, running) = (Arc::clone(control), Arc::clone(&running));
+            thread::spawn(move || {
+                let (mut seen, mut resets) = (0, 0);
+                loop {
+                    match control.order(&mut seen) {
+                        Order::Run => {
+                            running.fetch_add(1, Ordering::SeqCst);
+                            thread::yield_now();
+                        }
+                        Order::Reset => {
+                            resets += 1;
+                            control.reset_done();
+                        }
+                        Order::Stop => return resets,
+                    }
+                }
+            })
+        };
+        let threads = (0..count).map(spawn).collect();
+        (running, threads)
+    }
+
+    #[test]
+    fn parked_vcpus_stand_still_and_each_resets_once() {
+        let (control, _events) = Control::new(4);
+        let control = Arc::new(control);
+        let (running, threads) = vcpus(&control, 4);
+        for _ in 0..100 {
+            control.park(|| {});
+            let before = running.load(Ordering::SeqCst);
+            thread::yield_now();
+            assert_eq!(running.load(Ordering::SeqCst), before, "a parked vCPU ran");
+            control.reset_and_resume();
+        }
+        control.stop(|| {});
+        let resets: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(resets, [100; 4]);
+    }
+
+    #[test]
+    fn first_reason_to_halt_wins() {
+        let (control, events) = Control::new(1);
+        control.ask(Event::PowerOff);
+        control.ask(Event::Reset(Cause::TripleFault));
+        assert!(matches!(events.try_recv(), Ok(Event::PowerOff)));
+        assert!(events.try_recv().is_err());
+    }
+
+    #[test]
+    fn stopped_vcpu_ends() {
+        let (control, _events) = Control::new(1);
+        control.stop(|| {});
+        assert_eq!(control.order(&mut 0), Order::Stop);
+    }
+}

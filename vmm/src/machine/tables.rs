@@ -1,0 +1,188 @@
+//! What firmware is told: the ACPI tables and the contents of fw_cfg, from the plan alone.
+
+use acpi::table::{Dsdt, Fadt, Madt, madt};
+use acpi::{Describe, OemIds, TableSet};
+use chipset::describe::{Com1, Ged, PowerButton};
+use firmware::boot_order::{self, BootDevice};
+use firmware::describe::FwCfg;
+use firmware::e820;
+use firmware::fw_cfg::{Contents, FileError, Item};
+use virtio::describe::MmioTransport;
+
+use super::plan::Plan;
+
+/// What SLP_TYP means "off" to the GED. Any number would do if `_S5` names it; this is the contract's.
+const SOFT_OFF: u8 = chipset::ged::SOFT_OFF;
+
+/// The ACPI tables of the machine.
+#[must_use]
+pub fn acpi_tables(plan: &Plan) -> TableSet {
+    let devices = devices(plan);
+    let mut tables = TableSet::new(OemIds::default());
+    let dsdt = tables.place(&Dsdt {
+        devices: devices.iter().map(AsRef::as_ref).collect(),
+        soft_off_type: SOFT_OFF,
+    });
+    let power = plan.ged.power.start;
+    tables.list(&Fadt {
+        dsdt,
+        sleep_control_register: power,
+        sleep_status_register: power + 1,
+        reset_register: power + 2,
+        reset_value: chipset::ged::RESET_VALUE,
+    });
+    tables.list(&madt(plan));
+    tables
+}
+
+/// The devices in the order of the DSDT. SeaBIOS probes from its end.
+fn devices(plan: &Plan) -> Vec<Box<dyn Describe>> {
+    let fw_cfg = FwCfg { port: port(plan.fw_cfg.start), len: len(plan.fw_cfg.len) };
+    let com1 = plan.com1.map(|com1| Com1 {
+        port: port(com1.ports.start),
+        len: len(com1.ports.len),
+        irq: com1.gsi as u8,
+    });
+    let ged = Ged { selector: address(plan.ged.events.start), gsi: plan.ged.gsi };
+    let transports = plan.disks().map(|(transport, _)| MmioTransport {
+        index: transport.index as u8,
+        base: address(transport.mmio.start),
+        len: address(transport.mmio.len),
+        gsi: transport.gsi,
+    });
+    let mut devices: Vec<Box<dyn Describe>> = vec![Box::new(fw_cfg)];
+    devices.extend(com1.map(|com1| Box::new(com1) as Box<dyn Describe>));
+    devices.push(Box::new(ged));
+    devices.push(Box::new(PowerButton));
+    devices.extend(transports.map(|transport| Box::new(transport) as Box<dyn Describe>));
+    devices
+}
+
+fn madt(plan: &Plan) -> Madt {
+    Madt {
+        local_apic: address(plan.lapic.start),
+        pcat_compat: false,
+        cpus: plan.apic_ids.iter().map(|&apic_id| madt::Cpu { apic_id, present: true }).collect(),
+        io_apics: plan
+            .ioapics
+            .iter()
+            .map(|ioapic| madt::IoApic {
+                id: ioapic.id,
+                address: address(ioapic.mmio.start),
+                gsi_base: ioapic.gsi_base,
+            })
+            .collect(),
+        overrides: Vec::new(),
+    }
+}
+
+/// Everything that fw_cfg serves.
+///
+/// # Errors
+/// When a file does not fit the directory.
+pub fn fw_cfg(plan: &Plan) -> Result<Contents, FileError> {
+    let cpus = plan.apic_ids.len() as u16;
+    let memory = plan.low_ram.len + plan.high_ram.map_or(0, |range| range.len);
+    let mut contents = Contents::new();
+    contents
+        .item(Item::RamSize(memory))
+        .item(Item::Nographic(true)) // there is no graphics, so SeaBIOS talks on COM1
+        .item(Item::BootCpus(cpus))
+        .item(Item::MaxCpus(cpus))
+        .item(Item::BootMenu(false))
+        .item(Item::Irq0Override(true))
+        .item(Item::Uuid([0; 16]));
+    for file in acpi_tables(plan).files() {
+        contents.file(file.name, file.bytes)?;
+    }
+    contents.file(e820::FILE, e820::e820(&memory_map(plan)))?;
+    contents.file(boot_order::FILE, boot_order::boot_order(&boot_devices(plan)))?;
+    contents.file("bios-geometry", [])?;
+    // Never: a person looks at "No bootable device" until they end it.
+    contents.file("etc/boot-fail-wait", u32::MAX.to_le_bytes())?;
+    Ok(contents)
+}
+
+fn memory_map(plan: &Plan) -> Vec<e820::Entry> {
+    let entry = |part: &super::plan::E820Plan| e820::Entry {
+        address: part.range.start,
+        length: part.range.len,
+        kind: if part.ram { e820::Kind::Ram } else { e820::Kind::Reserved },
+    };
+    plan.e820.iter().map(entry).collect()
+}
+
+fn boot_devices(plan: &Plan) -> Vec<BootDevice> {
+    plan.disks().map(|(transport, _)| BootDevice::VirtioMmioDisk { base: transport.mmio.start }).collect()
+}
+
+// The plan puts ports below 64 KiB and these registers below 4 GiB; its tests hold it to that.
+
+fn port(start: u64) -> u16 {
+    start as u16
+}
+
+fn len(len: u64) -> u8 {
+    len as u8
+}
+
+fn address(start: u64) -> u32 {
+    start as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Console, DiskBus, DiskConfig};
+
+    fn plan(config: &Config) -> Plan {
+        Plan::new(config, 128 << 10, 46).unwrap()
+    }
+
+    fn disks(count: usize) -> Config {
+        let disk = DiskConfig { path: "disk.raw".into(), bus: DiskBus::default(), readonly: false };
+        Config { disks: vec![disk; count], ..Config::default() }
+    }
+
+    fn dsdt(config: &Config) -> Vec<u8> {
+        let resolved = acpi_tables(&plan(config)).resolve(0x10_0000, 0xf_0000).unwrap();
+        let tables = resolved.each();
+        tables.into_iter().find(|(name, _)| *name == "DSDT").unwrap().1.to_vec()
+    }
+
+    fn has(table: &[u8], name: &[u8; 4]) -> bool {
+        table.windows(4).any(|window| window == name)
+    }
+
+    #[test]
+    fn only_populated_transports_are_described() {
+        let dsdt = dsdt(&disks(2));
+        assert!(has(&dsdt, b"VR00") && has(&dsdt, b"VR01"));
+        assert!(!has(&dsdt, b"VR02"));
+    }
+
+    #[test]
+    fn no_console_means_no_com1() {
+        assert!(has(&dsdt(&Config::default()), b"COM1"));
+        assert!(!has(&dsdt(&Config { console: Console::None, ..Config::default() }), b"COM1"));
+    }
+
+    #[test]
+    fn fw_cfg_has_the_files_that_seabios_reads() {
+        let contents = fw_cfg(&plan(&disks(1))).unwrap();
+        let files: Vec<_> = contents.files().collect();
+        let names: Vec<_> = files.iter().map(|(name, _)| *name).collect();
+        let expected = [
+            "bios-geometry",
+            "bootorder",
+            "etc/acpi/rsdp",
+            "etc/acpi/tables",
+            "etc/boot-fail-wait",
+            "etc/e820",
+            "etc/table-loader",
+        ];
+        assert_eq!(names, expected);
+        assert!(files.contains(&("etc/e820", 40)));
+        assert!(files.contains(&("bootorder", "/virtio-mmio@00000000feb00000/disk@0,0\0".len())));
+    }
+}

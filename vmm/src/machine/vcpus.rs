@@ -1,0 +1,110 @@
+//! The vCPU threads and what a guest access leads to.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use bus::Bus;
+use chipset::IoApic;
+
+use super::control::{Cause, Control, Event, Order};
+use crate::kvm::{Exit, Vcpu, Wake};
+
+/// What a vCPU does with an access that leaves the guest.
+pub trait ExitHandler {
+    /// Reads memory-mapped registers.
+    fn mmio_read(&self, address: u64, data: &mut [u8]);
+    /// Writes memory-mapped registers.
+    fn mmio_write(&self, address: u64, data: &[u8]);
+    /// Reads a port.
+    fn pio_read(&self, port: u16, data: &mut [u8]);
+    /// Writes a port.
+    fn pio_write(&self, port: u16, data: &[u8]);
+    /// The guest ended a level-triggered interrupt.
+    fn end_of_interrupt(&self, vector: u8);
+}
+
+/// Both address spaces, and the interrupt controllers outside KVM.
+pub(super) struct Board {
+    pub(super) mmio: Bus,
+    pub(super) pio: Bus,
+    pub(super) ioapics: Vec<Arc<IoApic>>,
+}
+
+impl Board {
+    /// Power-on state of every device.
+    pub(super) fn reset(&self) {
+        self.mmio.reset();
+        self.pio.reset();
+    }
+}
+
+impl ExitHandler for Board {
+    fn mmio_read(&self, address: u64, data: &mut [u8]) {
+        self.mmio.read(address, data);
+    }
+    fn mmio_write(&self, address: u64, data: &[u8]) {
+        self.mmio.write(address, data);
+    }
+    fn pio_read(&self, port: u16, data: &mut [u8]) {
+        self.pio.read(port.into(), data);
+    }
+    fn pio_write(&self, port: u16, data: &[u8]) {
+        self.pio.write(port.into(), data);
+    }
+    fn end_of_interrupt(&self, vector: u8) {
+        self.ioapics.iter().for_each(|ioapic| ioapic.end_of_interrupt(vector));
+    }
+}
+
+/// The threads that run the guest.
+pub(super) struct Vcpus(Vec<JoinHandle<()>>);
+
+impl Vcpus {
+    /// Starts a thread for each of `vcpus`; the guest runs from here on.
+    pub(super) fn start(vcpus: Vec<Vcpu>, board: &Arc<Board>, control: &Arc<Control>) -> io::Result<Self> {
+        let spawn = |mut vcpu: Vcpu| {
+            let (board, control) = (Arc::clone(board), Arc::clone(control));
+            Builder::new().name(format!("vcpu{}", vcpu.index())).spawn(move || {
+                vcpu.attach();
+                run(&mut vcpu, &board, &control);
+                vcpu.detach();
+            })
+        };
+        vcpus.into_iter().map(spawn).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Gets every vCPU out of the guest.
+    pub(super) fn wake(&self) {
+        self.0.iter().for_each(Wake::wake);
+    }
+
+    /// Waits until every thread has ended, which [`Control::stop`] makes them do.
+    pub(super) fn join(self) {
+        for thread in self.0 {
+            // A thread that panicked has ended the process already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A vCPU's life.
+fn run(vcpu: &mut Vcpu, board: &Board, control: &Control) {
+    let mut resets = 0;
+    loop {
+        match control.order(&mut resets) {
+            Order::Run => match vcpu.run(board) {
+                Ok(Exit::Handled | Exit::Woken) => {}
+                Ok(Exit::TripleFault) => control.ask(Event::Reset(Cause::TripleFault)),
+                Err(error) => control.ask(Event::Failed(error.into())),
+            },
+            Order::Reset => {
+                if let Err(error) = vcpu.reset() {
+                    control.tell(Event::Failed(anyhow::Error::new(error).context("reset a vCPU")));
+                }
+                control.reset_done();
+            }
+            Order::Stop => return,
+        }
+    }
+}

@@ -31,6 +31,7 @@ pub mod table;
 
 /// The objects and operators of AML, for what [`Scope`] and [`Device`] have no word for.
 pub use acpi_tables::aml as objects;
+pub use acpi_tables::{Aml, AmlSink};
 pub use aml::{Describe, Device, NameSeg, Resources, Scope};
 pub use loader::PointerOverflow;
 pub use set::{File, Resolved, TableSet};

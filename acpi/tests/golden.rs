@@ -33,6 +33,14 @@ fn hash(bytes: &[u8]) -> String {
     Options { rtc: true, ..Options::default() },
     "82e411e11a6f9524c59ace45518764cab4dd3fbb850d282ced8d5550ca265281"
 )]
+#[case::usb(
+    Options { usb: true, ..Options::default() },
+    "5080eef0009bcd4157b6f5c808e8af0fa6ecd085b1b820419978434144574bd0"
+)]
+#[case::pcie(
+    Options { pcie: true, ..Options::default() },
+    "c8fa7605792dee647e0b59ac8d8347bf1fd055883ed063fe4686033cced35679"
+)]
 fn dsdt_equals_qemus(#[case] options: Options, #[case] expected: &str) {
     assert_eq!(hash(&table(&options, "DSDT", &[])), expected);
 }
@@ -41,7 +49,7 @@ fn dsdt_equals_qemus(#[case] options: Options, #[case] expected: &str) {
 #[case::ioapic1(Options::default(), "ecf5e88ab792969c0a75f7e8b1c93e581ed0b87eb2f1b53b9d39cfe210a4da70")]
 #[case::ioapic2(Options::with_ioapic2(), "23a7d8e6d1c71df4c523735565167fc8da5df9d3b14c3a10351e1510dd0cc59f")]
 #[case::overrides(
-    Options { isa_level_irqs: true, ..Options::default() },
+    Options { pcie: true, ..Options::default() },
     "3fafee1d4553c19a54755a810766db570ad6d5bae7aae0d4130c8bb1afd09861"
 )]
 fn madt_equals_qemus(#[case] options: Options, #[case] expected: &str) {

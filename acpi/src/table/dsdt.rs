@@ -5,14 +5,14 @@ use acpi_tables::aml::{Package, ZERO};
 use super::{Definition, OemIds, Table};
 use crate::{Describe, Scope};
 
-/// Integers are 64 bits wide from revision 2 on. ACPI 6.5, table 5.36.
+/// Integers are 64 bits wide from revision 2 on. ACPI 6.5, 5.2.11.1.
 const REVISION: u8 = 2;
 
 /// The name space: devices in `\_SB`, and soft-off as the only sleep state.
 pub struct Dsdt<'a> {
     /// Devices in the order in which they appear. SeaBIOS probes disks in the reverse of it.
     pub devices: Vec<&'a dyn Describe>,
-    /// What `_S5` says to write as SLP_TYP, 0 to 7. ACPI 6.5, 7.4.2.6.
+    /// What `_S5` says to write as SLP_TYP, 0 to 7. ACPI 6.5, 7.4.2.
     pub soft_off_type: u8,
 }
 

@@ -10,6 +10,11 @@ mod firmware;
 #[path = "../../../vmm/virtio/src/describe.rs"]
 #[expect(unreachable_pub, reason = "public in its own crate")]
 mod virtio;
+// Devices whose crates are still to come.
+#[expect(unreachable_pub, reason = "will be public in its own crate")]
+mod pci_host;
+#[expect(unreachable_pub, reason = "will be public in its own crate")]
+mod xhci;
 
 use acpi::table::dsdt::Dsdt;
 use acpi::table::fadt::Fadt;
@@ -18,7 +23,9 @@ use acpi::{Describe, OemIds, TableSet};
 
 use chipset::{Com1, Ged, PowerButton, Rtc};
 use firmware::FwCfg;
+use pci_host::PciHost;
 use virtio::MmioTransport;
+use xhci::Xhci;
 
 pub(crate) const TABLES_AT: u64 = 0x7fe_0000;
 pub(crate) const RSDP_AT: u64 = 0xf_5000;
@@ -30,7 +37,8 @@ pub(crate) struct Options {
     pub(crate) rtc: bool,
     pub(crate) serial: bool,
     pub(crate) pic: bool,
-    pub(crate) isa_level_irqs: bool,
+    pub(crate) pcie: bool,
+    pub(crate) usb: bool,
     pub(crate) apic_ids: Vec<u32>,
     pub(crate) absent_cpus: usize,
     /// Transports with a device, in the order of the DSDT.
@@ -45,7 +53,8 @@ impl Default for Options {
             rtc: false,
             serial: true,
             pic: true,
-            isa_level_irqs: false,
+            pcie: false,
+            usb: false,
             apic_ids: vec![0],
             absent_cpus: 0,
             transports: vec![7],
@@ -88,6 +97,12 @@ impl Options {
         for &index in &self.transports {
             devices.push(Box::new(self.transport(index)));
         }
+        if self.usb {
+            devices.push(Box::new(Xhci { base: 0xfe90_0000, len: 0x4000, gsi: 10 }));
+        }
+        if self.pcie {
+            devices.push(Box::new(self.pci_host()));
+        }
         devices
     }
 
@@ -95,6 +110,18 @@ impl Options {
         let first_gsi = if self.ioapic2 { 24 } else { 16 };
         let number = u32::from(index);
         MmioTransport { index, base: 0xfeb0_0000 + number * 0x200, len: 0x200, gsi: first_gsi + number }
+    }
+
+    /// The windows of a machine with 40 physical address bits.
+    fn pci_host(&self) -> PciHost {
+        let intx = if self.ioapic2 { [16, 17, 18, 19] } else { [12, 13, 14, 15] };
+        PciHost {
+            ecam: 0xe000_0000,
+            window32: 0xc000_0000..=0xdfff_ffff,
+            window64: 0xc0_0000_0000..=0xff_ffff_ffff,
+            intx,
+            control: 0x1f,
+        }
     }
 
     fn madt(&self) -> Madt {
@@ -105,7 +132,7 @@ impl Options {
             io_apics.push(IoApic { id: 1, address: 0xfec1_0000, gsi_base: 24 });
         }
         let level = |irq| Override { isa_irq: irq, gsi: irq.into(), signal: Signal::LevelHigh };
-        let overrides = if self.isa_level_irqs { (12..=15).map(level).collect() } else { vec![] };
+        let overrides = if self.pcie && !self.ioapic2 { (12..=15).map(level).collect() } else { vec![] };
         Madt {
             local_apic: 0xfee0_0000,
             pcat_compat: self.pic,

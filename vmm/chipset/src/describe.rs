@@ -108,12 +108,12 @@ impl Describe for Ged {
     }
 }
 
-/// The power button, a control-method one. ACPI 6.5, 4.8.3.2.2.
+/// The power button, a control-method one. ACPI 6.5, 4.8.2.2.1.2.
 #[derive(Clone, Copy, Debug)]
 pub struct PowerButton;
 
 impl PowerButton {
-    /// The notification that says it was pressed. ACPI 6.5, table 5.164.
+    /// The notification that says it was pressed. ACPI 6.5, 5.6.6.
     const PRESSED: u8 = 0x80;
 }
 

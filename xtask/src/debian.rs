@@ -17,9 +17,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 
-use crate::{paths, progress};
+use crate::files::{create_dir, file_name, keep, scratch_dir, verify, write};
+use crate::{files, paths, progress};
 
 #[cfg(test)]
 mod tests;
@@ -136,7 +137,7 @@ impl PrivateApt {
             Self { dir, suites, components: components.to_owned(), with_sources, updated: Cell::new(false) };
         // No package counts as installed, so that the choice of versions does not depend on the machine's.
         write(&apt.dir.join("status"), "")?;
-        write(&apt.configuration(), &configuration_text(&apt.dir))?;
+        write(&apt.configuration(), configuration_text(&apt.dir))?;
         Ok(apt)
     }
 
@@ -278,7 +279,7 @@ impl PrivateApt {
         write(&self.dir.join("sources.list"), &self.sources_list(&Mirrors::of_this_machine()?)?)?;
         capture(self.apt("apt-get").args(["--error-on=any", "update"]))
             .context("fetch Debian's package lists")?;
-        write(&self.stamp(), &self.wanted())?;
+        write(&self.stamp(), self.wanted())?;
         self.updated.set(true);
         step.done();
         Ok(())
@@ -320,11 +321,7 @@ impl PrivateApt {
 
     /// Keeps other processes out of this root until dropped.
     fn lock(&self) -> anyhow::Result<File> {
-        let path = self.dir.join("lock");
-        let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
-        rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
-            .with_context(|| format!("lock {}", path.display()))?;
-        Ok(file)
+        files::lock(&self.dir.join("lock"))
     }
 }
 
@@ -374,57 +371,4 @@ fn complaint(stderr: &str) -> &str {
 
 fn verify_all(dir: &Path, files: &[(&str, &str)]) -> anyhow::Result<()> {
     files.iter().try_for_each(|&(name, sha256)| verify(&dir.join(name), sha256))
-}
-
-/// Checks that the file at `path` has this SHA-256.
-///
-/// # Errors
-///
-/// When it has another, or cannot be read.
-pub(crate) fn verify(path: &Path, sha256: &str) -> anyhow::Result<()> {
-    let found = sha256_of(path)?;
-    ensure!(found == sha256, "{} has SHA-256 {found}, not the pinned {sha256}", path.display());
-    Ok(())
-}
-
-/// The SHA-256 of the file at `path`, in lower-case hexadecimal.
-///
-/// # Errors
-///
-/// When it cannot be read.
-pub(crate) fn sha256_of(path: &Path) -> anyhow::Result<String> {
-    use sha2::Digest as _;
-    let mut file = File::open(path).with_context(|| format!("open {}", path.display()))?;
-    let mut hash = sha2::Sha256::new();
-    std::io::copy(&mut file, &mut hash).with_context(|| format!("read {}", path.display()))?;
-    Ok(format!("{:x}", hash.finalize()))
-}
-
-/// A new folder in `parent` that is removed when dropped.
-fn scratch_dir(parent: &Path) -> anyhow::Result<tempfile::TempDir> {
-    let made = tempfile::Builder::new().prefix("new-").tempdir_in(parent);
-    made.with_context(|| format!("create a folder in {}", parent.display()))
-}
-
-/// Puts the finished folder `made` at `home`, in place of what is there.
-fn keep(made: tempfile::TempDir, home: &Path) -> anyhow::Result<()> {
-    if home.exists() {
-        fs::remove_dir_all(home).with_context(|| format!("remove {}", home.display()))?;
-    }
-    if let Some(parent) = home.parent() {
-        create_dir(parent)?;
-    }
-    fs::rename(made.keep(), home).with_context(|| format!("create {}", home.display()))
-}
-
-fn create_dir(dir: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))
-}
-
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    fs::write(path, text).with_context(|| format!("write {}", path.display()))
-}
-
-fn file_name(path: &Path) -> std::borrow::Cow<'_, str> {
-    path.file_name().map_or_else(Default::default, |name| name.to_string_lossy())
 }

@@ -4,6 +4,7 @@
 mod bench;
 mod check;
 mod debian;
+mod files;
 mod firmware;
 mod host;
 mod image;

@@ -160,6 +160,7 @@ impl PrivateApt {
         }
         let _lock = self.lock()?;
         let wanted = format!("{package}={version}");
+        self.ensure_lists()?;
         let step = progress::step(format!("fetch the source of {package} {version} from Debian"));
         let fetched = self.download(&["source", "--download-only", "--only-source", &wanted]);
         let fetched = fetched.with_context(|| format!("fetch the source package {package} {version}"))?;
@@ -257,9 +258,7 @@ impl PrivateApt {
 
     /// Does `work` with the lists at hand; if it fails, once more with fresh ones.
     fn with_lists<T>(&self, work: impl Fn() -> anyhow::Result<T>) -> anyhow::Result<T> {
-        if !self.has_lists() {
-            self.update()?;
-        }
+        self.ensure_lists()?;
         match work() {
             Err(_) if !self.updated.get() => {
                 self.update()?;
@@ -267,6 +266,10 @@ impl PrivateApt {
             }
             done => done,
         }
+    }
+
+    fn ensure_lists(&self) -> anyhow::Result<()> {
+        if self.has_lists() { Ok(()) } else { self.update() }
     }
 
     /// Whether the lists are there, and are those of the suites wanted now.

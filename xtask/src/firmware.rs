@@ -1,12 +1,171 @@
-//! `cargo xtask firmware`
+//! `cargo xtask firmware`: firmware from source, by the recipes of `firmware/manifest.toml`.
+//!
+//! ```text
+//!  manifest.toml ─► Recipe ──┐
+//!  microvm.config ───────────┤                    target/firmware/
+//!  source, by its SHA-256 ───┼─► hash of inputs ──► <hash>/  image, licence texts, manifest.json, descriptor.json
+//!  compiler and linker ──────┘      │               current/<name> ─► ../<hash>       (what `tinderbox` looks at)
+//!                                   └─ not there yet: fetch, unpack, configure, compile, verify, store
+//! ```
+//!
+//! A folder appears under its hash when it is complete, and never changes after that: a build whose inputs are the same
+//! is no build at all, and needs no network.
 
+mod recipe;
+mod seabios;
+mod source;
+mod store;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+use anyhow::ensure;
+use clap::Subcommand;
+
+use self::recipe::{Inputs, Recipe};
+use self::source::Source;
+pub(crate) use self::store::Built;
+use self::store::Store;
+use crate::{files, progress};
 
 /// Options of the verb.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Build a firmware image; does nothing where it is built already
+    Build(BuildArgs),
+    /// Show the recipes, and what is built of them
+    List,
+}
+
+#[derive(clap::Args)]
+struct BuildArgs {
+    /// Which one: a recipe of firmware/manifest.toml
+    #[arg(default_value = "seabios")]
+    name: String,
+    /// Build this source instead of the pinned one; the image is then called NAME-local
+    #[arg(long, value_name = "DIR|TARBALL")]
+    source: Option<PathBuf>,
+    /// Build twice, in two places, and compare the bytes
+    #[arg(long)]
+    check_reproducible: bool,
+}
 
 /// Does it.
-pub(crate) fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("in the making")
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.action {
+        Action::Build(args) => build_and_tell(&args)?,
+        Action::List => print!("{}", Store::open()?.table(&recipe::all()?)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn build_and_tell(args: &BuildArgs) -> anyhow::Result<()> {
+    let order = Order::new(&args.name, args.source.as_deref())?;
+    let built = order.build()?;
+    println!("{} is {}", order.name, built.image.display());
+    if args.check_reproducible {
+        println!("built twice, the same bytes: SHA-256 {}", order.check_reproducible(&built)?);
+    }
+    Ok(())
+}
+
+/// The SeaBIOS of the bundle. Silent, quick and without network when it is built already.
+///
+/// # Errors
+///
+/// When a tool is missing and cannot be installed, the source cannot be had, or the result is not as the recipe says.
+pub(crate) fn build_seabios() -> anyhow::Result<Built> {
+    Order::new("seabios", None)?.build()
+}
+
+/// Builds the SeaBIOS of the bundle twice, in different folders, and gives the SHA-256 that both and the stored one have.
+///
+/// # Errors
+///
+/// As [`build_seabios`], and when any two of the three differ.
+pub(crate) fn check_seabios_reproducible() -> anyhow::Result<String> {
+    let order = Order::new("seabios", None)?;
+    order.check_reproducible(&order.build()?)
+}
+
+/// A firmware somebody wants, with everything that its bytes depend on.
+struct Order {
+    /// What it is called in the bundle.
+    name: String,
+    recipe: Recipe,
+    config: String,
+    source: Source,
+    toolchain: String,
+}
+
+impl Order {
+    /// `source` is the user's own tree or tarball, in place of the pinned one.
+    fn new(name: &str, source: Option<&Path>) -> anyhow::Result<Self> {
+        let recipe = Recipe::load(name)?;
+        let config = recipe.read_config()?;
+        seabios::ensure_tools()?;
+        let (name, source) = match source {
+            None => (name.to_owned(), Source::pinned(&recipe)),
+            Some(path) => (format!("{name}-local"), Source::of_user(path)?),
+        };
+        Ok(Self { name, recipe, config, source, toolchain: seabios::toolchain()? })
+    }
+
+    fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            name: &self.name,
+            recipe: &self.recipe,
+            recipe_code: seabios::CODE_VERSION,
+            config: &self.config,
+            source: self.source.identity(),
+            toolchain: &self.toolchain,
+        }
+    }
+
+    /// The image with its papers, from the store or built now.
+    fn build(&self) -> anyhow::Result<Built> {
+        let store = Store::open()?;
+        let _lock = store.lock()?;
+        let inputs = self.inputs();
+        let built = match store.find(&inputs)? {
+            Some(built) => built,
+            None => store.keep(&inputs, self.compile(&["build"], "build")?.remove(0))?,
+        };
+        store.make_current(&built)?;
+        Ok(built)
+    }
+
+    /// Compiles two more times, in folders of different names, and compares with what is stored.
+    fn check_reproducible(&self, built: &Built) -> anyhow::Result<String> {
+        let stored = files::sha256_of(&built.image)?;
+        for product in self.compile(&["first", "second/and/deeper"], "build, to compare,")? {
+            let found = files::sha256_of(&product.image)?;
+            ensure!(
+                found == stored,
+                "{} differs between builds: SHA-256 {found}, stored is {stored}",
+                self.name
+            );
+        }
+        Ok(stored)
+    }
+
+    /// Compiles once in each of `places`, folders below a scratch folder. `doing` is for people.
+    fn compile(&self, places: &[&str], doing: &str) -> anyhow::Result<Vec<seabios::Product>> {
+        let tarball = self.source.fetch()?;
+        let step = progress::step(format!("{doing} firmware {}", self.name));
+        let log = crate::paths::target_dir("log")?.join(format!("firmware-{}.log", self.name));
+        let products = places.iter().map(|place| {
+            let work = seabios::Work { recipe: &self.recipe, config: &self.config, step: &step, log: &log };
+            work.compile(&tarball, self.source.version(), place)
+        });
+        let products = products.collect::<anyhow::Result<_>>()?;
+        step.done();
+        Ok(products)
+    }
 }

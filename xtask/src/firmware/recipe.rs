@@ -1,0 +1,163 @@
+//! Recipes: what `firmware/manifest.toml` says, and what the bytes of an image depend on.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::paths;
+
+/// How one firmware is made.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Recipe {
+    /// One sentence, for people.
+    pub(crate) description: String,
+    /// The version of the source.
+    pub(crate) version: String,
+    /// The licence of the image, an SPDX expression.
+    pub(crate) licence: String,
+    /// What it starts, in a few words.
+    pub(crate) boots: String,
+    /// The build's configuration, a path below `firmware/`.
+    pub(crate) config: String,
+    /// What the image file is called.
+    pub(crate) image: String,
+    /// The size the image must have, in bytes.
+    pub(crate) size: u64,
+    /// Where the source comes from.
+    pub(crate) source: DebianSource,
+}
+
+/// A pinned source package of Debian.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DebianSource {
+    /// The release that has it.
+    pub(crate) suite: String,
+    /// Its name.
+    pub(crate) package: String,
+    /// Its exact version, revision included.
+    pub(crate) version: String,
+    /// Which of its files is built.
+    pub(crate) tarball: String,
+    /// The SHA-256 of each of its files.
+    pub(crate) files: BTreeMap<String, String>,
+}
+
+impl DebianSource {
+    /// The SHA-256 of the tarball.
+    pub(crate) fn sha256(&self) -> &str {
+        self.files.get(&self.tarball).map_or("", String::as_str)
+    }
+}
+
+/// All recipes, by name.
+pub(crate) fn all() -> anyhow::Result<BTreeMap<String, Recipe>> {
+    let path = paths::root().join("firmware/manifest.toml");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    let recipes = toml::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
+    check(&recipes)?;
+    Ok(recipes)
+}
+
+/// What the types do not say: the tarball that is built is among the files that are pinned.
+fn check(recipes: &BTreeMap<String, Recipe>) -> anyhow::Result<()> {
+    for (name, recipe) in recipes {
+        if recipe.source.sha256().is_empty() {
+            bail!("recipe {name}: {} has no SHA-256 among source.files", recipe.source.tarball);
+        }
+    }
+    Ok(())
+}
+
+impl Recipe {
+    /// The recipe called `name`.
+    pub(crate) fn load(name: &str) -> anyhow::Result<Self> {
+        let mut recipes = all()?;
+        let Some(recipe) = recipes.remove(name) else {
+            let known: Vec<_> = recipes.into_keys().collect();
+            bail!("firmware/manifest.toml has no recipe {name:?}; there is: {}", known.join(", "));
+        };
+        Ok(recipe)
+    }
+
+    /// The text of its configuration.
+    pub(crate) fn read_config(&self) -> anyhow::Result<String> {
+        let path = paths::root().join("firmware").join(&self.config);
+        fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
+    }
+}
+
+/// Everything that the bytes of an image, and the papers beside it, depend on.
+#[derive(Serialize)]
+pub(crate) struct Inputs<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) recipe: &'a Recipe,
+    /// The version of the code that carries the recipe out.
+    pub(crate) recipe_code: u32,
+    pub(crate) config: &'a str,
+    /// Which source it is, whatever its path.
+    pub(crate) source: &'a str,
+    pub(crate) toolchain: &'a str,
+}
+
+impl Inputs<'_> {
+    /// Their hash: the name of the folder that the result lies in.
+    pub(crate) fn hash(&self) -> anyhow::Result<String> {
+        let text = serde_json::to_string(self).context("write down the inputs")?;
+        let hex = format!("{:x}", Sha256::digest(text));
+        Ok(hex.chars().take(16).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manifest_of_the_tree_is_well_formed() {
+        let recipes = all().unwrap();
+
+        assert_eq!(recipes["seabios"].size, 128 << 10);
+        assert!(recipes.values().all(|recipe| recipe.read_config().is_ok()));
+    }
+
+    #[test]
+    fn unknown_recipe_is_answered_with_the_known_ones() {
+        let message = Recipe::load("seabois").unwrap_err().to_string();
+
+        assert_eq!(message, r#"firmware/manifest.toml has no recipe "seabois"; there is: seabios"#);
+    }
+
+    #[test]
+    fn recipe_without_the_hash_of_its_tarball_is_refused() {
+        let mut recipes = all().unwrap();
+        recipes.get_mut("seabios").unwrap().source.files.clear();
+
+        let message = check(&recipes).unwrap_err().to_string();
+
+        assert_eq!(message, "recipe seabios: seabios_1.16.2.orig.tar.gz has no SHA-256 among source.files");
+    }
+
+    #[test]
+    fn every_input_changes_the_hash() {
+        let recipe = Recipe::load("seabios").unwrap();
+        let inputs = |name, config, source, toolchain, recipe_code| {
+            Inputs { name, recipe: &recipe, recipe_code, config, source, toolchain }.hash().unwrap()
+        };
+
+        let hashes = std::collections::BTreeSet::from([
+            inputs("seabios", "c", "s", "t", 1),
+            inputs("seabios-local", "c", "s", "t", 1),
+            inputs("seabios", "other", "s", "t", 1),
+            inputs("seabios", "c", "other", "t", 1),
+            inputs("seabios", "c", "s", "other", 1),
+            inputs("seabios", "c", "s", "t", 2),
+        ]);
+
+        assert_eq!(hashes.len(), 6);
+    }
+}

@@ -1,0 +1,172 @@
+//! Where a firmware's source comes from: a pinned package of Debian, or what the user names. Either ends as a tarball.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, bail, ensure};
+use tempfile::TempDir;
+
+use super::recipe::{DebianSource, Recipe};
+use crate::debian::PrivateApt;
+use crate::{files, paths};
+
+/// The source of a build.
+pub(crate) enum Source {
+    /// Debian's, known by its hash before it is fetched.
+    Pinned(DebianSource),
+    /// The user's.
+    User(UserSource),
+}
+
+/// A tarball that the user named, or that holds the tree that the user named.
+pub(crate) struct UserSource {
+    tarball: PathBuf,
+    /// The tarball's SHA-256, and the version where that is known.
+    identity: String,
+    version: Option<String>,
+    /// Removes a tarball that was made here.
+    _made_in: Option<TempDir>,
+}
+
+impl Source {
+    pub(crate) fn pinned(recipe: &Recipe) -> Self {
+        Self::Pinned(recipe.source.clone())
+    }
+
+    /// The tree or the tarball at `path`.
+    pub(crate) fn of_user(path: &Path) -> anyhow::Result<Self> {
+        let metadata = path.metadata().with_context(|| format!("--source {}", path.display()))?;
+        let source = if metadata.is_dir() { UserSource::of_tree(path) } else { UserSource::of_tarball(path) };
+        source.map(Self::User)
+    }
+
+    /// What tells this source from any other.
+    pub(crate) fn identity(&self) -> &str {
+        match self {
+            Self::Pinned(debian) => debian.sha256(),
+            Self::User(user) => &user.identity,
+        }
+    }
+
+    /// The version, where the source itself does not say it.
+    pub(crate) fn version(&self) -> Option<&str> {
+        match self {
+            Self::Pinned(_) => None,
+            Self::User(user) => user.version.as_deref(),
+        }
+    }
+
+    /// The tarball; fetched, if it is pinned and not here.
+    pub(crate) fn fetch(&self) -> anyhow::Result<PathBuf> {
+        let debian = match self {
+            Self::User(user) => return Ok(user.tarball.clone()),
+            Self::Pinned(debian) => debian,
+        };
+        let apt = PrivateApt::open(&format!("{}-src", debian.suite), &[&debian.suite], "main", true)?;
+        let pins: Vec<_> =
+            debian.files.iter().map(|(name, sha256)| (name.as_str(), sha256.as_str())).collect();
+        let home = apt.source(&debian.package, &debian.version, &pins)?;
+        Ok(home.join(&debian.tarball))
+    }
+}
+
+impl UserSource {
+    fn of_tarball(path: &Path) -> anyhow::Result<Self> {
+        let identity = files::sha256_of(path)?;
+        Ok(Self { tarball: path.to_path_buf(), identity, version: None, _made_in: None })
+    }
+
+    /// Packs `dir` so that the same content gives the same bytes, whoever owns it and whenever it was checked out.
+    fn of_tree(dir: &Path) -> anyhow::Result<Self> {
+        ensure!(
+            dir.join("Makefile").exists(),
+            "--source {} is no source tree, it has no Makefile",
+            dir.display()
+        );
+        let made_in = files::scratch_dir(&paths::target_dir("firmware")?)?;
+        let tarball = made_in.path().join("source.tar");
+        pack(dir, &tarball)?;
+        let version = git_version(dir);
+        let identity = format!("{} {}", files::sha256_of(&tarball)?, version.as_deref().unwrap_or_default());
+        Ok(Self { tarball, identity, version, _made_in: Some(made_in) })
+    }
+}
+
+/// Archives `dir` without what builds and git leave in it.
+fn pack(dir: &Path, tarball: &Path) -> anyhow::Result<()> {
+    let mut tar = Command::new("tar");
+    tar.args([
+        "--create",
+        "--format=gnu",
+        "--sort=name",
+        "--mtime=@0",
+        "--owner=0",
+        "--group=0",
+        "--numeric-owner",
+    ])
+    .args(["--exclude-vcs", "--exclude=./out", "--exclude=./.config", "--exclude=./.config.old"])
+    .args(["--mode=go=rX", "--file"])
+    .arg(tarball)
+    .arg("--directory")
+    .arg(dir)
+    .arg(".");
+    let output = tar.output().context("start tar")?;
+    if !output.status.success() {
+        bail!("pack {}: {}", dir.display(), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
+/// How git describes the checkout at `dir`, if it is one.
+fn git_version(dir: &Path) -> Option<String> {
+    if !dir.join(".git").exists() {
+        return None;
+    }
+    let mut git = Command::new("git");
+    git.arg("-C").arg(dir).args(["describe", "--always", "--tags", "--long", "--dirty"]);
+    let output = git.output().ok().filter(|output| output.status.success())?;
+    String::from_utf8(output.stdout).ok().map(|text| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A tree with one file of this text, and the leavings of a build.
+    fn tree(text: &str, leavings: &str) -> TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("Makefile"), text).unwrap();
+        fs::write(dir.path().join(".config"), leavings).unwrap();
+        fs::create_dir(dir.path().join("out")).unwrap();
+        fs::write(dir.path().join("out/bios.bin"), leavings).unwrap();
+        dir
+    }
+
+    #[test]
+    fn identity_of_a_tree_is_that_of_its_content() {
+        let (one, other) = (tree("all:", "x"), tree("all:", "y"));
+
+        let of = |dir: &TempDir| Source::of_user(dir.path()).unwrap().identity().to_owned();
+
+        assert_eq!(of(&one), of(&other));
+        assert_ne!(of(&one), of(&tree("all: x", "x")));
+    }
+
+    #[test]
+    fn folder_that_is_no_source_tree_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+
+        let message = Source::of_user(dir.path()).err().unwrap().to_string();
+
+        assert!(message.ends_with("is no source tree, it has no Makefile"), "{message}");
+    }
+
+    #[test]
+    fn missing_source_is_named() {
+        let message = format!("{:#}", Source::of_user(Path::new("/no/where")).err().unwrap());
+
+        assert_eq!(message, "--source /no/where: No such file or directory (os error 2)");
+    }
+}

@@ -1,0 +1,149 @@
+//! `target/firmware`: complete builds by the hash of their inputs, and links to those that are current.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+use super::recipe::{Inputs, Recipe};
+use super::seabios::Product;
+use crate::{files, paths};
+
+/// A firmware in the store.
+#[derive(Debug)]
+pub(crate) struct Built {
+    /// What the bundle calls it.
+    pub(crate) name: String,
+    /// The folder with all that belongs to it.
+    pub(crate) dir: PathBuf,
+    /// The image.
+    pub(crate) image: PathBuf,
+}
+
+/// The folder of all builds.
+pub(crate) struct Store {
+    dir: PathBuf,
+}
+
+impl Store {
+    pub(crate) fn open() -> anyhow::Result<Self> {
+        Ok(Self { dir: paths::target_dir("firmware")? })
+    }
+
+    /// Keeps other builds out until dropped.
+    pub(crate) fn lock(&self) -> anyhow::Result<fs::File> {
+        files::lock(&self.dir.join("lock"))
+    }
+
+    /// The build of these inputs, if it is there and its image is the one that was stored.
+    pub(crate) fn find(&self, inputs: &Inputs<'_>) -> anyhow::Result<Option<Built>> {
+        let built = self.place(inputs)?;
+        let Some(manifest) = read_manifest(&built.dir) else { return Ok(None) };
+        let is_intact = files::sha256_of(&built.image).is_ok_and(|found| manifest["sha256"] == found);
+        Ok(is_intact.then_some(built))
+    }
+
+    /// Where the build of these inputs belongs.
+    fn place(&self, inputs: &Inputs<'_>) -> anyhow::Result<Built> {
+        let dir = self.dir.join(inputs.hash()?);
+        Ok(Built { name: inputs.name.to_owned(), image: dir.join(&inputs.recipe.image), dir })
+    }
+
+    /// Takes `product` in, with its papers.
+    pub(crate) fn keep(&self, inputs: &Inputs<'_>, product: Product) -> anyhow::Result<Built> {
+        let built = self.place(inputs)?;
+        let made = files::scratch_dir(&self.dir)?;
+        copy(&product.image, &made.path().join(files::file_name(&built.image).as_ref()))?;
+        for licence in &product.licences {
+            copy(licence, &made.path().join(files::file_name(licence).as_ref()))?;
+        }
+        write_json(&made.path().join("manifest.json"), &manifest(inputs, &product)?)?;
+        write_json(&made.path().join("descriptor.json"), &descriptor(inputs, &product, &built.image))?;
+        files::keep(made, &built.dir)?;
+        Ok(built)
+    }
+
+    /// Makes `current/<name>` lead to `built`, in one step.
+    pub(crate) fn make_current(&self, built: &Built) -> anyhow::Result<()> {
+        let current = self.dir.join("current");
+        files::create_dir(&current)?;
+        let link = current.join(&built.name);
+        let to = Path::new("..").join(files::file_name(&built.dir).as_ref());
+        if fs::read_link(&link).is_ok_and(|now| now == to) {
+            return Ok(());
+        }
+        let new = self.dir.join("link.new");
+        let _ = fs::remove_file(&new); // of a process that was ended between the next two lines
+        symlink(&to, &new).with_context(|| format!("create {}", new.display()))?;
+        fs::rename(&new, &link).with_context(|| format!("create {}", link.display()))
+    }
+
+    /// For people: a line for each recipe and each build that is current.
+    pub(crate) fn table(&self, recipes: &BTreeMap<String, Recipe>) -> String {
+        let current = self.dir.join("current");
+        let mut lines: BTreeMap<_, _> =
+            recipes.iter().map(|(name, recipe)| (name.clone(), unbuilt(recipe))).collect();
+        for entry in fs::read_dir(&current).into_iter().flatten().flatten() {
+            if let Some(manifest) = read_manifest(&entry.path()) {
+                lines
+                    .insert(entry.file_name().to_string_lossy().into_owned(), line(&manifest, &entry.path()));
+            }
+        }
+        lines.iter().map(|(name, line)| format!("{name:16}{line}\n")).collect()
+    }
+}
+
+fn unbuilt(recipe: &Recipe) -> String {
+    format!("{:24}not built", recipe.version)
+}
+
+fn line(manifest: &Value, dir: &Path) -> String {
+    let text = |field: &str| manifest[field].as_str().unwrap_or_default();
+    let image = dir.join(text("image"));
+    let sha256: String = text("sha256").chars().take(12).collect();
+    format!("{:24}{} bytes  SHA-256 {sha256}  {}", text("version"), manifest["size"], image.display())
+}
+
+/// What `tinderbox firmware list` reads.
+fn manifest(inputs: &Inputs<'_>, product: &Product) -> anyhow::Result<Value> {
+    let recipe = inputs.recipe;
+    Ok(json!({
+        "name": inputs.name,
+        "version": product.version,
+        "description": recipe.description,
+        "boots": recipe.boots,
+        "licence": recipe.licence,
+        "image": recipe.image,
+        "size": recipe.size,
+        "sha256": files::sha256_of(&product.image)?,
+        "source": { "sha256": inputs.source, "config": recipe.config, "toolchain": inputs.toolchain },
+    }))
+}
+
+/// What QEMU's tools read: `docs/interop/firmware.json` of QEMU, type Firmware.
+fn descriptor(inputs: &Inputs<'_>, product: &Product, image: &Path) -> Value {
+    json!({
+        "description": format!("{} ({})", inputs.recipe.description, product.version),
+        "interface-types": ["bios"],
+        "mapping": { "device": "memory", "filename": image },
+        "targets": [{ "architecture": "x86_64", "machines": ["microvm"] }],
+        "features": [],
+        "tags": [inputs.name],
+    })
+}
+
+fn read_manifest(dir: &Path) -> Option<Value> {
+    let text = fs::read(dir.join("manifest.json")).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+fn write_json(path: &Path, value: &Value) -> anyhow::Result<()> {
+    files::write(path, format!("{value:#}\n"))
+}
+
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::copy(from, to).map(drop).with_context(|| format!("copy {} to {}", from.display(), to.display()))
+}

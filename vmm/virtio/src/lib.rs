@@ -1,2 +1,45 @@
-//! (in the making)
+//! virtio devices and the transports that show them to a guest. This crate knows no KVM.
+//!
+//! ```text
+//!   vCPU thread                                   │  the device's worker thread
+//!                                                 │
+//!   bus ──► MmioTransport ──► Core ── Command ───────► Engine ── Chain ──► dyn VirtioDevice ──► block
+//!           registers         status, features,   │    rings, kicks        blk, …               backend
+//!           (transport)       queue addresses  ◄──── config after it
+//!   ioeventfd or QueueNotify ──────── kick ──────────► epoll
+//!                                                 │      │
+//!   IOAPIC ◄── IrqLine ◄── dyn Interrupt ◄────────│──────┘ used buffers, broken rings
+//! ```
+//!
+//! * A **transport** decodes registers and never does I/O. Its shared half, `transport::core`, is what virtio-pci will
+//!   build on as well.
+//! * A **worker** is a thread that owns one device and its rings. It sleeps in epoll until a queue is kicked or the transport
+//!   has a command; commands are answered only between two requests, so after a reset nothing is in flight.
+//! * A **device** ([`VirtioDevice`]) gets one [`Chain`] of guest buffers at a time and says how much of it is used. It never
+//!   sees a ring, a notification or an interrupt.
+//!
+//! A guest that breaks the rules (rings outside its memory, chains that loop, buffers in the wrong order) gets a device
+//! with DEVICE_NEEDS_RESET and a configuration interrupt; only a reset brings it back.
+//!
+//! Standard: *Virtual I/O Device (VIRTIO) Version 1.2*, cited as `virtio 1.2, 2.7.13`. Split rings come from the crate
+//! `virtio-queue`. Left out so far: packed rings, legacy (version 1) registers, shared memory regions, queue reset,
+//! notification data.
 #![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
+
+pub mod blk;
+pub mod describe;
+
+mod chain;
+mod device;
+mod features;
+mod interrupt;
+mod queue;
+mod status;
+mod transport;
+mod worker;
+
+pub use chain::{Buffers, Chain};
+pub use device::{Broken, VirtioDevice};
+pub use features::Features;
+pub use transport::mmio;

@@ -1,0 +1,172 @@
+//! virtio-blk: a disk. virtio 1.2, 5.2.
+//!
+//! One queue. Reads, writes, flushes, and the identity string; what the standard has beyond that is answered with
+//! VIRTIO_BLK_S_UNSUPP and not offered. Data moves between guest memory and the [backend](Backend) without a copy.
+
+mod request;
+mod spec;
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use block::{Access, Backend, Error, Geometry, SECTOR};
+use zerocopy::IntoBytes;
+
+use crate::{Broken, Chain, Features, VirtioDevice};
+
+use request::Request;
+use spec::{Config, ID_BYTES, Kind, Status};
+
+/// Data segments a driver may use in a request: those of a 256-entry ring without header and status, as in QEMU.
+const SEG_MAX: u32 = 254;
+
+/// A disk's identity, up to 20 bytes of ASCII, as a guest sees it in `/dev/disk/by-id/virtio-…`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Serial([u8; ID_BYTES]);
+
+/// This cannot be a serial.
+#[derive(Debug, thiserror::Error)]
+#[error("serial \"{0}\" must be at most 20 printable ASCII characters")]
+pub struct BadSerial(String);
+
+impl FromStr for Serial {
+    type Err = BadSerial;
+
+    fn from_str(text: &str) -> Result<Self, BadSerial> {
+        let mut bytes = [0; ID_BYTES];
+        let printable = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        match bytes.get_mut(..text.len()) {
+            Some(place) if printable => place.copy_from_slice(text.as_bytes()),
+            _ => return Err(BadSerial(text.into())),
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// A virtio block device.
+pub struct Blk {
+    // Fixed.
+    backend: Arc<dyn Backend>,
+    serial: Serial,
+    features: Features,
+    // Volatile: the driver chooses `writeback`.
+    config: Config,
+}
+
+impl Blk {
+    /// A disk whose sectors are in `backend`.
+    #[must_use]
+    pub fn new(backend: Arc<dyn Backend>, serial: Serial) -> Self {
+        let geometry = backend.geometry();
+        let features = match geometry.access {
+            Access::ReadWrite => spec::FEATURES,
+            Access::ReadOnly => spec::FEATURES.union(spec::READ_ONLY),
+        };
+        Self { backend, serial, features, config: describe(&geometry) }
+    }
+
+    /// Carries a request out; returns its status and how much of its room is filled.
+    fn carry_out(&self, request: &Request<'_>) -> (Status, u64) {
+        let result = match request.kind {
+            Kind::IN => self.read(request),
+            Kind::OUT => self.write(request),
+            Kind::FLUSH => self.backend.flush().map(|()| 0),
+            Kind::GET_ID => Ok(request.room.copy_from(&self.serial.0) as u64),
+            _ => return (Status::Unsupp, 0),
+        };
+        match result {
+            Ok(written) => (Status::Ok, written),
+            Err(error) => {
+                tracing::debug!(kind = request.kind.0, sector = request.sector, %error, "disk request failed");
+                (Status::IoErr, 0)
+            }
+        }
+    }
+
+    fn read(&self, request: &Request<'_>) -> Result<u64, Error> {
+        self.backend.read(self.offset(request)?, request.room.slices())?;
+        Ok(request.room.len())
+    }
+
+    fn write(&self, request: &Request<'_>) -> Result<u64, Error> {
+        self.backend.write(self.offset(request)?, request.out.slices())?;
+        if self.config.writeback == 0 {
+            self.backend.flush()?;
+        }
+        Ok(0)
+    }
+
+    /// Where on the disk a request begins, in bytes.
+    fn offset(&self, request: &Request<'_>) -> Result<u64, Error> {
+        let sectors = self.config.capacity.get();
+        let beyond =
+            Error::OutOfRange { offset: u64::MAX, len: request.out.len() + request.room.len(), sectors };
+        request.sector.checked_mul(SECTOR).ok_or(beyond)
+    }
+
+    fn set_writeback(&mut self, writeback: u8) {
+        self.config.writeback = writeback;
+        if writeback == 0 {
+            // What is cached now was written under the old rule; if it cannot be saved, the next flush says so.
+            let _ = self.backend.flush();
+        }
+    }
+}
+
+impl VirtioDevice for Blk {
+    fn id(&self) -> u32 {
+        spec::ID
+    }
+
+    fn queues(&self) -> u16 {
+        self.config.num_queues.get()
+    }
+
+    fn features(&self) -> Features {
+        self.features
+    }
+
+    fn config(&self) -> &[u8] {
+        self.config.as_bytes()
+    }
+
+    fn write_config(&mut self, offset: usize, data: &[u8]) {
+        if let (spec::WRITEBACK, [writeback @ (0 | 1)]) = (offset, data) {
+            self.set_writeback(*writeback);
+        }
+    }
+
+    /// A driver that cannot flush gets every write made durable. virtio 1.2, 5.2.5.2 and 5.2.6.2.
+    fn begin(&mut self, features: Features) {
+        self.config.writeback = features.contains(spec::FLUSH).into();
+    }
+
+    fn handle(&mut self, _queue: u16, chain: Chain<'_>) -> Result<u32, Broken> {
+        let request = Request::parse(chain)?;
+        let (status, written) = self.carry_out(&request);
+        Ok(request.finish(status, written))
+    }
+}
+
+/// The configuration space of a disk.
+fn describe(geometry: &Geometry) -> Config {
+    let physical_block_exp = (geometry.block_size / SECTOR as u32).max(1).ilog2() as u8;
+    let cylinders = geometry.sectors / (HEADS * TRACK);
+    Config {
+        capacity: geometry.sectors.into(),
+        seg_max: SEG_MAX.into(),
+        cylinders: (cylinders.clamp(2, 16383) as u16).into(),
+        heads: HEADS as u8,
+        sectors: TRACK as u8,
+        blk_size: (SECTOR as u32).into(), // SeaBIOS drops a disk with any other
+        physical_block_exp,
+        min_io_size: (1 << physical_block_exp).into(),
+        num_queues: 1.into(),
+        ..Config::default()
+    }
+}
+
+/// Heads and sectors per track of a disk that has neither: the most that a BIOS translates. With the cylinders cut at
+/// 16383, larger disks are addressed by sector.
+const HEADS: u64 = 16;
+const TRACK: u64 = 63;

@@ -1,0 +1,138 @@
+//! The thread that owns a device, and the transport's end of it.
+//!
+//! Commands are calls: the transport waits until the worker has obeyed. That makes a reset what the standard wants (nothing
+//! is in flight afterwards) and leaves one owner for device and rings. The worker looks for commands after each request,
+//! so a call lasts no longer than one request.
+
+mod engine;
+mod poll;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::{Builder, JoinHandle};
+
+use vm_memory::GuestMemoryMmap;
+use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
+
+use crate::interrupt::Interrupt;
+use crate::queue::{Setup, Suppression};
+use crate::status::Status;
+use crate::{Features, VirtioDevice};
+
+use engine::Engine;
+use poll::Poll;
+
+/// What a transport asks of a worker.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Forget all rings, and start over without features.
+    Reset,
+    /// Start over with these features; rings stay.
+    Begin(Features),
+    /// The driver writes to the configuration space.
+    WriteConfig {
+        /// Byte offset.
+        offset: usize,
+        /// What is written.
+        data: Vec<u8>,
+    },
+    /// Take a queue into use.
+    Start {
+        /// Which one.
+        queue: u16,
+        /// Where its rings are.
+        setup: Setup,
+        /// How notifications are suppressed.
+        suppression: Suppression,
+    },
+    /// Take a queue out of use.
+    Stop {
+        /// Which one.
+        queue: u16,
+    },
+    /// End the thread.
+    Exit,
+}
+
+/// The worker's answer: the configuration space after the command.
+type Reply = Vec<u8>;
+
+/// The worker is gone.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+/// The worker's end of the line.
+struct Inbox {
+    commands: Receiver<Command>,
+    replies: Sender<Reply>,
+    waiting: Arc<AtomicBool>,
+}
+
+/// A running worker. Dropping it ends the thread, once the request in flight is done.
+pub(crate) struct Worker {
+    commands: Sender<Command>,
+    replies: Receiver<Reply>,
+    waiting: Arc<AtomicBool>,
+    wake: EventFd,
+    kicks: Vec<EventFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Gives `device` its thread, which sleeps until the first command or kick.
+    ///
+    /// # Errors
+    /// The host has no more descriptors or threads.
+    pub(crate) fn spawn(
+        device: Box<dyn VirtioDevice>,
+        memory: GuestMemoryMmap,
+        status: Arc<Status>,
+        interrupt: Arc<dyn Interrupt>,
+    ) -> io::Result<Self> {
+        let kicks: Vec<_> = (0..device.queues()).map(|_| event()).collect::<Result<_, _>>()?;
+        let wake = event()?;
+        let poll = Poll::new(&wake, &kicks)?;
+        let waiting = Arc::new(AtomicBool::new(false));
+        let (commands, command_receiver) = channel();
+        let (reply_sender, replies) = channel();
+        let inbox =
+            Inbox { commands: command_receiver, replies: reply_sender, waiting: Arc::clone(&waiting) };
+        let name = format!("virtio-{}", device.id());
+        let engine = Engine::new(device, memory, status, interrupt, inbox);
+        let thread = Builder::new().name(name).spawn(move || engine.run(&poll))?;
+        Ok(Self { commands, replies, waiting, wake, kicks, thread: Some(thread) })
+    }
+
+    /// Has the worker obey `command`; returns the configuration space after it.
+    pub(crate) fn call(&self, command: Command) -> Result<Reply, Gone> {
+        self.send(command)?;
+        self.replies.recv().map_err(|_| Gone)
+    }
+
+    /// The events that kick the queues, in their order.
+    pub(crate) fn kicks(&self) -> &[EventFd] {
+        &self.kicks
+    }
+
+    fn send(&self, command: Command) -> Result<(), Gone> {
+        self.commands.send(command).map_err(|_| Gone)?;
+        // First the flag, which ends a batch early, then the event, which ends a sleep.
+        self.waiting.store(true, Ordering::Release);
+        self.wake.write(1).map_err(|_| Gone)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // If it is gone already, so much the better.
+        let _ = self.send(Command::Exit);
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// An event that counts without ever blocking the one who signals it.
+fn event() -> io::Result<EventFd> {
+    EventFd::new(EFD_CLOEXEC | EFD_NONBLOCK)
+}

@@ -154,8 +154,7 @@ impl PrivateApt {
         files: &[(&str, &str)],
     ) -> anyhow::Result<PathBuf> {
         let home = self.dir.join("sources").join(format!("{package}_{version}"));
-        if home.is_dir() {
-            verify_all(&home, files)?;
+        if home.is_dir() && verify_all(&home, files).is_ok() {
             return Ok(home);
         }
         let _lock = self.lock()?;
@@ -170,16 +169,8 @@ impl PrivateApt {
         Ok(home)
     }
 
-    /// The newest `.deb` of `package` in the suites of this root; `package=version` and `package/suite` pick another.
-    ///
-    /// # Errors
-    ///
-    /// As [`PrivateApt::debs`].
-    pub(crate) fn deb(&self, package: &str) -> anyhow::Result<PathBuf> {
-        self.debs(&[package])?.pop().with_context(|| format!("apt knows no file for {package}"))
-    }
-
-    /// The `.deb` of each of `packages` (not of what they depend on), in no particular order.
+    /// The `.deb` of each of `packages` (not of what they depend on), in no particular order: the newest in the suites of
+    /// this root, unless it is given as `package=version` or `package/suite`.
     ///
     /// # Errors
     ///
@@ -219,6 +210,7 @@ impl PrivateApt {
         if fs::read_to_string(&stamp).is_ok_and(|unpacked| unpacked == names) {
             return Ok(());
         }
+        let _lock = self.lock()?;
         let fresh = scratch_dir(&self.dir)?;
         for deb in &debs {
             capture(Command::new("dpkg-deb").arg("--extract").args([deb.as_path(), fresh.path()]))?;
@@ -324,7 +316,7 @@ impl PrivateApt {
 
     /// Keeps other processes out of this root until dropped.
     fn lock(&self) -> anyhow::Result<File> {
-        files::lock(&self.dir.join("lock"))
+        files::lock(&self.dir)
     }
 }
 

@@ -32,9 +32,12 @@ pub(crate) fn sha256_of(path: &Path) -> anyhow::Result<String> {
     Ok(format!("{:x}", hash.finalize()))
 }
 
+/// How the names of unfinished folders start.
+const SCRATCH: &str = "new-";
+
 /// A new folder in `parent` that is removed when dropped.
 pub(crate) fn scratch_dir(parent: &Path) -> anyhow::Result<TempDir> {
-    let made = tempfile::Builder::new().prefix("new-").tempdir_in(parent);
+    let made = tempfile::Builder::new().prefix(SCRATCH).tempdir_in(parent);
     made.with_context(|| format!("create a folder in {}", parent.display()))
 }
 
@@ -64,11 +67,18 @@ pub(crate) fn file_name(path: &Path) -> Cow<'_, str> {
     path.file_name().map_or_else(Default::default, |name| name.to_string_lossy())
 }
 
-/// Keeps other processes that lock `path` out, until the result is dropped.
-pub(crate) fn lock(path: &Path) -> anyhow::Result<File> {
-    let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
+/// Keeps other processes that lock `dir` out, until the result is dropped, and clears away what processes that were
+/// ended in the middle have left in it. Folders of [`scratch_dir`] are therefore made under this lock.
+pub(crate) fn lock(dir: &Path) -> anyhow::Result<File> {
+    let path = dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
     rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
         .with_context(|| format!("lock {}", path.display()))?;
+    for entry in fs::read_dir(dir).with_context(|| format!("read {}", dir.display()))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(SCRATCH) {
+            fs::remove_dir_all(entry.path()).with_context(|| format!("remove {}", entry.path().display()))?;
+        }
+    }
     Ok(file)
 }
 
@@ -101,5 +111,17 @@ mod tests {
 
         let names: Vec<_> = fs::read_dir(&home).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["new"]);
+    }
+
+    #[test]
+    fn lock_clears_away_unfinished_folders_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let left = scratch_dir(dir.path()).unwrap().keep();
+        create_dir(&dir.path().join("finished")).unwrap();
+
+        let _lock = lock(dir.path()).unwrap();
+
+        assert!(!left.exists());
+        assert!(dir.path().join("finished").exists());
     }
 }

@@ -135,7 +135,7 @@ impl Order {
         let inputs = self.inputs();
         let built = match store.find(&inputs)? {
             Some(built) => built,
-            None => store.keep(&inputs, self.compile(&["build"], "build")?.remove(0))?,
+            None => store.keep(&inputs, self.compile(&["build"], "")?.remove(0))?,
         };
         store.make_current(&built)?;
         Ok(built)
@@ -143,8 +143,9 @@ impl Order {
 
     /// Compiles two more times, in folders of different names, and compares with what is stored.
     fn check_reproducible(&self, built: &Built) -> anyhow::Result<String> {
+        let _lock = Store::open()?.lock()?;
         let stored = files::sha256_of(&built.image)?;
-        for product in self.compile(&["first", "second/and/deeper"], "build, to compare,")? {
+        for product in self.compile(&["first", "second/and/deeper"], " twice, to compare the bytes")? {
             let found = files::sha256_of(&product.image)?;
             ensure!(
                 found == stored,
@@ -155,10 +156,10 @@ impl Order {
         Ok(stored)
     }
 
-    /// Compiles once in each of `places`, folders below a scratch folder. `doing` is for people.
-    fn compile(&self, places: &[&str], doing: &str) -> anyhow::Result<Vec<seabios::Product>> {
+    /// Compiles once in each of `places`, folders below a scratch folder. `remark` is for people.
+    fn compile(&self, places: &[&str], remark: &str) -> anyhow::Result<Vec<seabios::Product>> {
         let tarball = self.source.fetch()?;
-        let step = progress::step(format!("{doing} firmware {}", self.name));
+        let step = progress::step(format!("build firmware {}{remark}", self.name));
         let log = crate::paths::target_dir("log")?.join(format!("firmware-{}.log", self.name));
         let products = places.iter().map(|place| {
             let work = seabios::Work { recipe: &self.recipe, config: &self.config, step: &step, log: &log };

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::recipe::{DebianSource, Recipe};
 use crate::debian::PrivateApt;
-use crate::{files, paths};
+use crate::files;
 
 /// The source of a build.
 pub(crate) enum Source {
@@ -83,7 +83,7 @@ impl UserSource {
             "--source {} is no source tree, it has no Makefile",
             dir.display()
         );
-        let made_in = files::scratch_dir(&paths::target_dir("firmware")?)?;
+        let made_in = tempfile::tempdir().context("create a temporary folder")?;
         let tarball = made_in.path().join("source.tar");
         pack(dir, &tarball)?;
         let version = git_version(dir);

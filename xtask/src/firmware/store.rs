@@ -35,7 +35,7 @@ impl Store {
 
     /// Keeps other builds out until dropped.
     pub(crate) fn lock(&self) -> anyhow::Result<fs::File> {
-        files::lock(&self.dir.join("lock"))
+        files::lock(&self.dir)
     }
 
     /// The build of these inputs, if it is there and its image is the one that was stored.

@@ -5,7 +5,7 @@
 //!  dyn Describe ──► Scope, Device, Resources ──► Dsdt ─┐
 //!  (device crates)        aml                          │ place            ┌─► files()    etc/acpi/tables, etc/acpi/rsdp,
 //!                                                      ├──────► TableSet ─┤              etc/table-loader (fw_cfg)
-//!  plain numbers ────────────────────────► Fadt, Madt ─┘ list             └─► resolve()  tables at an address, no firmware
+//!  plain numbers ─────────────────────► Fadt, Madt, … ─┘ list             └─► resolve()  tables at an address, no firmware
 //!  (the machine's plan)                      table                 │
 //!                                                                loader: every pointer and checksum, declared once
 //! ```

@@ -1,16 +1,33 @@
 //! Tables, one file each, and what they have in common. ACPI 6.5, section 5.2.
 
+pub mod dbg2;
 pub mod dsdt;
 pub mod fadt;
 mod header;
 pub mod madt;
+pub mod mcfg;
+pub mod pptt;
 pub(crate) mod rsdp;
+pub mod slit;
+pub mod spcr;
+pub mod srat;
+pub mod waet;
 pub(crate) mod xsdt;
 
 use zerocopy::{FromBytes, IntoBytes};
 
+pub use dbg2::Dbg2;
+pub use dsdt::Dsdt;
+pub use fadt::Fadt;
 use header::TableHeader;
 pub use header::{OemIdError, OemIds};
+pub use madt::Madt;
+pub use mcfg::Mcfg;
+pub use pptt::Pptt;
+pub use slit::Slit;
+pub use spcr::Spcr;
+pub use srat::Srat;
+pub use waet::Waet;
 
 /// Offset of the checksum in every table but the RSDP. ACPI 6.5, 5.2.6.
 pub(crate) const CHECKSUM_OFFSET: usize = std::mem::offset_of!(TableHeader, checksum);

@@ -16,9 +16,8 @@ mod pci_host;
 #[expect(unreachable_pub, reason = "will be public in its own crate")]
 mod xhci;
 
-use acpi::table::dsdt::Dsdt;
-use acpi::table::fadt::Fadt;
-use acpi::table::madt::{Cpu, IoApic, Madt, Override, Signal};
+use acpi::table::madt::{Cpu, IoApic, Override, Signal};
+use acpi::table::{Dsdt, Fadt, Madt};
 use acpi::{Describe, OemIds, TableSet};
 
 use chipset::{Com1, Ged, PowerButton, Rtc};

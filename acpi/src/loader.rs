@@ -86,7 +86,7 @@ impl Loader {
     pub(crate) fn point(&mut self, field: Spot, width: PointerWidth, target: Spot) {
         let len = width as usize;
         let offset = (target.offset as u64).to_le_bytes();
-        self.blobs[field.blob.0].bytes[field.offset..field.offset + len].copy_from_slice(&offset[..len]);
+        self.field(field, len).copy_from_slice(&offset[..len]);
         self.commands.push(Command::AddPointer { field, width, source: target.blob });
     }
 
@@ -110,24 +110,24 @@ impl Loader {
     /// # Errors
     /// An address does not fit a pointer.
     pub(crate) fn run(mut self, address_of: impl Fn(BlobId) -> u64) -> Result<Linked, PointerOverflow> {
-        for command in &self.commands {
+        for command in std::mem::take(&mut self.commands) {
             match command {
                 Command::Allocate { .. } => {}
                 Command::AddPointer { field, width, source } => {
-                    let bytes = &mut self.blobs[field.blob.0].bytes;
-                    add_address(
-                        &mut bytes[field.offset..field.offset + *width as usize],
-                        address_of(*source),
-                    )?;
+                    add_address(self.field(field, width as usize), address_of(source))?;
                 }
                 Command::AddChecksum { field, range } => {
-                    let bytes = &mut self.blobs[field.blob.0].bytes;
-                    let sum = bytes[range.clone()].iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte));
-                    bytes[field.offset] = bytes[field.offset].wrapping_sub(sum);
+                    let sum = sum(&self.blob(field.blob)[range]);
+                    let byte = &mut self.field(field, 1)[0];
+                    *byte = byte.wrapping_sub(sum);
                 }
             }
         }
         Ok(Linked { blobs: self.blobs })
+    }
+
+    fn field(&mut self, at: Spot, len: usize) -> &mut [u8] {
+        &mut self.blobs[at.blob.0].bytes[at.offset..at.offset + len]
     }
 }
 
@@ -142,6 +142,10 @@ impl Linked {
     pub(crate) fn blob(&self, blob: BlobId) -> &[u8] {
         &self.blobs[blob.0].bytes
     }
+}
+
+fn sum(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0, |sum, &byte| sum.wrapping_add(byte))
 }
 
 /// Adds `base` to the little-endian integer that `field` is.

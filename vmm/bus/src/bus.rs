@@ -32,6 +32,7 @@ impl Width {
     }
 
     /// Bytes moved by an access of this width.
+    #[expect(clippy::len_without_is_empty, reason = "no access is empty")]
     #[must_use]
     pub const fn len(self) -> u64 {
         match self {

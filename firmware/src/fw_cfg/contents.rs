@@ -221,3 +221,63 @@ impl Contents {
         directory
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(contents: &Contents) -> Vec<&str> {
+        contents.files().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn files_are_sorted_by_the_bytes_of_their_names() {
+        let mut contents = Contents::new();
+        for name in ["etc/table-loader", "opt/\u{e4}", "bootorder", "etc/e820", "etc", "opt/Z"] {
+            contents.file(name, []).unwrap();
+        }
+        let sorted = ["bootorder", "etc", "etc/e820", "etc/table-loader", "opt/Z", "opt/\u{e4}"];
+        assert_eq!(names(&contents), sorted);
+    }
+
+    #[test]
+    fn second_file_of_a_name_is_refused() {
+        let mut contents = Contents::new();
+        contents.file("etc/e820", *b"first").unwrap();
+        let error = contents.writable_file("etc/e820", []).unwrap_err();
+        assert_eq!(error.to_string(), "fw_cfg file \"etc/e820\" is given twice");
+        assert_eq!(contents.files().collect::<Vec<_>>(), [("etc/e820", 5)]);
+    }
+
+    #[test]
+    fn name_may_have_55_bytes_and_no_more() {
+        let mut contents = Contents::new();
+        contents.file("n".repeat(55), []).unwrap();
+        let error = contents.file("n".repeat(56), []).unwrap_err();
+        assert!(error.to_string().ends_with("is not of 1 to 55 bytes without NUL"), "{error}");
+    }
+
+    #[test]
+    fn name_that_a_guest_would_read_differently_is_refused() {
+        for name in ["", "etc\0e820"] {
+            assert_eq!(Contents::new().file(name, []).unwrap_err(), FileError::Name { name: name.into() });
+        }
+    }
+
+    #[test]
+    fn thirty_third_file_is_refused() {
+        let mut contents = Contents::new();
+        for n in 0..32 {
+            contents.file(format!("opt/{n}"), []).unwrap();
+        }
+        let error = contents.file("opt/last", []).unwrap_err();
+        assert_eq!(error, FileError::TooMany { name: "opt/last".into() });
+    }
+
+    #[test]
+    fn later_item_replaces_an_earlier_one() {
+        let mut contents = Contents::new();
+        contents.item(Item::BootCpus(1)).item(Item::BootCpus(4));
+        assert_eq!(contents.finish()[&Key::NB_CPUS].data, [4, 0]);
+    }
+}

@@ -15,6 +15,8 @@
 //! architectures), writing through the data port (removed from QEMU in version 2.4), 64-bit DMA address writes by port
 //! (x86 has none; the register accepts them all the same).
 
+#![deny(clippy::indexing_slicing)]
+
 mod contents;
 mod device;
 mod dma;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The width of a legal access; others cannot be expressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(clippy::len_without_is_empty, reason = "no access is empty")]
 pub enum Width {
     /// 8 bits.
     Byte,
@@ -32,8 +33,8 @@ impl Width {
     }
 
     /// Bytes moved by an access of this width.
-    #[expect(clippy::len_without_is_empty, reason = "no access is empty")]
     #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "no access is empty")]
     pub const fn len(self) -> u64 {
         match self {
             Self::Byte => 1,

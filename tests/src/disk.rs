@@ -23,7 +23,7 @@ impl BootSector {
         let path = dir.join(name);
         let mut image = assemble(dir)?;
         ensure!(image.len() == SECTOR, "the boot sector has {} bytes", image.len());
-        image.resize(64 * SECTOR, 0);
+        image.resize(1 << 20, 0); // SeaBIOS wants at least a cylinder
         let magic = b"TINDERBOX";
         image[SECTOR..][..magic.len()].copy_from_slice(magic);
         image[SECTOR + 17..][..actions.len()].copy_from_slice(actions.as_bytes());

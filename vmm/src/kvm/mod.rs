@@ -26,7 +26,7 @@ use kvm_bindings::{KVM_API_VERSION, KVM_CAP_SPLIT_IRQCHIP, KVM_MAX_CPUID_ENTRIES
 use kvm_ioctls::{Cap, IoEventAddress, VmFd};
 use vmm_sys_util::eventfd::EventFd;
 
-use crate::machine::plan::{Plan, Range};
+use crate::machine::plan::Plan;
 
 pub use cpuid::Topology;
 pub use memory::{GuestRam, MemoryError};
@@ -38,7 +38,9 @@ pub use vcpu::{Exit, Vcpu, Wake, install_wake_handler};
 #[derive(Debug, thiserror::Error)]
 pub enum KvmError {
     /// The device is not there.
-    #[error("{path} does not exist: load the module kvm_intel or kvm_amd, or enable virtualisation in the firmware set-up")]
+    #[error(
+        "{path} does not exist: load the module kvm_intel or kvm_amd, or enable virtualisation in the firmware set-up"
+    )]
     Absent {
         /// The device asked for.
         path: PathBuf,
@@ -211,9 +213,4 @@ impl Vm {
     pub fn create_vcpu(&self, index: usize, topology: &Topology) -> Result<Vcpu, KvmError> {
         Vcpu::new(self, index, topology)
     }
-}
-
-/// The guest-physical address of a range and its length, as KVM counts them.
-fn slot_of(range: Range) -> (u64, u64) {
-    (range.start, range.len)
 }

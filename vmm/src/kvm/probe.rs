@@ -5,7 +5,7 @@ use std::path::Path;
 
 use kvm_bindings::{kvm_segment, kvm_userspace_memory_region};
 use kvm_ioctls::VcpuExit;
-use vm_memory::{Bytes as _, GuestAddress, GuestMemory as _, GuestMemoryMmap};
+use vm_memory::{Bytes as _, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap};
 
 use super::{Context as _, Kvm, KvmError};
 
@@ -51,8 +51,10 @@ pub fn probe(path: &Path) -> Verdict {
 
 fn long_mode(kvm: &Kvm) -> Result<(), String> {
     let text = |error: KvmError| format!("{error}: {}", error_source(&error));
-    let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), MEMORY)]).map_err(|error| error.to_string())?;
-    let write = |at: u64, value: u64| memory.write_obj(value, GuestAddress(at)).map_err(|error| error.to_string());
+    let memory =
+        <GuestMemoryMmap>::from_ranges(&[(GuestAddress(0), MEMORY)]).map_err(|error| error.to_string())?;
+    let write =
+        |at: u64, value: u64| memory.write_obj(value, GuestAddress(at)).map_err(|error| error.to_string());
     memory.write_slice(&CODE, GuestAddress(CODE_AT)).map_err(|error| error.to_string())?;
     write(PML4, PDPT | 3)?;
     write(PDPT, 0x83)?; // a 1 GiB page: present, writable, large

@@ -15,7 +15,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// What somebody wants of the control thread.
 #[derive(Debug)]
-pub enum Event {
+pub(super) enum Event {
     /// The guest asked for a reset, or a vCPU had a triple fault.
     Reset(Cause),
     /// The guest powered the machine off.
@@ -32,11 +32,13 @@ pub enum Event {
 
 /// What made the machine reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cause {
+pub(super) enum Cause {
     /// The ACPI reset register.
     Register,
     /// A triple fault.
     TripleFault,
+    /// The user, from the console.
+    User,
 }
 
 /// What a vCPU thread is to do next.
@@ -69,7 +71,7 @@ struct State {
 }
 
 /// Shared by the control thread, the vCPU threads and the devices that can end or reset the machine.
-pub struct Control {
+pub(super) struct Control {
     vcpus: usize,
     state: Mutex<State>,
     changed: Condvar,
@@ -82,15 +84,20 @@ impl Control {
     pub(super) fn new(vcpus: usize) -> (Self, Receiver<Event>) {
         let (events, receiver) = channel();
         let state = State { phase: Phase::Running, parked: 0, reset: 0, done: 0 };
-        let control =
-            Self { vcpus, state: Mutex::new(state), changed: Condvar::new(), busy: AtomicBool::new(false), events };
+        let control = Self {
+            vcpus,
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+            busy: AtomicBool::new(false),
+            events,
+        };
         (control, receiver)
     }
 
     /// Halts the machine and tells the control thread why. Of several reasons before it reacts, the first counts.
     ///
     /// Callable with a device's lock held: it never waits for a vCPU.
-    pub fn ask(&self, event: Event) {
+    pub(super) fn ask(&self, event: Event) {
         let mut state = self.lock();
         if state.phase == Phase::Running {
             self.enter(&mut state, Phase::Parking);
@@ -99,7 +106,7 @@ impl Control {
     }
 
     /// Tells the control thread something that does not halt the machine.
-    pub fn tell(&self, event: Event) {
+    pub(super) fn tell(&self, event: Event) {
         // The receiver lives as long as the control thread, which outlives everybody who could hear the answer.
         let _ = self.events.send(event);
     }

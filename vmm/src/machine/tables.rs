@@ -1,6 +1,8 @@
 //! What firmware is told: the ACPI tables and the contents of fw_cfg, from the plan alone.
 
-use acpi::table::{Dsdt, Fadt, Madt, madt};
+use acpi::table::dsdt::Dsdt;
+use acpi::table::fadt::Fadt;
+use acpi::table::madt::{self, Madt};
 use acpi::{Describe, OemIds, TableSet};
 use chipset::describe::{Com1, Ged, PowerButton};
 use firmware::boot_order::{self, BootDevice};
@@ -19,10 +21,8 @@ const SOFT_OFF: u8 = chipset::ged::SOFT_OFF;
 pub fn acpi_tables(plan: &Plan) -> TableSet {
     let devices = devices(plan);
     let mut tables = TableSet::new(OemIds::default());
-    let dsdt = tables.place(&Dsdt {
-        devices: devices.iter().map(AsRef::as_ref).collect(),
-        soft_off_type: SOFT_OFF,
-    });
+    let dsdt =
+        tables.place(&Dsdt { devices: devices.iter().map(AsRef::as_ref).collect(), soft_off_type: SOFT_OFF });
     let power = plan.ged.power.start;
     tables.list(&Fadt {
         dsdt,
@@ -95,8 +95,8 @@ pub fn fw_cfg(plan: &Plan) -> Result<Contents, FileError> {
     for file in acpi_tables(plan).files() {
         contents.file(file.name, file.bytes)?;
     }
-    contents.file(e820::FILE, e820::e820(&memory_map(plan)))?;
-    contents.file(boot_order::FILE, boot_order::boot_order(&boot_devices(plan)))?;
+    contents.file(e820::FILE, e820::encode(&memory_map(plan)))?;
+    contents.file(boot_order::FILE, boot_order::encode(&boot_devices(plan)))?;
     contents.file("bios-geometry", [])?;
     // Never: a person looks at "No bootable device" until they end it.
     contents.file("etc/boot-fail-wait", u32::MAX.to_le_bytes())?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use bus::Bus;
-use chipset::IoApic;
+use chipset::ioapic::IoApic;
 
 use super::control::{Cause, Control, Event, Order};
 use crate::kvm::{Exit, Vcpu, Wake};

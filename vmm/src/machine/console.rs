@@ -1,0 +1,184 @@
+//! The thread between the guest's serial port and the host's terminal or file. It also writes the firmware's log.
+//!
+//! ```text
+//!  COM1 ─── wake ───► poll ◄─── stdin
+//!  port 0x402 ──┘      │
+//!                      ├─► stdout or file, log file
+//!                      ├─► COM1's receiver, as it has room
+//!                      └─► Ctrl-a commands to the control thread
+//! ```
+
+use std::fs::File;
+use std::io::{self, Read as _, Write};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+
+use chipset::debugcon::LogReader;
+use chipset::uart::UartHost;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+
+use super::control::{Cause, Control, Event};
+use crate::terminal::{Command, EscapeFilter, HELP, Input, Stderr};
+
+/// Wakes the thread; callable from anywhere.
+#[derive(Clone)]
+pub(super) struct Waker(Arc<OwnedFd>);
+
+impl Waker {
+    pub(super) fn new() -> io::Result<Self> {
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self(Arc::new(event)))
+    }
+
+    pub(super) fn wake(&self) {
+        // A full counter means that it is awake already.
+        let _ = rustix::io::write(&*self.0, &1_u64.to_ne_bytes());
+    }
+}
+
+/// COM1 and what it is connected to.
+pub(super) struct Serial {
+    pub(super) uart: UartHost,
+    pub(super) output: Box<dyn Write + Send>,
+    /// Whether what is typed goes to the guest.
+    pub(super) typed: bool,
+}
+
+/// The firmware's log and its file.
+pub(super) struct Log {
+    pub(super) reader: LogReader,
+    pub(super) file: File,
+}
+
+/// The running thread.
+pub(super) struct Console {
+    thread: JoinHandle<()>,
+    ending: Arc<AtomicBool>,
+    waker: Waker,
+}
+
+impl Console {
+    /// Starts the thread.
+    pub(super) fn start(
+        serial: Option<Serial>,
+        log: Option<Log>,
+        waker: Waker,
+        control: Arc<Control>,
+    ) -> io::Result<Self> {
+        let ending = Arc::new(AtomicBool::new(false));
+        let worker = Worker {
+            typing: serial.as_ref().is_some_and(|serial| serial.typed),
+            serial,
+            log,
+            waker: waker.clone(),
+            control,
+            escape: EscapeFilter::default(),
+            pending: Vec::new(),
+            buffer: Vec::new(),
+        };
+        let end = Arc::clone(&ending);
+        let thread = Builder::new().name("console".into()).spawn(move || worker.run(&end))?;
+        Ok(Self { thread, ending, waker })
+    }
+
+    /// Writes what the guest sent before its end, and ends the thread.
+    pub(super) fn finish(self) {
+        self.ending.store(true, Ordering::Release);
+        self.waker.wake();
+        let _ = self.thread.join();
+    }
+}
+
+struct Worker {
+    serial: Option<Serial>,
+    log: Option<Log>,
+    waker: Waker,
+    control: Arc<Control>,
+    escape: EscapeFilter,
+    /// Typed, and not yet taken by the guest.
+    pending: Vec<u8>,
+    /// Stdin has not ended.
+    typing: bool,
+    buffer: Vec<u8>,
+}
+
+impl Worker {
+    fn run(mut self, ending: &AtomicBool) {
+        loop {
+            // Asked before the last drain, so that nothing is left behind.
+            let last = ending.load(Ordering::Acquire);
+            self.drain();
+            self.type_pending();
+            if last {
+                return;
+            }
+            if self.wait() {
+                self.read_keys();
+            }
+        }
+    }
+
+    /// Sleeps until there is something to do; true if keys can be read.
+    fn wait(&self) -> bool {
+        let stdin = io::stdin();
+        let mut fds = vec![PollFd::new(&*self.waker.0, PollFlags::IN)];
+        // While the guest does not take what was typed, more is left with the terminal.
+        if self.typing && self.pending.is_empty() {
+            fds.push(PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN));
+        }
+        // An interrupted wait is a wait that ended early.
+        let _ = poll(&mut fds, None);
+        let _ = rustix::io::read(&*self.waker.0, &mut [0; 8]);
+        fds.get(1).is_some_and(|fd| !fd.revents().is_empty())
+    }
+
+    fn drain(&mut self) {
+        if let Some(serial) = &mut self.serial {
+            self.buffer.clear();
+            serial.uart.take_output(&mut self.buffer);
+            // Whoever listened has gone; the guest goes on.
+            let _ = serial.output.write_all(&self.buffer).and_then(|()| serial.output.flush());
+        }
+        if let Some(log) = &mut self.log {
+            self.buffer.clear();
+            log.reader.take_output(&mut self.buffer);
+            let _ = log.file.write_all(&self.buffer);
+        }
+    }
+
+    fn type_pending(&mut self) {
+        if let Some(serial) = &self.serial
+            && !self.pending.is_empty()
+        {
+            let taken = serial.uart.push_input(&self.pending);
+            self.pending.drain(..taken);
+        }
+    }
+
+    fn read_keys(&mut self) {
+        let mut keys = [0; 1024];
+        let count = match io::stdin().lock().read(&mut keys) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            Err(_) => 0,
+        };
+        self.typing = count > 0;
+        let (pending, control) = (&mut self.pending, &self.control);
+        self.escape.feed(keys.get(..count).unwrap_or_default(), |input| match input {
+            Input::Bytes(bytes) => pending.extend_from_slice(bytes),
+            Input::Command(command) => obey(command, control),
+        });
+    }
+}
+
+fn obey(command: Command, control: &Control) {
+    match command {
+        // The help is for the person, whatever stderr is.
+        Command::Help => drop(Stderr::default().write_all(HELP.as_bytes())),
+        Command::Quit => control.tell(Event::Quit),
+        Command::PowerButton => control.tell(Event::PowerButton),
+        Command::Reset => control.ask(Event::Reset(Cause::User)),
+    }
+}

@@ -68,7 +68,8 @@ impl Ring {
 
     /// Takes the next available chain: its head, to be given back to [`complete`](Self::complete), and its buffers.
     pub(crate) fn pop(&mut self) -> Result<(u16, Chain<'_>), Broken> {
-        let descriptors = self.queue.iter(&self.memory)?.next().ok_or(Broken::Endless)?;
+        let next = self.queue.iter(&self.memory)?.next();
+        let descriptors = next.ok_or(virtio_queue::Error::InvalidAvailRingIndex)?; // the driver took it back
         Ok((descriptors.head_index(), Chain::collect(&self.memory, descriptors)?))
     }
 

@@ -76,7 +76,9 @@ impl Register {
             bits::VIRTIO_MMIO_QUEUE_AVAIL_HIGH => Self::QueueDriver(Word::High),
             bits::VIRTIO_MMIO_QUEUE_USED_LOW => Self::QueueDevice(Word::Low),
             bits::VIRTIO_MMIO_QUEUE_USED_HIGH => Self::QueueDevice(Word::High),
-            bits::VIRTIO_MMIO_SHM_LEN_LOW..=bits::VIRTIO_MMIO_SHM_BASE_HIGH if offset % 4 == 0 => Self::Shm,
+            bits::VIRTIO_MMIO_SHM_LEN_LOW..=bits::VIRTIO_MMIO_SHM_BASE_HIGH if offset.is_multiple_of(4) => {
+                Self::Shm
+            }
             bits::VIRTIO_MMIO_CONFIG_GENERATION => Self::ConfigGeneration,
             _ => return None,
         })

@@ -1,0 +1,11 @@
+//! The crate as a guest sees it: a scripted driver (`rig`), a bus, guest memory, a fake interrupt line.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod disk;
+mod drivers;
+mod hostile;
+mod notifications;
+mod properties;
+mod registers;
+mod rig;
+mod worker;

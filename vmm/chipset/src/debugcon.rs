@@ -105,3 +105,92 @@ impl Queue {
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    const BYTE: Access = Access { offset: 0, width: Width::Byte };
+
+    fn write(port: &mut DebugCon, bytes: &[u8]) {
+        for &byte in bytes {
+            port.write(BYTE, byte.into()).unwrap();
+        }
+    }
+
+    fn take(reader: &LogReader) -> Vec<u8> {
+        let mut log = Vec::new();
+        reader.take_output(&mut log);
+        log
+    }
+
+    #[test]
+    fn read_tells_firmware_that_the_port_is_there() {
+        let (mut port, _reader) = pair(|| {});
+        assert_eq!(port.read(BYTE), Ok(0xe9));
+    }
+
+    #[test]
+    fn what_is_written_is_read_once() {
+        let (mut port, reader) = pair(|| {});
+        write(&mut port, b"SeaBIOS");
+        assert_eq!(take(&reader), b"SeaBIOS");
+        assert_eq!(take(&reader), b"");
+    }
+
+    #[test]
+    fn output_is_appended() {
+        let (mut port, reader) = pair(|| {});
+        write(&mut port, b"def");
+        let mut log = b"abc".to_vec();
+        reader.take_output(&mut log);
+        assert_eq!(log, b"abcdef");
+    }
+
+    #[test]
+    fn wider_accesses_are_refused() {
+        let (mut port, reader) = pair(|| {});
+        for width in [Width::Word, Width::Dword, Width::Qword] {
+            let at = Access { offset: 0, width };
+            assert_eq!((port.read(at), port.write(at, 0x4141)), (Err(Refused), Err(Refused)));
+        }
+        assert_eq!(take(&reader), b"");
+    }
+
+    #[test]
+    fn reader_is_called_for_the_first_byte_after_it_took_all() {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = calls.clone();
+        let (mut port, reader) = pair(move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+        write(&mut port, b"abc");
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+        take(&reader);
+        write(&mut port, b"d");
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn log_outlives_a_reset() {
+        let (mut port, reader) = pair(|| {});
+        write(&mut port, b"before");
+        port.reset();
+        assert_eq!(take(&reader), b"before");
+    }
+
+    #[test]
+    fn slow_reader_loses_the_oldest_bytes_and_is_told_how_many() {
+        let (mut port, reader) = pair(|| {});
+        write(&mut port, b"old");
+        write(&mut port, &vec![b'.'; CAPACITY - 3]);
+        write(&mut port, b"ne");
+        let log = take(&reader);
+        assert!(log.starts_with(b"\n[2 bytes of this log are lost]\nd..."));
+        assert!(log.ends_with(b"...ne"));
+        write(&mut port, b"on");
+        assert_eq!(take(&reader), b"on");
+    }
+}

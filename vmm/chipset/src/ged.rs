@@ -151,3 +151,141 @@ impl Device for SleepReset {
 
     fn reset(&mut self) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    const SELECTOR: Access = Access { offset: 0, width: Width::Dword };
+
+    /// A GED and the levels its line went through.
+    fn ged() -> (Ged, Arc<Mutex<Vec<bool>>>) {
+        let levels = Arc::new(Mutex::new(Vec::new()));
+        let wire = levels.clone();
+        (Ged::new(IrqLine::new(move |level| wire.lock().unwrap().push(level))), levels)
+    }
+
+    #[test]
+    fn selector_is_zero_at_power_on() {
+        let (mut ged, levels) = ged();
+        assert_eq!(ged.read(SELECTOR), Ok(0));
+        assert!(levels.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn button_sets_bit_one_and_pulses_the_line() {
+        let (mut ged, levels) = ged();
+        ged.power_button().press();
+        assert_eq!(*levels.lock().unwrap(), [true, false]);
+        assert_eq!(ged.read(SELECTOR), Ok(2));
+    }
+
+    #[test]
+    fn reading_clears_the_selector() {
+        let (mut ged, _) = ged();
+        ged.power_button().press();
+        ged.read(SELECTOR).unwrap();
+        assert_eq!(ged.read(SELECTOR), Ok(0));
+    }
+
+    #[test]
+    fn presses_before_the_guest_reads_are_one_event() {
+        let (mut ged, _) = ged();
+        let button = ged.power_button();
+        button.press();
+        button.clone().press();
+        assert_eq!(ged.read(SELECTOR), Ok(2));
+        assert_eq!(ged.read(SELECTOR), Ok(0));
+    }
+
+    #[test]
+    fn event_is_visible_when_the_line_rises() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let pending: Arc<Mutex<Option<Arc<AtomicU32>>>> = Arc::default();
+        let (record, peek) = (seen.clone(), pending.clone());
+        let ged = Ged::new(IrqLine::new(move |_| {
+            let pending = peek.lock().unwrap().clone().unwrap();
+            record.lock().unwrap().push(pending.load(Ordering::Acquire));
+        }));
+        *pending.lock().unwrap() = Some(ged.pending.clone());
+        ged.power_button().press();
+        assert_eq!(*seen.lock().unwrap(), [2, 2]);
+    }
+
+    #[test]
+    fn writes_to_the_selector_change_nothing() {
+        let (mut ged, _) = ged();
+        ged.power_button().press();
+        assert_eq!(ged.write(SELECTOR, 0), Ok(()));
+        assert_eq!(ged.read(SELECTOR), Ok(2));
+    }
+
+    #[test]
+    fn selector_accesses_of_another_width_are_refused_and_clear_nothing() {
+        let (mut ged, _) = ged();
+        ged.power_button().press();
+        for (offset, width) in [(0, Width::Byte), (0, Width::Word), (2, Width::Word), (3, Width::Byte)] {
+            let at = Access { offset, width };
+            assert_eq!((ged.read(at), ged.write(at, 0)), (Err(Refused), Err(Refused)));
+        }
+        assert_eq!(ged.read(SELECTOR), Ok(2));
+    }
+
+    #[test]
+    fn reset_forgets_events_and_lowers_the_line() {
+        let (mut ged, levels) = ged();
+        ged.power_button().press();
+        ged.reset();
+        assert_eq!(ged.read(SELECTOR), Ok(0));
+        assert_eq!(levels.lock().unwrap().last(), Some(&false));
+    }
+
+    /// What the guest asks for by one write.
+    fn asked(offset: u64, width: Width, value: u64) -> Vec<PowerEvent> {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let record = events.clone();
+        let mut registers = SleepReset::new(move |event| record.lock().unwrap().push(event));
+        registers.write(Access { offset, width }, value).unwrap();
+        events.lock().unwrap().clone()
+    }
+
+    #[test]
+    fn soft_off_needs_type_five_and_the_enable_bit() {
+        for value in 0..=0xff_u8 {
+            let off = value & 0b0011_1100 == 0b0011_0100;
+            let expected: &[_] = if off { &[PowerEvent::PowerOff] } else { &[] };
+            assert_eq!(asked(0, Width::Byte, value.into()), expected, "{value:#x}");
+        }
+    }
+
+    #[test]
+    fn reset_needs_its_value() {
+        for value in 0..=0xff_u8 {
+            let expected: &[_] = if value == 0x42 { &[PowerEvent::Reset] } else { &[] };
+            assert_eq!(asked(2, Width::Byte, value.into()), expected, "{value:#x}");
+        }
+    }
+
+    #[test]
+    fn sleep_status_takes_no_value() {
+        assert!((0..=0xff).all(|value| asked(1, Width::Byte, value).is_empty()));
+    }
+
+    #[test]
+    fn wider_write_reaches_each_byte() {
+        assert_eq!(asked(0, Width::Dword, 0xff42_0000), [PowerEvent::Reset]);
+        assert_eq!(asked(1, Width::Word, 0x4200), [PowerEvent::Reset]);
+        assert_eq!(asked(0, Width::Word, 0x0034), [PowerEvent::PowerOff]);
+        assert_eq!(asked(0, Width::Qword, 0x42), []);
+    }
+
+    #[test]
+    fn all_three_registers_read_zero() {
+        let mut registers = SleepReset::new(|_| {});
+        for offset in 0..3 {
+            assert_eq!(registers.read(Access { offset, width: Width::Byte }), Ok(0));
+        }
+    }
+}

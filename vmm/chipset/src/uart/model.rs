@@ -13,6 +13,8 @@ use super::spec::{
 /// The device, and both ends of its wires.
 pub(super) struct Model {
     line: IrqLine,
+    /// The level of the line. Most accesses leave it as it is.
+    raised: bool,
     /// Sent and not yet taken. The last [`FIFO`] places are the transmit FIFO: while they are in use, THRE is off.
     output: Vec<u8>,
     /// Somebody takes the output.
@@ -62,6 +64,7 @@ impl Model {
     pub(super) fn new(line: IrqLine) -> Self {
         Self {
             line,
+            raised: false,
             output: Vec::new(),
             attached: true,
             input_waits: false,
@@ -113,7 +116,11 @@ impl Model {
 
     /// Drives the line, and calls the host if it waits for room that is there now.
     fn settle(&mut self) {
-        self.line.set(self.interrupt().is_some());
+        let raised = self.interrupt().is_some();
+        if raised != self.raised {
+            self.raised = raised;
+            self.line.set(raised);
+        }
         if self.input_waits && self.room() > 0 {
             self.input_waits = false;
             self.wake = true;
@@ -259,8 +266,8 @@ impl Model {
     pub(super) fn push_input(&mut self, bytes: &[u8]) -> usize {
         let accepted = bytes.len().min(self.room());
         self.state.received.extend(bytes.iter().take(accepted));
-        self.settle();
         self.input_waits = accepted < bytes.len();
+        self.settle();
         accepted
     }
 

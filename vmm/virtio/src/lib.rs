@@ -4,7 +4,7 @@
 //!   vCPU thread                                   │  the device's worker thread
 //!                                                 │
 //!   bus ──► MmioTransport ──► Core ── Command ───────► Engine ── Chain ──► dyn VirtioDevice ──► block
-//!           registers         status, features,   │    rings, kicks        blk, …               backend
+//!           registers         status, features,   │    rings, kicks        blk, rng             backend
 //!           (transport)       queue addresses  ◄──── config after it
 //!   ioeventfd or QueueNotify ──────── kick ──────────► epoll
 //!                                                 │      │
@@ -29,6 +29,7 @@
 
 pub mod blk;
 pub mod describe;
+pub mod rng;
 
 mod chain;
 mod device;

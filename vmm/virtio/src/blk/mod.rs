@@ -51,6 +51,8 @@ pub struct Blk {
     features: Features,
     // Volatile: the driver chooses `writeback`.
     config: Config,
+    /// A failure of the host was logged; a broken disk fails for ever.
+    warned: bool,
 }
 
 impl Blk {
@@ -62,11 +64,11 @@ impl Blk {
             Access::ReadWrite => spec::FEATURES,
             Access::ReadOnly => spec::FEATURES.union(spec::READ_ONLY),
         };
-        Self { backend, serial, features, config: describe(&geometry) }
+        Self { backend, serial, features, config: describe(&geometry), warned: false }
     }
 
     /// Carries a request out; returns its status and how much of its room is filled.
-    fn carry_out(&self, request: &Request<'_>) -> (Status, u64) {
+    fn carry_out(&mut self, request: &Request<'_>) -> (Status, u64) {
         let result = match request.kind {
             Kind::IN => self.read(request),
             Kind::OUT => self.write(request),
@@ -77,9 +79,18 @@ impl Blk {
         match result {
             Ok(written) => (Status::Ok, written),
             Err(error) => {
-                tracing::debug!(kind = request.kind.0, sector = request.sector, %error, "disk request failed");
+                self.report(&error);
                 (Status::IoErr, 0)
             }
+        }
+    }
+
+    /// Tells the host's user of the host's failures; the guest's own mistakes are its affair.
+    fn report(&mut self, error: &Error) {
+        if let Error::Host(source) = error
+            && !std::mem::replace(&mut self.warned, true)
+        {
+            tracing::warn!(%error, %source, "a disk fails; the guest sees I/O errors");
         }
     }
 

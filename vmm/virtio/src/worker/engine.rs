@@ -38,6 +38,8 @@ pub(super) struct Engine {
     status: Arc<Status>,
     interrupt: Arc<dyn Interrupt>,
     inbox: Inbox,
+    /// A breakdown was logged; a guest can cause them for ever.
+    warned: bool,
 }
 
 impl Engine {
@@ -49,7 +51,7 @@ impl Engine {
         inbox: Inbox,
     ) -> Self {
         let slots = (0..device.queues()).map(|_| Slot::default()).collect();
-        Self { device, slots, memory, status, interrupt, inbox }
+        Self { device, slots, memory, status, interrupt, inbox, warned: false }
     }
 
     /// Works until told to exit.
@@ -166,7 +168,9 @@ impl Engine {
 
     /// Stops everything until the driver resets the device. virtio 1.2, 2.1.2.
     fn break_down(&mut self, broken: &Broken) {
-        tracing::debug!(device = self.device.id(), %broken, "device needs reset");
+        if !std::mem::replace(&mut self.warned, true) {
+            tracing::warn!(id = self.device.id(), %broken, "a driver broke its virtio device, which needs a reset");
+        }
         self.forget_rings();
         if self.status.break_down() {
             self.interrupt.raise(Cause::Config);

@@ -103,7 +103,7 @@ fn offer_table(rig: &Rig, ring: &mut Ring, address: u64, len: u32, table: &[Desc
 #[case::head_far_outside_the_table(Deed(|rig, ring| ring.add_head(&rig.memory, 0xffff)))]
 #[case::more_available_than_the_ring_holds(Deed(|rig, ring| ring.set_avail_index(&rig.memory, 17)))]
 #[case::available_index_behind(Deed(|rig, ring| ring.set_avail_index(&rig.memory, 0xffff)))]
-#[case::buffer_outside_memory(Deed(|rig, ring| offer_chain(rig, ring, &[Out(MEMORY_END, 16), In(STATUS, 1)])))]
+#[case::buffer_outside(Deed(|rig, ring| offer_chain(rig, ring, &[Out(MEMORY_END, 16), In(STATUS, 1)])))]
 #[case::buffer_leaves_memory(Deed(|rig, ring| {
     offer_chain(rig, ring, &[Out(HEADER, 16), In(MEMORY_END - 256, 512), In(STATUS, 1)]);
 }))]
@@ -124,7 +124,7 @@ fn offer_table(rig: &Rig, ring: &mut Ring, address: u64, len: u32, table: &[Desc
 #[case::table_of_two_and_a_half(Deed(|rig, ring| offer_table(rig, ring, TABLE, 40, &chain(GOOD, 0))))]
 #[case::table_outside_memory(Deed(|rig, ring| offer_table(rig, ring, MEMORY_END, 48, &[])))]
 #[case::table_at_the_last_address(Deed(|rig, ring| offer_table(rig, ring, u64::MAX, 48, &[])))]
-#[case::table_huge(Deed(|rig, ring| offer_table(rig, ring, TABLE, u32::MAX & !15, &chain(GOOD, 0))))]
+#[case::table_huge(Deed(|rig, ring| offer_table(rig, ring, TABLE, 0xffff_fff0, &chain(GOOD, 0))))]
 #[case::table_in_a_table(Deed(|rig, ring| {
     offer_table(rig, ring, TABLE, 16, &[Descriptor { address: TABLE, len: 16, flags: INDIRECT, next: 0 }]);
 }))]

@@ -3,6 +3,7 @@
 
 mod disk;
 mod drivers;
+mod entropy;
 mod hostile;
 mod notifications;
 mod properties;

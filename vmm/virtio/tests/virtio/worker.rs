@@ -171,6 +171,10 @@ impl VirtioDevice for Panics {
         1
     }
 
+    fn config(&self) -> &[u8] {
+        &[0]
+    }
+
     fn handle(&mut self, _queue: u16, _chain: Chain<'_>) -> Result<u32, Broken> {
         std::panic::resume_unwind(Box::new("as planned"))
     }
@@ -184,8 +188,7 @@ fn transport_survives_its_worker() {
     ring.add(&rig.memory, ROOM);
     rig.kick();
     rig.wait_until("the worker's end", || {
-        rig.write(reg::QUEUE_READY, 0);
-        rig.write(reg::QUEUE_READY, 1);
+        rig.settle();
         rig.needs_reset()
     });
     rig.write(reg::STATUS, 0);

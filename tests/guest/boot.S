@@ -55,7 +55,7 @@ main:
         xorb    %bh, %bh                # the action of this run
         movb    0x8010(%bx), %al
         cmpb    $'T', %al
-        je      triple
+        je      protected
         cmpb    $'P', %al
         je      protected
         cmpb    $'R', %al
@@ -65,10 +65,8 @@ stop:   call    print
 halt:   hlt
         jmp     halt
 
-triple: lidt    no_idt
-        int3
-
-# The ACPI registers lie at 4 GiB less 22 MiB, out of real mode's reach.
+# The ACPI registers lie at 4 GiB less 22 MiB, out of real mode's reach, and emulators of real mode forget the limit of
+# the interrupt table.
 protected:
         cli
         lgdt    gdt_pointer
@@ -81,10 +79,15 @@ flat:   movw    $16, %cx
         movw    %cx, %ds
         cmpb    $'R', %al
         je      reset
+        cmpb    $'T', %al
+        je      triple
         movb    $0x34, 0xfea00200       # SLP_EN, SLP_TYP 5
         jmp     .
 reset:  movb    $0x42, 0xfea00202
         jmp     .
+triple: lidt    no_idt
+        movw    $0xf8, %cx              # no such descriptor
+        movw    %cx, %es
         .code16
 
 # AH: the function of INT 13h. Carry set on error.

@@ -1,6 +1,7 @@
 //! The project's own tasks: `cargo xtask VERB`. One verb a file; each builds what it needs and is a no-op where that is fresh.
 #![forbid(unsafe_code)]
 
+mod accel;
 mod bench;
 mod check;
 mod debian;

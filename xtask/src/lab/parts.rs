@@ -1,0 +1,132 @@
+//! What the lab is made of: the emulator of the host's distribution, and a kernel with an initial root from Debian.
+//!
+//! ```text
+//! target/lab/debian/           Debian's full kernel (the cloud one has no 9p) and static busybox, unpacked
+//! target/lab/initial-root-<hash of what it is made of>.cpio
+//! ```
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use sha2::{Digest as _, Sha256};
+
+use super::cpio::Archive;
+use super::modules::Modules;
+use crate::debian::PrivateApt;
+use crate::{host, paths};
+
+/// First process of the emulated host.
+const INIT: &str = include_str!("init.sh");
+
+/// What is not built into Debian's kernel: the root and the shares, the console, the job, and KVM itself.
+const MODULES: [&str; 7] =
+    ["virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_console", "qemu_fw_cfg", "kvm_amd"];
+
+/// QEMU of the host's distribution.
+#[derive(Debug, Clone)]
+pub(crate) struct Qemu {
+    /// `qemu-system-x86_64`. It knows its own folders for firmware and option ROMs.
+    pub(crate) binary: PathBuf,
+}
+
+/// The emulator, installed if need be. The same serves as the VMM that benches compare with.
+///
+/// # Errors
+///
+/// When it is missing and may not be installed.
+pub(crate) fn qemu() -> anyhow::Result<Qemu> {
+    host::ensure_packages("the lab", &["qemu-system-x86"])?;
+    Ok(Qemu { binary: PathBuf::from("/usr/bin/qemu-system-x86_64") })
+}
+
+/// What the emulated host starts from.
+pub(super) struct BootFiles {
+    pub(super) kernel: PathBuf,
+    pub(super) initial_root: PathBuf,
+}
+
+/// The kernel and its initial root, fetched and packed where they are not there yet.
+///
+/// # Errors
+///
+/// When Debian's mirror is out of reach, or a folder cannot be written.
+pub(super) fn boot_files() -> anyhow::Result<BootFiles> {
+    let dir = paths::target_dir("lab")?;
+    let _alone = lock(&dir)?;
+    let packages = dir.join("debian");
+    // Once there they stay: a newer kernel is taken when the folder is removed.
+    if !packages.join(".packages").exists() {
+        fetch(&packages)?;
+    }
+    Ok(BootFiles { kernel: kernel(&packages)?, initial_root: initial_root(&dir, &packages)? })
+}
+
+/// Keeps other processes from making the same files until dropped.
+fn lock(dir: &Path) -> anyhow::Result<File> {
+    let path = dir.join("lock");
+    let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)
+        .with_context(|| format!("lock {}", path.display()))?;
+    Ok(file)
+}
+
+fn fetch(into: &Path) -> anyhow::Result<()> {
+    let apt = PrivateApt::open("lab", &["bookworm"], "main", false)?;
+    let newest = apt.depends("linux-image-amd64")?;
+    let kernel = newest.iter().find(|name| name.starts_with("linux-image-"));
+    apt.unpack(&[kernel.context("linux-image-amd64 depends on no kernel")?, "busybox-static"], into)
+}
+
+/// The one kernel in the unpacked packages.
+fn kernel(packages: &Path) -> anyhow::Result<PathBuf> {
+    let boot = packages.join("boot");
+    let entries = fs::read_dir(&boot).with_context(|| format!("read {}", boot.display()))?;
+    let is_kernel = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("vmlinuz-");
+    match entries.flatten().find(|entry| is_kernel(&entry.file_name())) {
+        Some(entry) => Ok(entry.path()),
+        None => bail!("no kernel in {}: remove {} to fetch it again", boot.display(), packages.display()),
+    }
+}
+
+/// The initial root for the unpacked packages, made if there is none.
+fn initial_root(dir: &Path, packages: &Path) -> anyhow::Result<PathBuf> {
+    let path = dir.join(format!("initial-root-{}.cpio", fingerprint(packages)?));
+    if !path.exists() {
+        let mut file = tempfile::NamedTempFile::new_in(dir).context("create the initial root")?;
+        file.write_all(&pack(packages)?).context("write the initial root")?;
+        file.persist(&path).with_context(|| format!("create {}", path.display()))?;
+    }
+    Ok(path)
+}
+
+/// Hash of all that decides what is in the initial root.
+fn fingerprint(packages: &Path) -> anyhow::Result<String> {
+    let versions = fs::read(packages.join(".packages")).context("read the versions of the lab's packages")?;
+    let mut hash = Sha256::new();
+    for part in
+        [versions.as_slice(), INIT.as_bytes(), MODULES.join(" ").as_bytes(), include_bytes!("cpio.rs")]
+    {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let mut digits = format!("{:x}", hash.finalize());
+    digits.truncate(16);
+    Ok(digits)
+}
+
+fn pack(packages: &Path) -> anyhow::Result<Vec<u8>> {
+    let modules = Modules::below(&packages.join("lib/modules"))?.in_load_order(&MODULES)?;
+    let order: String = modules.iter().map(|(name, _)| format!("{name}\n")).collect();
+    let mut archive = Archive::default();
+    archive.directory("bin");
+    archive.file("bin/busybox", &fs::read(packages.join("bin/busybox")).context("read busybox")?);
+    archive.directory("modules");
+    archive.file("modules/order", order.as_bytes());
+    for (name, content) in &modules {
+        archive.file(&format!("modules/{name}.ko"), content);
+    }
+    archive.file("init", INIT.as_bytes());
+    Ok(archive.finish())
+}

@@ -51,7 +51,7 @@ pub enum OpenError {
     #[error("disk image {0} is in use by another process; stop that one, or work on a copy")]
     Locked(PathBuf),
     /// Anything else the host said.
-    #[error("open disk image {path}: {source}")]
+    #[error("open disk image {path}")]
     Host {
         /// The image.
         path: PathBuf,

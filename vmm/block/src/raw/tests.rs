@@ -181,6 +181,16 @@ fn things_that_are_no_files_are_refused() {
 }
 
 #[test]
+fn whatever_else_the_host_says_is_passed_on() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("ring");
+    std::os::unix::fs::symlink(&path, &path).unwrap();
+    let error = RawImage::open(&path, OpenMode::ReadWrite).unwrap_err();
+    assert_eq!(error.to_string(), format!("open disk image {}", path.display()));
+    assert!(std::error::Error::source(&error).unwrap().to_string().contains("symbolic links"));
+}
+
+#[test]
 fn empty_image_is_refused() {
     let file = image(0);
     assert!(refusal(file.path(), OpenMode::ReadWrite).contains("is empty; give it a size"));

@@ -90,7 +90,8 @@ impl Blk {
         if let Error::Host(source) = error
             && !std::mem::replace(&mut self.warned, true)
         {
-            tracing::warn!(%error, %source, "a disk fails; the guest sees I/O errors");
+            let error = source as &dyn std::error::Error;
+            tracing::warn!(error, "a disk fails; the guest sees I/O errors");
         }
     }
 

@@ -11,7 +11,7 @@ use crate::queue::{Ring, Setup, Suppression};
 use crate::status::{NEEDS_RESET, Status};
 use crate::{Broken, Features, VirtioDevice};
 
-use super::poll::Poll;
+use super::poll::{Patience, Poll};
 use super::{Command, Inbox};
 
 /// What became of a queue's kick.
@@ -60,7 +60,7 @@ impl Engine {
     /// served, its queue is in use, and a kick that finds none meant nothing.
     pub(super) fn run(mut self, poll: &Poll) {
         loop {
-            if !self.slots.iter().any(|slot| slot.kicked) && self.sleep(poll).is_err() {
+            if self.collect_kicks(poll).is_err() {
                 tracing::error!("the worker of a virtio device cannot wait for events any more");
                 return;
             }
@@ -71,12 +71,10 @@ impl Engine {
         }
     }
 
-    fn sleep(&mut self, poll: &Poll) -> std::io::Result<()> {
-        poll.wait(|queue| {
-            if let Some(slot) = self.slots.get_mut(queue) {
-                slot.kicked = true;
-            }
-        })
+    /// Sleeps until there is something to do; with work left over, only looks whether other queues have some too.
+    fn collect_kicks(&mut self, poll: &Poll) -> std::io::Result<()> {
+        let busy = self.slots.iter().any(|slot| slot.kicked);
+        poll.wait(if busy { Patience::None } else { Patience::Endless }, |queue| self.set_kicked(queue, true))
     }
 
     /// Carries out all commands that have come in.
@@ -169,7 +167,12 @@ impl Engine {
     /// Stops everything until the driver resets the device. virtio 1.2, 2.1.2.
     fn break_down(&mut self, broken: &Broken) {
         if !std::mem::replace(&mut self.warned, true) {
-            tracing::warn!(id = self.device.id(), %broken, "a driver broke its virtio device, which needs a reset");
+            let error = broken as &dyn std::error::Error;
+            tracing::warn!(
+                id = self.device.id(),
+                error,
+                "a driver broke its virtio device, which needs a reset"
+            );
         }
         self.forget_rings();
         if self.status.break_down() {

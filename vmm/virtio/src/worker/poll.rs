@@ -12,6 +12,15 @@ const WAKE: u64 = u64::MAX;
 /// Events one wait can report; the rest is reported by the next.
 const BATCH: usize = 16;
 
+/// How long to wait for an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Take what is there.
+    None,
+    /// Sleep until there is one.
+    Endless,
+}
+
 /// Waits for a worker's events.
 ///
 /// Edge-triggered: each signal of an eventfd is an edge, whatever its counter holds, so nobody has to read the counters back
@@ -32,10 +41,14 @@ impl Poll {
         Ok(Self(epoll))
     }
 
-    /// Sleeps until there is a command or a kick; calls `kicked` with each queue that has one.
-    pub(super) fn wait(&self, mut kicked: impl FnMut(usize)) -> io::Result<()> {
+    /// Waits for a command or a kick; calls `kicked` with each queue that has one.
+    pub(super) fn wait(&self, patience: Patience, mut kicked: impl FnMut(usize)) -> io::Result<()> {
+        let timeout = match patience {
+            Patience::None => 0,
+            Patience::Endless => -1,
+        };
         let mut events = [EpollEvent::default(); BATCH];
-        let count = match self.0.wait(-1, &mut events) {
+        let count = match self.0.wait(timeout, &mut events) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             result => result?,
         };

@@ -120,6 +120,27 @@ fn queues_are_independent() {
 }
 
 #[test]
+fn busy_queue_does_not_starve_the_others() {
+    let (rig, gate) = gated();
+    let mut rings = rings();
+    rig.start(feature::VERSION_1, &rings[0]);
+    rig.start_queue(1, &rings[1]);
+    rings[0].add(&rig.memory, ROOM);
+    rig.write(reg::QUEUE_NOTIFY, 0);
+    assert_eq!(gate.next(), 0);
+    rings[1].add(&rig.memory, ROOM);
+    rig.write(reg::QUEUE_NOTIFY, 1);
+    let mut turns = vec![];
+    while turns.last() != Some(&1) && turns.len() < 10 {
+        rings[0].add(&rig.memory, ROOM); // always one more, before the last is done
+        gate.open(1);
+        turns.push(gate.next());
+    }
+    assert_eq!(turns.last(), Some(&1), "{turns:?}");
+    gate.open(2);
+}
+
+#[test]
 fn stopped_queue_is_left_alone_until_it_starts_again() {
     let (rig, gate) = gated();
     let mut rings = rings();

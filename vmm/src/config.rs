@@ -17,6 +17,8 @@ pub struct Config {
     pub console: Console,
     /// Where the firmware's log (port 0x402) goes, if anywhere.
     pub debugcon: Option<PathBuf>,
+    /// The KVM device.
+    pub kvm: PathBuf,
 }
 
 impl Default for Config {
@@ -28,6 +30,7 @@ impl Default for Config {
             disks: Vec::new(),
             console: Console::Stdio,
             debugcon: None,
+            kvm: "/dev/kvm".into(),
         }
     }
 }

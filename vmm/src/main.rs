@@ -1,2 +1,7 @@
 //! The program `tinderbox`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    vmm::cli::main(std::env::args_os())
+}

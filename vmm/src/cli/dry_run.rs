@@ -1,0 +1,211 @@
+//! `--dry-run`: the resolved machine as text. It needs no KVM and opens no disk.
+
+use std::fmt::Write as _;
+
+use super::table::columns;
+use crate::config::{Config, Console, DiskBus, DiskConfig, FirmwareChoice};
+use crate::machine::Plan;
+use crate::machine::plan::{E820Plan, Gsi, MIB, Range, TransportPlan};
+
+/// Everything that `plan` decided about the machine of `config`.
+pub(crate) fn describe(config: &Config, plan: &Plan) -> String {
+    let sections = [
+        ("machine", columns(&machine(config, plan))),
+        ("memory", columns(&memory(plan))),
+        ("ports", columns(&ports(plan))),
+        ("interrupts", columns(&interrupts(plan))),
+        ("disks", columns(&disks(config, plan))),
+        ("e820 of the firmware's start", columns(&e820(&plan.e820))),
+    ];
+    let mut text = String::new();
+    for (title, body) in sections.iter().filter(|(_, body)| !body.is_empty()) {
+        let gap = if text.is_empty() { "" } else { "\n" };
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{gap}{title}\n{body}");
+    }
+    text
+}
+
+fn machine(config: &Config, plan: &Plan) -> Vec<[String; 2]> {
+    let firmware = match &config.firmware {
+        FirmwareChoice::Named(name) => name.clone(),
+        FirmwareChoice::File(path) => path.display().to_string(),
+    };
+    let console = match &config.console {
+        Console::Stdio => "stdio".into(),
+        Console::File(path) => path.display().to_string(),
+        Console::None => "none".into(),
+    };
+    let debugcon = config.debugcon.as_ref().map_or("none".into(), |path| path.display().to_string());
+    vec![
+        ["memory".into(), size(config.memory)],
+        ["vCPUs".into(), vcpus(&plan.apic_ids)],
+        ["firmware".into(), format!("{firmware}, {}", size(plan.firmware.len))],
+        ["console".into(), console],
+        ["debugcon".into(), debugcon],
+    ]
+}
+
+fn vcpus(apic_ids: &[u32]) -> String {
+    match apic_ids {
+        [first, .., last] => format!("{}, APIC ids {first} to {last}", apic_ids.len()),
+        [only] => format!("1, APIC id {only}"),
+        [] => "0".into(),
+    }
+}
+
+/// The guest-physical map by address. Where ranges overlap, the later line wins.
+fn memory(plan: &Plan) -> Vec<[String; 3]> {
+    let mut map = vec![
+        (plan.low_ram, "RAM".into()),
+        (plan.shadow, "end of the firmware image".into()),
+        (plan.ged.events, "GED, events".into()),
+        (plan.ged.power, "GED, sleep and reset".into()),
+        (plan.lapic, "local APICs".into()),
+        (plan.kvm_identity_map, "KVM, identity map".into()),
+        (plan.kvm_tss, "KVM, task state".into()),
+        (plan.firmware, "firmware image".into()),
+    ];
+    map.extend(plan.high_ram.map(|range| (range, "RAM".into())));
+    map.extend(plan.ioapics.iter().map(|ioapic| (ioapic.mmio, format!("IOAPIC {}", ioapic.id))));
+    map.extend(groups(&plan.transports).map(|group| (group_mmio(group), group_name(group))));
+    map.sort_by_key(|(range, _)| range.start);
+    map.into_iter().map(|(range, name)| [range.to_string(), size(range.len), name]).collect()
+}
+
+fn ports(plan: &Plan) -> Vec<[String; 2]> {
+    let com1 = plan.com1.map(|com1| (com1.ports, "COM1"));
+    let debugcon = plan.debugcon.map(|port| (port, "debugcon"));
+    let mut map: Vec<_> = com1.into_iter().chain(debugcon).chain([(plan.fw_cfg, "fw_cfg")]).collect();
+    map.sort_by_key(|(range, _)| range.start);
+    map.into_iter().map(|(range, name)| [port_range(range), name.into()]).collect()
+}
+
+fn interrupts(plan: &Plan) -> Vec<[String; 4]> {
+    let mut map = vec![(plan.ged.gsi, plan.ged.gsi, "edge", "GED".into())];
+    map.extend(plan.com1.map(|com1| (com1.gsi, com1.gsi, "edge", "COM1".into())));
+    map.extend(
+        groups(&plan.transports)
+            .filter_map(|group| Some((group.first()?.gsi, group.last()?.gsi, "level", group_name(group)))),
+    );
+    map.sort_by_key(|(first, ..)| *first);
+    let pin = |gsi| ioapic_pin(plan, gsi);
+    map.into_iter()
+        .map(|(first, last, trigger, name)| [numbers("GSI", first, last), pin(first), trigger.into(), name])
+        .collect()
+}
+
+/// The IOAPIC that has the pin of `gsi`.
+fn ioapic_pin(plan: &Plan, gsi: Gsi) -> String {
+    let has = |base: Gsi, pins: u32| (base..base + pins).contains(&gsi);
+    let ioapic = plan.ioapics.iter().find(|ioapic| has(ioapic.gsi_base, ioapic.pins));
+    ioapic.map_or("no pin".into(), |ioapic| format!("IOAPIC {}", ioapic.id))
+}
+
+fn disks(config: &Config, plan: &Plan) -> Vec<[String; 4]> {
+    let placed = plan.disks().filter_map(|(transport, n)| Some((transport, n, config.disks.get(n)?)));
+    placed.map(|(transport, n, disk)| disk_row(transport, n, disk)).collect()
+}
+
+fn disk_row(transport: &TransportPlan, n: usize, disk: &DiskConfig) -> [String; 4] {
+    let DiskBus::VirtioMmio = disk.bus;
+    let access = if disk.readonly { "read-only" } else { "read-write" };
+    let place = format!("virtio-mmio {}", transport.index);
+    [format!("disk {n}"), place, access.into(), disk.path.display().to_string()]
+}
+
+fn e820(entries: &[E820Plan]) -> Vec<[String; 3]> {
+    let mut entries = entries.to_vec();
+    entries.sort_by_key(|entry| entry.range.start);
+    let kind = |ram| if ram { "RAM" } else { "reserved" }.to_owned();
+    entries.iter().map(|entry| [entry.range.to_string(), size(entry.range.len), kind(entry.ram)]).collect()
+}
+
+/// Each populated transport alone, neighbours without a device together.
+fn groups(transports: &[TransportPlan]) -> impl Iterator<Item = &[TransportPlan]> {
+    transports.chunk_by(|a, b| a.disk.is_none() && b.disk.is_none())
+}
+
+fn group_mmio(group: &[TransportPlan]) -> Range {
+    let start = group.first().map_or(0, |first| first.mmio.start);
+    Range::new(start, group.iter().map(|transport| transport.mmio.len).sum())
+}
+
+fn group_name(group: &[TransportPlan]) -> String {
+    let (Some(first), Some(last)) = (group.first(), group.last()) else { return String::new() };
+    let device = first.disk.map_or("no device".into(), |n| format!("disk {n}"));
+    format!("{}, {device}", numbers("virtio-mmio", first.index, last.index))
+}
+
+fn numbers(name: &str, first: u32, last: u32) -> String {
+    if first == last { format!("{name} {first}") } else { format!("{name} {first}-{last}") }
+}
+
+fn port_range(range: Range) -> String {
+    match range.len {
+        1 => format!("{:#06x}", range.start),
+        _ => format!("{:#06x}-{:#06x}", range.start, range.end() - 1),
+    }
+}
+
+/// In the largest unit that leaves a whole number.
+fn size(bytes: u64) -> String {
+    match bytes {
+        _ if bytes.is_multiple_of(MIB) => format!("{} MiB", bytes / MIB),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{} KiB", bytes >> 10),
+        _ => format!("{bytes} B"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::plan::GIB;
+
+    fn text(config: &Config) -> String {
+        describe(config, &Plan::new(config, 128 << 10, 46).unwrap())
+    }
+
+    #[test]
+    fn default_machine_is_printed_whole() {
+        assert_eq!(text(&Config::default()), include_str!("dry_run/default.txt"));
+    }
+
+    #[test]
+    fn memory_map_is_sorted_and_has_high_ram_last() {
+        let text = text(&Config { memory: 6 * GIB, ..Config::default() });
+        let memory = text.split("\n\n").nth(1).unwrap();
+        let starts: Vec<_> = memory.lines().skip(1).map(|line| line.trim().get(..12).unwrap()).collect();
+        assert!(starts.is_sorted(), "{memory}");
+        assert!(memory.ends_with("0x0100000000-0x01bfffffff  3072 MiB  RAM"), "{memory}");
+    }
+
+    #[test]
+    fn every_disk_has_its_transport_and_access() {
+        let disk =
+            |path: &str, readonly| DiskConfig { path: path.into(), bus: DiskBus::VirtioMmio, readonly };
+        let text =
+            text(&Config { disks: vec![disk("a.raw", false), disk("b.raw", true)], ..Config::default() });
+        assert!(text.contains("  disk 0  virtio-mmio 0  read-write  a.raw\n"), "{text}");
+        assert!(text.contains("  disk 1  virtio-mmio 1  read-only   b.raw\n"), "{text}");
+        assert!(text.contains("  GSI 26-47  IOAPIC 1  level  virtio-mmio 2-23, no device\n"), "{text}");
+    }
+
+    #[test]
+    fn absent_devices_have_no_lines() {
+        let text = text(&Config { console: Console::None, ..Config::default() });
+        assert!(!text.contains("COM1"), "{text}");
+    }
+
+    #[test]
+    fn several_vcpus_have_a_range_of_apic_ids() {
+        assert!(text(&Config { cpus: 4, ..Config::default() }).contains("  vCPUs     4, APIC ids 0 to 3\n"));
+    }
+
+    #[test]
+    fn size_is_in_the_largest_whole_unit() {
+        assert_eq!(size(3 << 20), "3 MiB");
+        assert_eq!(size(0x21000), "132 KiB");
+        assert_eq!(size(0x201), "513 B");
+    }
+}

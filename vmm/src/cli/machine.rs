@@ -1,0 +1,157 @@
+//! `--memory`, `--cpus` and `--firmware`: the machine without its devices.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::Args;
+
+use crate::config::FirmwareChoice;
+
+/// The machine itself.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Machine")]
+pub(crate) struct MachineArgs {
+    /// RAM: a number with K, M, G or T; without a unit it is MiB
+    #[arg(short, long, value_name = "SIZE", default_value = "512M")]
+    pub(crate) memory: MemorySize,
+    /// How many vCPUs
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) cpus: CpuCount,
+    /// What runs first: a name of `tinderbox firmware list`, or a file if it has a / or ends in .bin, .rom or .fd
+    #[arg(long, value_name = "NAME|PATH", default_value = "seabios")]
+    pub(crate) firmware: FirmwareChoice,
+    /// The KVM device
+    #[arg(long, value_name = "PATH", default_value = "/dev/kvm", hide = true)]
+    pub(crate) kvm: PathBuf,
+}
+
+/// An amount of memory in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MemorySize(pub(crate) u64);
+
+/// A number of vCPUs, not yet compared with what the machine can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CpuCount(pub(crate) u32);
+
+/// Why a text says nothing about a machine.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum MachineError {
+    /// Not a number with a unit, or one beyond 64 bits.
+    #[error("not a size, write for example 512M or 6G")]
+    Size,
+    /// Not a number.
+    #[error("not a number of vCPUs, write for example 4")]
+    Cpus,
+    /// Nothing.
+    #[error("no firmware, write a name of `tinderbox firmware list` or a path")]
+    Firmware,
+}
+
+impl FromStr for MemorySize {
+    type Err = MachineError;
+
+    fn from_str(text: &str) -> Result<Self, MachineError> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = shift(&text[digits.len()..]).ok_or(MachineError::Size)?;
+        let count = decimal::<u64>(digits).ok_or(MachineError::Size)?;
+        count.checked_mul(1 << unit).map(Self).ok_or(MachineError::Size)
+    }
+}
+
+/// The power of two that a unit stands for.
+fn shift(unit: &str) -> Option<u32> {
+    match unit {
+        "K" | "k" => Some(10),
+        "" | "M" | "m" => Some(20),
+        "G" | "g" => Some(30),
+        "T" | "t" => Some(40),
+        _ => None,
+    }
+}
+
+impl FromStr for CpuCount {
+    type Err = MachineError;
+
+    fn from_str(text: &str) -> Result<Self, MachineError> {
+        decimal(text).map(Self).ok_or(MachineError::Cpus)
+    }
+}
+
+/// Digits alone: the standard library would take a `+`.
+fn decimal<T: FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+}
+
+/// The rule looks at the text alone, so that no file in the current directory can hide a name of the bundle.
+impl FromStr for FirmwareChoice {
+    type Err = MachineError;
+
+    fn from_str(text: &str) -> Result<Self, MachineError> {
+        let suffix = Path::new(text).extension().and_then(|suffix| suffix.to_str());
+        match suffix {
+            _ if text.is_empty() => Err(MachineError::Firmware),
+            Some("bin" | "rom" | "fd") => Ok(Self::File(text.into())),
+            _ if text.contains('/') => Ok(Self::File(text.into())),
+            _ => Ok(Self::Named(text.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(text: &str) -> Option<u64> {
+        text.parse().ok().map(|MemorySize(bytes)| bytes)
+    }
+
+    #[test]
+    fn memory_without_unit_is_mib() {
+        assert_eq!(bytes("512"), Some(512 << 20));
+    }
+
+    #[test]
+    fn memory_takes_units_in_both_cases() {
+        assert_eq!(bytes("2048K"), Some(2 << 20));
+        assert_eq!(bytes("512m"), Some(512 << 20));
+        assert_eq!(bytes("6G"), Some(6 << 30));
+        assert_eq!(bytes("1t"), Some(1 << 40));
+    }
+
+    #[test]
+    fn memory_that_is_no_size_is_refused() {
+        for text in ["", "M", "-1M", "+1M", "1.5G", "512MB", "512 M", "0x20M", "M512", "9é", "é"] {
+            assert_eq!(text.parse::<MemorySize>(), Err(MachineError::Size), "{text}");
+        }
+    }
+
+    #[test]
+    fn memory_beyond_64_bits_is_refused() {
+        assert_eq!(bytes("16777215T"), Some(0xff_ffff << 40));
+        assert_eq!(bytes("16777216T"), None);
+        assert_eq!(bytes("18446744073709551616K"), None);
+    }
+
+    #[test]
+    fn cpus_is_a_plain_number() {
+        assert_eq!("4".parse(), Ok(CpuCount(4)));
+        for text in ["", "two", "-1", "+1", "1.0", "4294967296"] {
+            assert_eq!(text.parse::<CpuCount>(), Err(MachineError::Cpus), "{text}");
+        }
+    }
+
+    #[test]
+    fn firmware_with_slash_or_image_suffix_is_a_file() {
+        for text in ["./seabios", "/usr/share/seabios/bios", "bios.bin", "vgabios.rom", "MICROVM.fd"] {
+            assert_eq!(text.parse(), Ok(FirmwareChoice::File(text.into())));
+        }
+    }
+
+    #[test]
+    fn firmware_of_any_other_form_is_a_name() {
+        for text in ["seabios", "edk2", "seabios-1.16", "bin"] {
+            assert_eq!(text.parse(), Ok(FirmwareChoice::Named(text.into())));
+        }
+        assert_eq!("".parse::<FirmwareChoice>(), Err(MachineError::Firmware));
+    }
+}

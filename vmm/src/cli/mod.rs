@@ -1,0 +1,106 @@
+//! The command line: text in, one [`Config`](crate::config::Config) out.
+//!
+//! Parsing is pure: it opens no file and makes no VM object. Every option is a type with `FromStr`, and every group of
+//! options has a file: [`machine`], [`disk`], [`console`]. Names follow QEMU's where QEMU has one.
+//!
+//! ```text
+//! argv ── clap ──► RunArgs ── into_config ──► Config ──► dry_run: Plan as text
+//!           │                                   └──────► machine::run
+//!           └─ usage: one line, exit status 2
+//! ```
+//!
+//! Whatever goes wrong ends up in one line on stderr, `tinderbox: <what>, <what to do>`.
+
+mod console;
+mod disk;
+mod dry_run;
+mod failure;
+mod fields;
+mod firmware;
+mod log;
+mod machine;
+mod probe_kvm;
+mod run;
+mod table;
+mod usage;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  tinderbox run debian.raw
+  tinderbox run --disk debian.raw --disk data.raw,readonly=on --memory 6G --cpus 4
+  tinderbox run debian.raw --dry-run
+  tinderbox firmware list
+
+Exit status:
+  0  the guest powered off, or Ctrl-a x; or the command succeeded
+  1  failure
+  2  usage: the command line asks for something that cannot be";
+
+/// A microVM that starts the way a computer starts.
+#[derive(Debug, Parser)]
+#[command(name = "tinderbox", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Log more on stderr, up to -vvv [env: TINDERBOX_LOG]
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Boot a machine
+    Run(run::RunArgs),
+    /// Show the firmware that comes with tinderbox
+    #[command(subcommand)]
+    Firmware(firmware::FirmwareCommand),
+    /// Say what the host's KVM can do
+    #[command(hide = true)]
+    ProbeKvm(probe_kvm::ProbeArgs),
+}
+
+/// Runs the command line `args`, program name first, and gives the program's exit status.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<_> = args.into_iter().collect();
+    match parse(&args).and_then(dispatch) {
+        Ok(status) => status,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn parse(args: &[OsString]) -> Result<Option<Cli>, Failure> {
+    match Cli::try_parse_from(args) {
+        Ok(cli) => Ok(Some(cli)),
+        Err(help) if !help.use_stderr() => print(&help.render().to_string()).map(|()| None),
+        Err(error) => Err(Failure::Usage(usage::one_line(&error, args))),
+    }
+}
+
+/// Help and version are printed by the parser; there is no command then.
+fn dispatch(cli: Option<Cli>) -> Result<ExitCode, Failure> {
+    let Some(cli) = cli else { return Ok(ExitCode::SUCCESS) };
+    log::start(cli.verbose)?;
+    match cli.command {
+        Command::Run(args) => run::run(args),
+        Command::Firmware(command) => firmware::run(&command),
+        Command::ProbeKvm(args) => probe_kvm::run(&args),
+    }
+}
+
+/// Writes `text` to stdout. A reader that has seen enough, as in `| head`, is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(error).context("write to stdout").into())
+        }
+        _ => Ok(()),
+    }
+}

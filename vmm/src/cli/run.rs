@@ -1,0 +1,135 @@
+//! `tinderbox run`: boot a machine, or print it.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::console::ConsoleArgs;
+use super::disk::DiskArgs;
+use super::failure::Failure;
+use super::machine::MachineArgs;
+use super::{dry_run, print};
+use crate::config::Config;
+use crate::machine::{self, Outcome, Plan};
+use crate::{bundle, host};
+
+const EXAMPLES: &str = "\
+Examples:
+  tinderbox run debian.raw
+  tinderbox run debian.raw --cpus 4 --memory 6G
+  tinderbox run --disk a.raw --disk b.raw,readonly=on --console file:serial.log
+  tinderbox run debian.raw --debugcon file:firmware.log --dry-run
+
+Exit status:
+  0  the guest powered off, or Ctrl-a x
+  1  failure
+  2  usage: the command line asks for something that cannot be";
+
+/// What `tinderbox run` was told.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// Print the resolved machine and exit: map, interrupts, devices
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    disks: DiskArgs,
+    #[command(flatten)]
+    machine: MachineArgs,
+    #[command(flatten)]
+    console: ConsoleArgs,
+}
+
+impl RunArgs {
+    fn into_config(self) -> Config {
+        Config {
+            memory: self.machine.memory.0,
+            cpus: self.machine.cpus.0,
+            firmware: self.machine.firmware,
+            disks: self.disks.into_disks(),
+            console: self.console.console,
+            debugcon: self.console.debugcon.map(|file| file.0),
+            kvm: self.machine.kvm,
+        }
+    }
+}
+
+/// Boots the machine and waits for its end, or prints it.
+pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
+    let dry_run = args.dry_run;
+    let config = args.into_config();
+    // What no firmware could change is said first, and says the same on a host without firmware or KVM.
+    Plan::check(&config, address_bits()?)?;
+    if dry_run { show(&config) } else { boot(&config) }
+}
+
+fn show(config: &Config) -> Result<ExitCode, Failure> {
+    let image = bundle::load(&config.firmware).map_err(anyhow::Error::new)?;
+    let plan = Plan::new(config, image.bytes().len() as u64, address_bits()?)?;
+    print(&dry_run::describe(config, &plan))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn boot(config: &Config) -> Result<ExitCode, Failure> {
+    // Powered off from inside, or ended by the person in front of it: either is as asked.
+    match machine::run(config)? {
+        Outcome::PoweredOff | Outcome::Quit => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn address_bits() -> Result<u32, Failure> {
+    Ok(host::physical_address_bits().map_err(anyhow::Error::new)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Cli;
+    use super::*;
+    use crate::config::{Console, FirmwareChoice};
+    use clap::{CommandFactory as _, Parser};
+
+    #[derive(Parser)]
+    struct Alone {
+        #[command(flatten)]
+        args: RunArgs,
+    }
+
+    fn config(args: &str) -> Config {
+        let words = std::iter::once("run").chain(args.split_whitespace());
+        Alone::try_parse_from(words).unwrap().args.into_config()
+    }
+
+    #[test]
+    fn parser_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_options_mean_the_default_machine() {
+        assert_eq!(config(""), Config::default());
+    }
+
+    #[test]
+    fn every_option_reaches_the_configuration() {
+        let args =
+            "--memory 6G --cpus 4 --firmware ./bios --console none --debugcon file:fw.log --kvm /dev/kvm2";
+        let expected = Config {
+            memory: 6 << 30,
+            cpus: 4,
+            firmware: FirmwareChoice::File("./bios".into()),
+            disks: Vec::new(),
+            console: Console::None,
+            debugcon: Some("fw.log".into()),
+            kvm: "/dev/kvm2".into(),
+        };
+        assert_eq!(config(args), expected);
+    }
+
+    #[test]
+    fn plain_disk_comes_before_the_others_and_keeps_its_commas() {
+        let config = config("--disk b.raw,readonly=on a,b.raw --disk c.raw");
+        let disks: Vec<_> =
+            config.disks.iter().map(|disk| (disk.path.to_str().unwrap(), disk.readonly)).collect();
+        assert_eq!(disks, [("a,b.raw", false), ("b.raw", true), ("c.raw", false)]);
+    }
+}

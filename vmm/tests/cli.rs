@@ -1,0 +1,301 @@
+//! The command line as a user meets it: what the program says, on which stream, and its exit status. No test needs KVM.
+
+use std::fs::{self, File};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+/// How a run ended.
+struct Ran {
+    status: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+/// A folder for images to name on the command line.
+struct Bench(TempDir);
+
+impl Bench {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().unwrap().into()
+    }
+
+    /// A file of `len` zero bytes.
+    fn file(&self, name: &str, len: u64) -> String {
+        File::create(self.path(name)).unwrap().set_len(len).unwrap();
+        self.path(name)
+    }
+
+    fn tinderbox(&self, args: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tinderbox"));
+        command.args(args).stdin(Stdio::null()).env_remove("TINDERBOX_LOG");
+        let output = command.env("TINDERBOX_FIRMWARE_DIR", self.0.path()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Ran { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Runs a machine whose firmware is good enough to get as far as opening KVM, which is not there.
+    fn run(&self, args: &[&str]) -> Ran {
+        let firmware = self.file("bios.bin", 128 << 10);
+        let common = ["run", "--firmware", &firmware, "--kvm", "/nonexistent/kvm"];
+        self.tinderbox(&[&common, args].concat())
+    }
+}
+
+impl Ran {
+    /// The one line on stderr, without the program's name.
+    #[track_caller]
+    fn fails(&self, status: i32) -> &str {
+        assert_eq!((self.status, self.stdout.as_str()), (Some(status), ""), "{}", self.stderr);
+        let line = self.stderr.strip_prefix("tinderbox: ").and_then(|text| text.strip_suffix('\n'));
+        let line = line.unwrap_or_else(|| panic!("no message of ours: {:?}", self.stderr));
+        assert!(!line.contains('\n'), "more than a line: {line}");
+        line
+    }
+
+    #[track_caller]
+    fn says(&self) -> &str {
+        assert_eq!((self.status, self.stderr.as_str()), (Some(0), ""));
+        &self.stdout
+    }
+}
+
+/// The message for a wrong command line.
+#[track_caller]
+fn usage(args: &[&str]) -> String {
+    Bench::new().tinderbox(args).fails(2).to_owned()
+}
+
+#[test]
+fn help_has_examples_and_exit_statuses() {
+    for args in [&["--help"][..], &["run", "--help"]] {
+        let ran = Bench::new().tinderbox(args);
+        let help = ran.says();
+        assert!(help.contains("\nExamples:\n  tinderbox run debian.raw\n"), "{help}");
+        assert!(help.contains("\nExit status:\n  0  the guest powered off"), "{help}");
+    }
+}
+
+#[test]
+fn version_is_one_line() {
+    let expected = format!("tinderbox {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(Bench::new().tinderbox(&["--version"]).says(), expected);
+}
+
+#[test]
+fn commands_that_are_none_are_usage_errors() {
+    assert_eq!(usage(&[]), "no command, see `tinderbox --help`");
+    assert_eq!(usage(&["boot"]), "unknown command boot, see `tinderbox --help`");
+    assert_eq!(usage(&["firmware"]), "no command, see `tinderbox firmware --help`");
+}
+
+#[test]
+fn unknown_options_are_usage_errors() {
+    assert_eq!(usage(&["run", "--nic", "x"]), "unknown option --nic, see `tinderbox run --help`");
+    assert_eq!(usage(&["run", "--dsk", "x"]), "unknown option --dsk, did you mean --disk?");
+    assert_eq!(usage(&["run", "-M", "microvm"]), "unknown option -M, see `tinderbox run --help`");
+}
+
+#[test]
+fn missing_and_repeated_values_are_usage_errors() {
+    assert_eq!(usage(&["run", "--memory"]), "--memory needs a value, see `tinderbox run --help`");
+    assert_eq!(usage(&["run", "--disk"]), "--disk needs a value, see `tinderbox run --help`");
+    assert_eq!(usage(&["run", "--cpus", "1", "--cpus", "2"]), "--cpus is given twice, give it once");
+}
+
+#[test]
+fn disks_that_cannot_be_are_usage_errors() {
+    let disk = |text: &str| usage(&["run", "--disk", text]);
+    let bus = "--disk a.raw,bus=ide: unknown bus `ide`, use bus=virtio-mmio";
+    assert_eq!(disk("a.raw,bus=ide"), bus);
+    let key = "--disk a,b=c: unknown key `b`, use bus or readonly; a comma in a path is written twice";
+    assert_eq!(disk("a,b=c"), key);
+    let readonly = "--disk a,readonly=1: readonly=1 is no choice, use readonly=on or readonly=off";
+    assert_eq!(disk("a,readonly=1"), readonly);
+    assert_eq!(disk(""), "--disk: no path, write PATH[,bus=virtio-mmio][,readonly=on|off]");
+}
+
+#[test]
+fn disks_without_a_transport_are_a_usage_error() {
+    let args: Vec<_> = ["run"].into_iter().chain(["--disk", "a.raw"].repeat(25)).collect();
+    assert_eq!(usage(&args), "25 disks are too many: this machine has 24 virtio-mmio transports");
+}
+
+#[test]
+fn consoles_that_cannot_be_are_usage_errors() {
+    let console = "--console pty: unknown console, use stdio, file:PATH or none";
+    assert_eq!(usage(&["run", "--console", "pty"]), console);
+    let debugcon = "--debugcon stdio: unknown destination, use file:PATH";
+    assert_eq!(usage(&["run", "--debugcon", "stdio"]), debugcon);
+}
+
+#[test]
+fn memory_that_cannot_be_is_a_usage_error() {
+    let memory = |text: &str| usage(&["run", "--memory", text]);
+    assert_eq!(memory("lots"), "--memory lots: not a size, write for example 512M or 6G");
+    assert_eq!(memory("1M"), "--memory 1M is too small: firmware needs at least 16M");
+    assert_eq!(memory("17408K1"), "--memory 17408K1: not a size, write for example 512M or 6G");
+    assert_eq!(memory("17409K"), "--memory must be a multiple of 1M, not 17826816 bytes");
+    let large = memory("16000000T");
+    let expected = "--memory 16777216000000M is too large: the guest's CPU addresses ";
+    assert!(large.starts_with(expected), "{large}");
+}
+
+#[test]
+fn vcpus_that_cannot_be_are_usage_errors() {
+    let cpus = |text: &str| usage(&["run", "--cpus", text]);
+    assert_eq!(cpus("0"), "--cpus 0 is out of range: this machine has 1 to 254 vCPUs");
+    assert_eq!(cpus("255"), "--cpus 255 is out of range: this machine has 1 to 254 vCPUs");
+    assert_eq!(cpus("two"), "--cpus two: not a number of vCPUs, write for example 4");
+}
+
+#[test]
+fn memory_beyond_the_host_is_refused() {
+    let sizes = [("32G", 32), ("1T", 1 << 10), ("32T", 32 << 10), ("60T", 60 << 10)];
+    let host = rustix::system::sysinfo();
+    let room = (host.totalram + host.totalswap) * u64::from(host.mem_unit) >> 30;
+    let Some((size, gib)) = sizes.into_iter().find(|(_, gib)| *gib > room) else { return };
+
+    let ran = Bench::new().run(&["--memory", size]);
+
+    let expected = format!("--memory {}M is more than this host has: ", gib << 10);
+    assert!(ran.fails(1).starts_with(&expected), "{}", ran.stderr);
+}
+
+#[test]
+fn firmware_that_is_no_image_is_refused() {
+    let bench = Bench::new();
+    let message = |path: &str| {
+        let ran = bench.tinderbox(&["run", "--kvm", "/nonexistent/kvm", "--firmware", path]);
+        ran.fails(1).replace(&bench.path(""), "")
+    };
+    let cut = "--firmware: firmware image cut.bin has 131071 bytes, not a multiple of 64 KiB";
+    assert!(message(&bench.file("cut.bin", 131_071)).starts_with(cut));
+    let large = "--firmware: firmware image large.bin has 16842752 bytes, more than the 16 MiB";
+    assert!(message(&bench.file("large.bin", (16 << 20) + (64 << 10))).starts_with(large));
+    let empty = "--firmware: firmware image empty.bin is empty";
+    assert!(message(&bench.file("empty.bin", 0)).starts_with(empty));
+    assert!(message(&bench.path("no.bin")).starts_with("--firmware: there is no firmware image no.bin"));
+    assert!(message("/usr/").starts_with("--firmware: firmware image /usr/ is a directory"));
+}
+
+#[test]
+fn firmware_of_an_unknown_name_is_refused() {
+    for more in [&["--dry-run"][..], &[]] {
+        let ran = Bench::new().tinderbox(&[&["run", "--firmware", "coreboot"], more].concat());
+        let message = ran.fails(1);
+        assert!(message.starts_with("--firmware: no ") && message.contains("coreboot"), "{message}");
+    }
+}
+
+#[test]
+fn disk_that_is_no_image_is_refused() {
+    let bench = Bench::new();
+    let message = |path: &str| bench.run(&[path]).fails(1).replace(&bench.path(""), "");
+    assert!(message(&bench.path("no.raw")).contains("disk image no.raw does not exist"));
+    assert!(message(&bench.file("empty.raw", 0)).contains("disk image empty.raw is empty"));
+    let odd = "disk image odd.raw has 1000 bytes, not a multiple of 512";
+    assert!(message(&bench.file("odd.raw", 1000)).contains(odd));
+    assert!(message("/usr").contains("disk image /usr is a directory"));
+    assert!(message("/dev/null").contains("disk image /dev/null is neither a file nor a block device"));
+}
+
+#[test]
+fn disk_twice_in_one_machine_is_refused() {
+    let bench = Bench::new();
+    let disk = bench.file("a.raw", 1 << 20);
+    let ran = bench.run(&[&disk, "--disk", &disk]);
+    assert!(ran.fails(1).contains("a.raw is in use"), "{}", ran.stderr);
+}
+
+#[test]
+fn readonly_disk_may_be_shared() {
+    let bench = Bench::new();
+    let disk = format!("{},readonly=on", bench.file("a.raw", 1 << 20));
+    let ran = bench.run(&["--disk", &disk, "--disk", &disk]);
+    assert!(ran.fails(1).starts_with("/nonexistent/kvm does not exist"), "{}", ran.stderr);
+}
+
+#[test]
+fn refused_run_leaves_its_disk_as_it_was() {
+    let bench = Bench::new();
+    let disk = bench.path("a.raw");
+    fs::write(&disk, [0x5a; 1024]).unwrap();
+    bench.run(&[&disk]).fails(1);
+    assert_eq!(fs::read(&disk).unwrap(), [0x5a; 1024]);
+}
+
+#[test]
+fn kvm_that_is_not_there_is_named() {
+    let ran = Bench::new().run(&[]);
+    assert!(ran.fails(1).starts_with("/nonexistent/kvm does not exist: load the module"), "{}", ran.stderr);
+}
+
+#[test]
+fn device_that_is_not_kvm_is_named() {
+    let bench = Bench::new();
+    let firmware = bench.file("bios.bin", 128 << 10);
+    for device in ["/dev/null", &bench.file("kvm", 0)] {
+        let ran = bench.tinderbox(&["run", "--firmware", &firmware, "--kvm", device]);
+        assert!(ran.fails(1).contains(&format!("{device} is not a KVM device")), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn line_breaks_in_a_path_stay_in_one_line() {
+    let ran = Bench::new().run(&["no\nsuch.raw"]);
+    assert!(ran.fails(1).contains("no\\nsuch.raw"), "{}", ran.stderr);
+}
+
+#[test]
+fn dry_run_needs_neither_kvm_nor_disks() {
+    let args = ["--dry-run", "--memory", "6G", "--cpus", "2", "a.raw", "--disk", "b,,c,readonly=on"];
+    let ran = Bench::new().run(&args);
+    let text = ran.says();
+    for line in [
+        "  memory    6144 MiB",
+        "  vCPUs     2, APIC ids 0 to 1",
+        "  0x0100000000-0x01bfffffff  3072 MiB  RAM",
+        "  disk 0  virtio-mmio 0  read-write  a.raw",
+        "  disk 1  virtio-mmio 1  read-only   b,c",
+    ] {
+        assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
+    }
+}
+
+#[test]
+fn dry_run_for_a_reader_that_has_gone_is_no_failure() {
+    let bench = Bench::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tinderbox"));
+    command.args(["run", "--dry-run", "--firmware", &bench.file("bios.bin", 128 << 10)]);
+    let output = command.stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn firmware_list_has_headings() {
+    let ran = Bench::new().tinderbox(&["firmware", "list"]);
+    assert!(ran.says().starts_with("NAME "), "{}", ran.stdout);
+}
+
+#[test]
+fn log_filter_that_is_none_is_a_usage_error() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tinderbox"));
+    let output = command.args(["firmware", "list"]).env("TINDERBOX_LOG", "a=b=c").output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(message.starts_with("tinderbox: TINDERBOX_LOG=a=b=c: "), "{message}");
+}
+
+#[test]
+fn probe_without_a_device_says_absent() {
+    let ran = Bench::new().tinderbox(&["probe-kvm", "--kvm", "/nonexistent/kvm"]);
+    assert_eq!(ran.status, Some(1));
+    assert!(ran.stdout.starts_with("absent: /nonexistent/kvm does not exist"), "{}", ran.stdout);
+}

@@ -1,8 +1,12 @@
 //! The command line as a user meets it: what the program says, on which stream, and its exit status. No test needs KVM.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where its set-up fails")]
 
-use std::fs::{self, File};
-use std::process::{Command, Stdio};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Output, Stdio};
 
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use tempfile::TempDir;
 
 /// How a run ended.
@@ -33,9 +37,7 @@ impl Bench {
     fn tinderbox(&self, args: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tinderbox"));
         command.args(args).stdin(Stdio::null()).env_remove("TINDERBOX_LOG");
-        let output = command.env("TINDERBOX_FIRMWARE_DIR", self.0.path()).output().unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ran { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+        command.env("TINDERBOX_FIRMWARE_DIR", self.0.path()).output().unwrap().into()
     }
 
     /// Runs a machine whose firmware is good enough to get as far as opening KVM, which is not there.
@@ -43,6 +45,13 @@ impl Bench {
         let firmware = self.file("bios.bin", 128 << 10);
         let common = ["run", "--firmware", &firmware, "--kvm", "/nonexistent/kvm"];
         self.tinderbox(&[&common, args].concat())
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { status: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 }
 
@@ -157,7 +166,7 @@ fn vcpus_that_cannot_be_are_usage_errors() {
 fn memory_beyond_the_host_is_refused() {
     let sizes = [("32G", 32), ("1T", 1 << 10), ("32T", 32 << 10), ("60T", 60 << 10)];
     let host = rustix::system::sysinfo();
-    let room = (host.totalram + host.totalswap) * u64::from(host.mem_unit) >> 30;
+    let room = ((host.totalram + host.totalswap) * u64::from(host.mem_unit)) >> 30;
     let Some((size, gib)) = sizes.into_iter().find(|(_, gib)| *gib > room) else { return };
 
     let ran = Bench::new().run(&["--memory", size]);
@@ -243,6 +252,24 @@ fn device_that_is_not_kvm_is_named() {
         let ran = bench.tinderbox(&["run", "--firmware", &firmware, "--kvm", device]);
         assert!(ran.fails(1).contains(&format!("{device} is not a KVM device")), "{}", ran.stderr);
     }
+}
+
+/// Only root can make a device that somebody else may not open, and become somebody else.
+#[test]
+fn kvm_without_permission_is_named() {
+    let bench = Bench::new();
+    let (kvm, program) = (bench.path("kvm"), bench.path("tinderbox"));
+    if mknodat(CWD, &kvm, FileType::CharacterDevice, Mode::RUSR, makedev(10, 232)).is_err() {
+        return eprintln!("skipped: not permitted to make a device");
+    }
+    fs::copy(env!("CARGO_BIN_EXE_tinderbox"), &program).unwrap();
+    fs::set_permissions(bench.0.path(), Permissions::from_mode(0o755)).unwrap();
+    let mut command = Command::new(program);
+    command.args(["run", "--firmware", &bench.file("bios.bin", 128 << 10), "--kvm", &kvm]);
+
+    let ran = Ran::from(command.uid(65534).gid(65534).output().unwrap());
+
+    assert!(ran.fails(1).starts_with(&format!("no permission to open {kvm}: ")), "{}", ran.stderr);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The command line: text in, one [`Config`](crate::config::Config) out.
 //!
 //! Parsing is pure: it opens no file and makes no VM object. Every option is a type with `FromStr`, and every group of
-//! options has a file: [`machine`], [`disk`], [`console`]. Names follow QEMU's where QEMU has one.
+//! options has a file: `machine`, `disk`, `console`. Names follow QEMU's where QEMU has one.
 //!
 //! ```text
 //! argv ── clap ──► RunArgs ── into_config ──► Config ──► dry_run: Plan as text

@@ -9,7 +9,7 @@
 //! ```
 
 use std::fs::File;
-use std::io::{self, Read as _, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,7 @@ use std::thread::{Builder, JoinHandle};
 use chipset::debugcon::LogReader;
 use chipset::uart::UartHost;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::io::Errno;
 
 use super::control::{Cause, Control, Event};
 use crate::terminal::{Command, EscapeFilter, HELP, Input, Stderr};
@@ -159,9 +160,10 @@ impl Worker {
 
     fn read_keys(&mut self) {
         let mut keys = [0; 1024];
-        let count = match io::stdin().lock().read(&mut keys) {
+        // Not through std, whose buffer would keep keys that poll does not see.
+        let count = match rustix::io::read(io::stdin(), &mut keys) {
             Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+            Err(Errno::INTR) => return,
             Err(_) => 0,
         };
         self.typing = count > 0;

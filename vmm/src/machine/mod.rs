@@ -19,7 +19,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 pub use plan::Plan;
@@ -69,7 +69,7 @@ pub fn run(config: &Config) -> anyhow::Result<Outcome> {
 
 /// Turns signals into events.
 fn watch_signals(control: &Arc<Control>) -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).context("catch signals")?;
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP]).context("catch signals")?;
     let control = Arc::clone(control);
     let watch = move || signals.forever().for_each(|signal| control.tell(Event::Signal(signal)));
     thread::Builder::new().name("signals".into()).spawn(watch).context("start the signals' thread")?;

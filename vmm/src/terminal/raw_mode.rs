@@ -6,12 +6,16 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use rustix::fd::AsFd;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
-use rustix::stdio::stdin;
+use rustix::stdio::{stdin, stdout};
 use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 
 /// How the terminal was found; `None` while it is as found. Global, because a panic hook owns nothing.
 static FOUND: Mutex<Option<Found>> = Mutex::new(None);
 static HOOK: Once = Once::new();
+
+/// What a guest may have left behind on the screen, undone: attributes, a line that is not wrapped (SeaBIOS), a hidden
+/// cursor, a line begun.
+const CLEAN_SCREEN: &[u8] = b"\x1b[0m\x1b[?7h\x1b[?25h\r\n";
 
 struct Found {
     /// `None` if it is no terminal.
@@ -71,6 +75,10 @@ impl Drop for RawMode {
 /// Puts the terminal back as it was found; for ends of the process that drop nothing. Does nothing the second time.
 pub fn restore() {
     if let Some(as_found) = found().take() {
+        if as_found.modes.is_some() && isatty(stdout()) {
+            // Not through std: a panic may have its lock.
+            let _ = rustix::io::write(stdout(), CLEAN_SCREEN);
+        }
         as_found.put_back(stdin());
     }
 }
@@ -96,11 +104,13 @@ fn found() -> MutexGuard<'static, Option<Found>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fd::OwnedFd;
     use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
     use rustix::termios::{LocalModes, OutputModes};
+    use std::process::Command;
 
     /// Both ends of a terminal; it lasts as long as the first.
-    fn terminal() -> (impl AsFd, impl AsFd) {
+    fn terminal() -> (OwnedFd, OwnedFd) {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
         let screen = openpt(flags).unwrap();
         unlockpt(&screen).unwrap();
@@ -131,6 +141,30 @@ mod tests {
         assert_eq!(after.local_modes, before.local_modes);
         assert_eq!((after.input_modes, after.output_modes), (before.input_modes, before.output_modes));
         assert_eq!(fcntl_getfl(&terminal).unwrap(), found.flags);
+    }
+
+    /// The program of the next test. It leaves nothing to `Drop`, as a release build does when it panics.
+    #[test]
+    #[ignore = "makes the terminal of whoever runs it raw"]
+    fn program_that_panics_in_raw_mode() {
+        match RawMode::enter() {
+            Ok(raw_mode) if is_raw() => std::mem::forget(raw_mode),
+            _ => std::process::exit(2),
+        }
+        panic!("as intended");
+    }
+
+    #[test]
+    fn terminal_is_put_back_by_a_panic_that_drops_nothing() {
+        let (_screen, terminal) = terminal();
+        let before = tcgetattr(&terminal).unwrap();
+        let mut program = Command::new(std::env::current_exe().unwrap());
+        program.args(["--ignored", "--exact", "terminal::raw_mode::tests::program_that_panics_in_raw_mode"]);
+
+        let status = program.stdin(terminal.try_clone().unwrap()).output().unwrap().status;
+
+        assert_eq!(status.code(), Some(101), "a test that panicked");
+        assert_eq!(tcgetattr(&terminal).unwrap().local_modes, before.local_modes);
     }
 
     #[test]

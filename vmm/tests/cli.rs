@@ -306,9 +306,21 @@ fn dry_run_for_a_reader_that_has_gone_is_no_failure() {
 }
 
 #[test]
-fn firmware_list_has_headings() {
-    let ran = Bench::new().tinderbox(&["firmware", "list"]);
-    assert!(ran.says().starts_with("NAME "), "{}", ran.stdout);
+fn firmware_list_shows_the_bundle_and_run_takes_it_by_name() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("testbios")).unwrap();
+    bench.file("testbios/bios.bin", 256 << 10);
+    let manifest = r#"{ "name": "testbios", "version": "1.2", "boots": "nothing", "licence": "Apache-2.0",
+        "size": 262144, "sha256": "8a39d2abd3999ab73c34db2476849cddf303ce389b35826850f9a700589b4a90",
+        "image": "bios.bin" }"#;
+    fs::write(bench.path("testbios/manifest.json"), manifest).unwrap();
+
+    let list = bench.tinderbox(&["firmware", "list"]);
+    let machine = bench.tinderbox(&["run", "--firmware", "testbios", "--dry-run"]);
+
+    let row = list.says().lines().find(|line| line.starts_with("testbios ")).unwrap();
+    assert!(row.contains("1.2") && row.contains("256 KiB"), "{row}");
+    assert!(machine.says().contains("  firmware  testbios, 256 KiB\n"), "{}", machine.stdout);
 }
 
 #[test]

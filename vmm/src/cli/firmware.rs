@@ -27,6 +27,19 @@ fn list(catalogue: &Catalogue) -> Result<ExitCode, Failure> {
     for fault in catalogue.faults() {
         tracing::warn!(error = fault as &dyn std::error::Error, "skipped");
     }
-    print(&catalogue.to_string())?;
+    match catalogue.iter().next() {
+        Some(_) => print(&catalogue.to_string())?,
+        None => print("no firmware is bundled, build it with `cargo xtask firmware build`\n")?,
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_bundle_is_no_failure() {
+        assert!(list(&Catalogue::discover(&[])).is_ok());
+    }
 }

@@ -1,9 +1,10 @@
 //! The emulated computer: QEMU's TCG with AMD-V, all of whose files and channels are descriptors of this process.
 //!
 //! ```text
-//!  memfd ──► fw_cfg opt/org.tinderbox/script      ttyS0 ──► kernel log (pipe)
-//!  pipe ───► hvc0 ──► console (pipe)              vport "status" ──► status (pipe)
-//!                                                 stderr ──► complaints of QEMU (pipe)
+//!  memfd: script ──► fw_cfg            vport0p1 ──► pipe: status
+//!  pipe: keys ─────► hvc0              hvc0 or vport0p2 ──► pipe: output of the job
+//!                                      ttyS0 ──► pipe: log of the kernel (slow to emulate, and nearly silent)
+//!                                      stderr ──► pipe: complaints of QEMU
 //! ```
 //!
 //! So nothing is left behind, however this process ends: the kernel kills the emulator with it.
@@ -27,6 +28,9 @@ const CPU: &str = "max,+svm,-la57";
 const KERNEL_ARGUMENTS: &str =
     "console=ttyS0 quiet loglevel=4 mitigations=off nokaslr tsc=reliable nowatchdog panic=-1 8250.nr_uarts=1";
 
+/// Bytes that may wait for this process.
+const OUTPUT_ROOM: usize = 1 << 20;
+
 /// What is emulated, and what it starts with.
 pub(super) struct Computer<'a> {
     pub(super) qemu: &'a Qemu,
@@ -46,7 +50,7 @@ pub(super) struct Emulator {
     child: Child,
     /// What the keys go to, if there is a keyboard.
     pub(super) keyboard: Option<ChildStdin>,
-    pub(super) console: PipeReader,
+    pub(super) output: PipeReader,
     pub(super) kernel_log: PipeReader,
     pub(super) status: PipeReader,
     pub(super) complaints: PipeReader,
@@ -68,21 +72,25 @@ impl Computer<'_> {
     /// When descriptors run out, or the emulator cannot be started. That it refuses an option shows in its complaints.
     pub(super) fn start(&self) -> anyhow::Result<Emulator> {
         let script = inherited_file(self.script).context("hand over the lab's job")?;
+        let (output, output_end) = inherited_pipe()?;
+        // A terminal drops what does not fit. A smaller pipe works, too, so its size is no matter of failure.
+        let _ = rustix::pipe::fcntl_setpipe_size(&output_end, OUTPUT_ROOM);
         let (kernel_log, kernel_log_end) = inherited_pipe()?;
         let (status, status_end) = inherited_pipe()?;
-        let (console, console_end) = std::io::pipe().context("make a pipe")?;
-        let (complaints, complaints_end) = std::io::pipe().context("make a pipe")?;
+        let (complaints, complaints_end) = inherited_pipe()?;
 
         let mut command = self.command();
         self.add_job(&mut command, &script);
-        add_serial_port(&mut command, &kernel_log_end);
-        add_console_and_status(&mut command, &status_end);
+        add_channel(&mut command, "kernel", &kernel_log_end);
+        command.args(["-serial", "chardev:kernel", "-device", "virtio-serial-pci"]);
+        add_channel(&mut command, "status", &status_end);
+        command.args(["-device", "virtserialport,chardev=status,nr=1"]);
+        self.add_output(&mut command, &output_end)?;
         self.add_folders(&mut command);
-        let stdin = if self.keyboard { Stdio::piped() } else { Stdio::null() };
         // A group of its own: Ctrl-C on the terminal reaches this process alone, which then ends the emulator.
-        command.stdin(stdin).stdout(console_end).stderr(complaints_end).process_group(0);
+        command.stderr(complaints_end).process_group(0);
         let mut child = command.spawn().context("start setpriv (package util-linux)")?;
-        Ok(Emulator { keyboard: child.stdin.take(), child, console, kernel_log, status, complaints })
+        Ok(Emulator { keyboard: child.stdin.take(), child, output, kernel_log, status, complaints })
     }
 
     fn command(&self) -> Command {
@@ -104,6 +112,24 @@ impl Computer<'_> {
         }
     }
 
+    /// What the job prints to: a terminal (hvc0), or a port that loses nothing (vport0p2).
+    fn add_output(&self, command: &mut Command, end: &PipeWriter) -> anyhow::Result<()> {
+        if self.keyboard {
+            command.args([
+                "-chardev",
+                "stdio,id=output,signal=off",
+                "-device",
+                "virtconsole,chardev=output,nr=0",
+            ]);
+            command.stdin(Stdio::piped()).stdout(end.try_clone().context("clone a pipe")?);
+        } else {
+            add_channel(command, "output", end);
+            command.args(["-device", "virtserialport,chardev=output,nr=2"]);
+            command.stdin(Stdio::null()).stdout(Stdio::null());
+        }
+        Ok(())
+    }
+
     fn add_folders(&self, command: &mut Command) {
         let root = "local,path=/,mount_tag=host,security_model=none,multidevs=remap,readonly=on";
         command.args(["-virtfs", root]);
@@ -118,24 +144,12 @@ impl Computer<'_> {
     }
 }
 
-/// The kernel's own console; slow to emulate, and silent unless something is wrong.
-fn add_serial_port(command: &mut Command, log: &PipeWriter) {
-    add_channel(command, "kernel", 1, log);
-    command.args(["-serial", "chardev:kernel"]);
-}
-
-fn add_console_and_status(command: &mut Command, status: &PipeWriter) {
-    add_channel(command, "status", 2, status);
-    command.args(["-chardev", "stdio,id=console,signal=off", "-device", "virtio-serial-pci"]);
-    command.args(["-device", "virtconsole,chardev=console"]);
-    command.args(["-device", "virtserialport,chardev=status,name=status"]);
-}
-
-/// A character device that writes to a descriptor of this process.
-fn add_channel(command: &mut Command, id: &str, set: u32, end: &PipeWriter) {
-    command.args(["-add-fd", &format!("fd={},set={set}", end.as_raw_fd())]);
+/// A character device that writes to `end`.
+fn add_channel(command: &mut Command, id: &str, end: &PipeWriter) {
+    let fd = end.as_raw_fd();
+    command.args(["-add-fd", &format!("fd={fd},set={fd}")]);
     // Appending, because it would otherwise truncate, which a pipe refuses.
-    command.args(["-chardev", &format!("file,id={id},path=/dev/fdset/{set},append=on")]);
+    command.args(["-chardev", &format!("file,id={id},path=/dev/fdset/{fd},append=on")]);
 }
 
 /// A path as the value of a QEMU option, where a comma is written twice.

@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # First process of the lab's host (L1): makes the tree of the machine outside its root and runs the job there.
-# Reports on the port "status": "ready" before the job starts, "exit N" after it ended. If it stops before, the kernel
-# panics, which ends the emulator.
+# Reports on the status port: "ready" before the job starts, then "exit CODE" for a job with a terminal, "exit CODE BYTES"
+# for one without, whose output has that length. If this script stops before, the kernel panics, which ends the emulator.
 set -e
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -40,25 +40,31 @@ job=/sys/firmware/qemu_fw_cfg/by_name/opt/org.tinderbox
 cat $job/script/raw >/root/run/lab-job
 tty=/dev/hvc0
 status=/dev/vport0p1
-until [ -c $tty ] && [ -c $status ]; do sleep 0.02; done
+output=/dev/vport0p2
+if [ -e $job/terminal ]; then output=$tty; fi
+until [ -c $status ] && [ -c $output ]; do sleep 0.02; done
 exec 3>$status
 echo ready >&3
 set +e
 if [ -e $job/terminal ]; then
-    setsid -c chroot /root /bin/sh /run/lab-job <$tty >$tty 2>&1
-    code=$?
+    setsid -c chroot /root /bin/sh /run/lab-job <$tty >$tty 2>&1 3>&-
+    result="$?"
 else
-    # Through a pipe, so that programs see that nobody sits there, and bytes arrive as they were written.
-    stty -F $tty raw -echo
-    mkfifo /output
-    cat /output >$tty &
+    # Not the console: that one drops what the outside does not take at once. What is on its way through the port when the
+    # job ends is not lost either, because the outside knows how much to wait for.
+    mkfifo /output /copied
+    tee $output </output >/copied &
     copier=$!
-    chroot /root /bin/sh /run/lab-job </dev/null >/output 2>&1
+    wc -c </copied >/length &
+    counter=$!
+    chroot /root /bin/sh /run/lab-job </dev/null >/output 2>&1 3>&-
     code=$?
-    # What the job left running in the background may hold the pipe open for ever.
+    # What the job left running in the background may hold its output open for ever.
     { sleep 3; kill $copier 2>/dev/null; } &
-    wait $copier
+    wait $counter
+    result="$code $(cat /length)"
 fi
 sync
-echo "exit $code" >&3
-poweroff -f
+echo "exit $result" >&3
+# The outside switches this computer off.
+while :; do sleep 1000; done

@@ -14,15 +14,15 @@ use crate::{paths, progress};
 
 /// The emulated host takes under 10 s to start its job on an idle machine; many times that is a hang.
 const BOOT_LIMIT: Duration = Duration::from_secs(180);
-/// From the end of the job to power-off takes a second.
-const POWER_OFF_LIMIT: Duration = Duration::from_secs(30);
+/// For the last output of an ended job, which is on its way.
+const LAST_OUTPUT_LIMIT: Duration = Duration::from_secs(30);
 /// How much of what went wrong is kept.
 const LOG_LIMIT: usize = 1 << 20;
 
 /// What a session waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
-    Console,
+    Output,
     Status,
     KernelLog,
     Complaints,
@@ -38,7 +38,11 @@ enum Source {
 enum Phase {
     Booting,
     Running,
-    Ended(u8),
+    /// The job has ended with `code`, after so many bytes of output (unknown if it had a terminal).
+    Ended {
+        code: u8,
+        length: Option<u64>,
+    },
 }
 
 /// One run of the lab.
@@ -53,6 +57,8 @@ pub(super) struct Session<'a> {
     timeout: Option<Duration>,
     /// Where the job's output goes.
     output: &'a mut dyn Write,
+    /// Bytes that have gone there.
+    shown: u64,
     raw: Option<Raw>,
     /// Keys that the emulator has not taken yet.
     keys: Vec<u8>,
@@ -75,12 +81,13 @@ impl<'a> Session<'a> {
     ) -> anyhow::Result<Self> {
         Ok(Self {
             emulator,
-            open: vec![Source::Console, Source::Status, Source::KernelLog, Source::Complaints],
+            open: vec![Source::Output, Source::Status, Source::KernelLog, Source::Complaints],
             interrupts: Interrupts::catch().context("catch signals")?,
             phase: Phase::Booting,
             deadline: Some(Instant::now() + BOOT_LIMIT),
             timeout,
             output,
+            shown: 0,
             raw: None,
             keys: Vec::new(),
             status: Vec::new(),
@@ -99,12 +106,17 @@ impl<'a> Session<'a> {
             for source in self.wait()? {
                 self.serve(source)?;
             }
+            if let Phase::Ended { code, length } = self.phase
+                && self.has_all_output(length)?
+            {
+                return Ok(code);
+            }
             if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return self.out_of_time();
             }
         }
         match self.phase {
-            Phase::Ended(code) => Ok(code),
+            Phase::Ended { code, .. } => Ok(code),
             Phase::Booting | Phase::Running => self.fail("the lab's host died"),
         }
     }
@@ -123,6 +135,15 @@ impl<'a> Session<'a> {
         Ok(ready.map(|(&source, _)| source).collect())
     }
 
+    /// Whether all output of the ended job is here. What a terminal shows was in the pipe before the job ended.
+    fn has_all_output(&self, length: Option<u64>) -> anyhow::Result<bool> {
+        if let Some(length) = length {
+            return Ok(self.shown >= length);
+        }
+        let mut output = [PollFd::new(&self.emulator.output, PollFlags::IN)];
+        Ok(poll(&mut output, Some(&Timespec::default())).context("wait for the lab")? == 0)
+    }
+
     fn watched(&self) -> Vec<Source> {
         let mut watched = self.open.clone();
         watched.push(Source::Interrupt);
@@ -136,7 +157,7 @@ impl<'a> Session<'a> {
     fn fd(&self, source: Source) -> BorrowedFd<'_> {
         let emulator = &self.emulator;
         match source {
-            Source::Console => emulator.console.as_fd(),
+            Source::Output => emulator.output.as_fd(),
             Source::Status => emulator.status.as_fd(),
             Source::KernelLog => emulator.kernel_log.as_fd(),
             Source::Complaints => emulator.complaints.as_fd(),
@@ -162,7 +183,7 @@ impl<'a> Session<'a> {
             return self.closed(source);
         }
         match source {
-            Source::Console => self.show(received)?,
+            Source::Output => self.show(received)?,
             Source::Status => self.report(received)?,
             Source::KernelLog | Source::Complaints => self.record(received),
             Source::Keys | Source::Keyboard => self.keys.extend_from_slice(received),
@@ -178,6 +199,7 @@ impl<'a> Session<'a> {
     }
 
     fn show(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.shown += bytes.len() as u64;
         self.output.write_all(bytes).and_then(|()| self.output.flush()).context("pass on the lab's output")
     }
 
@@ -192,12 +214,11 @@ impl<'a> Session<'a> {
     }
 
     fn advance(&mut self, line: &str) -> anyhow::Result<()> {
-        if let Some(code) = line.strip_prefix("exit ") {
-            self.phase = Phase::Ended(code.parse().with_context(|| format!("the lab says {line:?}"))?);
-            self.deadline = Some(Instant::now() + POWER_OFF_LIMIT);
+        if line != "ready" {
+            self.phase = ended(line).with_context(|| format!("the lab says {line:?}"))?;
+            self.deadline = Some(Instant::now() + LAST_OUTPUT_LIMIT);
             return Ok(());
         }
-        ensure!(line == "ready", "the lab says {line:?}");
         self.phase = Phase::Running;
         self.deadline = self.timeout.map(|timeout| Instant::now() + timeout);
         if let Some(step) = self.starting.take() {
@@ -236,8 +257,8 @@ impl<'a> Session<'a> {
                 "timed out after {} s: the lab was switched off (--timeout)",
                 self.timeout.unwrap_or_default().as_secs()
             ),
-            // Its job is done; that it does not power off is nobody's concern.
-            Phase::Ended(code) => Ok(code),
+            // A process that the job left behind was killed while it wrote.
+            Phase::Ended { code, .. } => Ok(code),
         }
     }
 
@@ -247,6 +268,14 @@ impl<'a> Session<'a> {
         std::fs::write(&path, &self.log).with_context(|| format!("write {}", path.display()))?;
         bail!("{what}: {} (log: {})", last_words(&self.log), path.display())
     }
+}
+
+/// What `exit CODE` and `exit CODE LENGTH` say.
+fn ended(line: &str) -> Option<Phase> {
+    let mut words = line.strip_prefix("exit ")?.split(' ');
+    let code = words.next()?.parse().ok()?;
+    let length = words.next().map(str::parse).transpose().ok()?;
+    Some(Phase::Ended { code, length })
 }
 
 fn flags(source: Source) -> PollFlags {
@@ -264,6 +293,19 @@ fn last_words(log: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ended_reads_code_and_length() {
+        assert_eq!(ended("exit 7"), Some(Phase::Ended { code: 7, length: None }));
+        assert_eq!(ended("exit 137 42"), Some(Phase::Ended { code: 137, length: Some(42) }));
+    }
+
+    #[test]
+    fn ended_refuses_what_init_never_says() {
+        assert_eq!(ended("ready?"), None);
+        assert_eq!(ended("exit 256"), None);
+        assert_eq!(ended("exit 0 x"), None);
+    }
 
     #[test]
     fn last_words_prefers_what_explains() {

@@ -21,8 +21,9 @@ use anyhow::Context as _;
 use super::job::share_tag;
 use super::parts::{BootFiles, Qemu};
 
-/// AMD-V and all else that TCG can do, but no five-level paging: each level costs a memory access on a nested miss.
-const CPU: &str = "max,+svm,-la57";
+/// AMD-V and all else that TCG can do, but no five-level paging: each level costs a memory access on a nested miss. And no
+/// XSAVE: TCG does not intercept XSETBV, so KVM would neither know a guest's XCR0 nor switch it.
+const CPU: &str = "max,+svm,-la57,-xsave";
 
 /// Mitigations cost much and protect nothing here. Errors and what is worse go to the log.
 const KERNEL_ARGUMENTS: &str =

@@ -18,7 +18,7 @@ pub(super) const PACKAGES: &[&str] = &[
     // The system. dbus, because logind listens to the power button and needs it.
     "linux-image-amd64",
     "initramfs-tools",
-    "zstd",
+    "lz4",
     "systemd-sysv",
     "udev",
     "dbus",

@@ -17,7 +17,9 @@
 //! | [`debugcon`] | debug console at port 0x402 | QEMU's `isa-debugcon` |
 //! | [`ged`] | generic event device, sleep and reset registers | ACPI 6.5, 4.8.3.7, 5.6.9 and QEMU's register layout |
 //! | [`ioapic`] | I/O APIC, 24 inputs | Intel 82093AA data sheet, with the EOI register of version 0x20 |
+//! | [`rtc`] | real-time clock and its memory (optional) | Motorola MC146818A data sheet |
 //! | [`uart`] | serial port | National Semiconductor PC16550D data sheet |
+//! | [`time`] | what devices that count time share | |
 //! | [`describe`] | how they appear in the DSDT | ACPI 6.5 |
 //!
 //! Devices are registers and rules alone. What takes time or can block (a terminal, a log file) belongs to a thread of
@@ -32,4 +34,6 @@ pub mod debugcon;
 pub mod describe;
 pub mod ged;
 pub mod ioapic;
+pub mod rtc;
+pub mod time;
 pub mod uart;

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `TINDERBOX` | the program under test |
 //! | `TINDERBOX_TEST_DIR` | where logs and disks of each test are kept |
-//! | `TINDERBOX_DEBIAN` | the Debian image, for the tests that boot it |
+//! | `TINDERBOX_DEBIAN_COPIES` | a folder with a copy of the Debian image for each test that boots it |
 //! | `TINDERBOX_TEST_PATIENCE` | factor on every time-out, for emulated hosts |
 #![forbid(unsafe_code)]
 

@@ -1,1 +1,121 @@
-//! Debian in the lab.
+//! Debian, unmodified, from its own boot loader and with its own kernel: needs a KVM that runs 64-bit guests, or the lab.
+//!
+//! A boot is dear in the lab, so each machine shows several things on its way.
+
+use std::fs;
+
+use anyhow::{Result, ensure};
+use machine_tests::{Vm, VmBuilder, blank_disk, debian_disk, patience};
+use rustix::process::Signal;
+
+const MIB: u64 = 1 << 20;
+
+/// What Linux says of tables and devices that it has to work around.
+const COMPLAINTS: &str =
+    "ACPI Error|ACPI BIOS|ACPI Warning|Firmware Bug|Spurious|lockup|Call Trace|I/O error";
+
+/// Boots a fresh copy of the image.
+fn debian(name: &str, args: &[&str]) -> Result<VmBuilder> {
+    let builder = VmBuilder::new(name)?;
+    let disk = debian_disk(builder.dir())?;
+    Ok(builder.disk(&disk, "").args(args))
+}
+
+/// The kernel found nothing wrong.
+fn no_complaints(vm: &mut Vm) -> Result<()> {
+    let lines = vm.shell(&format!("dmesg | grep -E '{COMPLAINTS}' || true"))?;
+    ensure!(lines.is_empty(), "the kernel complains:\n{lines}");
+    Ok(())
+}
+
+fn cpus(vm: &mut Vm) -> Result<u32> {
+    Ok(vm.shell("nproc")?.parse()?)
+}
+
+fn ram_mib(vm: &mut Vm) -> Result<u64> {
+    Ok(vm.shell("awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo")?.parse()?)
+}
+
+/// The guest shuts down by itself, and so does the VMM.
+fn powers_off(vm: Vm) -> Result<()> {
+    let status = vm.wait(patience(60))?;
+    ensure!(status.code() == Some(0), "{status}");
+    Ok(())
+}
+
+#[test]
+fn one_cpu_finds_a_complete_machine_and_powers_off() -> Result<()> {
+    let mut vm = debian("one_cpu", &["--cpus", "1", "--memory", "512M"])?.start()?;
+    vm.login()?;
+    no_complaints(&mut vm)?;
+    ensure!(cpus(&mut vm)? == 1);
+    ensure!((400..512).contains(&ram_mib(&mut vm)?));
+    ensure!(vm.shell("cat /sys/devices/system/clocksource/clocksource0/current_clocksource")? == "kvm-clock");
+    let devices = vm.shell("ls /sys/bus/acpi/devices")?;
+    for id in ["ACPI0013:00", "LNRO0005:00", "PNP0501:00", "PNP0C0C:00", "QEMU0002:00"] {
+        ensure!(devices.contains(id), "no {id} in {devices}");
+    }
+    ensure!(vm.shell("cat /sys/class/tty/ttyS0/type")? == "4", "a 16550A with its FIFOs");
+    let interrupts = vm.shell("grep virtio0 /proc/interrupts")?;
+    ensure!(interrupts.contains("IO-APIC") && interrupts.contains("fasteoi"), "{interrupts}");
+    vm.shell("modprobe qemu_fw_cfg")?;
+    let signature = vm.shell("cat /sys/firmware/qemu_fw_cfg/by_name/bootorder/raw | tr -d '\\0'")?;
+    ensure!(signature == "/virtio-mmio@00000000feb00000/disk@0,0", "{signature}");
+    vm.send("poweroff\n")?;
+    powers_off(vm)
+}
+
+#[test]
+fn two_cpus_and_three_disks_survive_a_reboot() -> Result<()> {
+    let builder = debian("two_cpus", &["--cpus", "2", "--memory", "1G"])?;
+    let data = blank_disk(builder.dir(), "data.raw", 64 * MIB, "data")?;
+    let fixed = blank_disk(builder.dir(), "fixed.raw", 8 * MIB, "fixed")?;
+    let before = fs::read(&fixed)?;
+    let mut vm = builder.disk(&data, "").disk(&fixed, ",readonly=on").start()?;
+    vm.login()?;
+    ensure!(cpus(&mut vm)? == 2);
+    ensure!(vm.shell("blockdev --getsize64 /dev/vdb /dev/vdc")? == "67108864\n8388608");
+    ensure!(vm.shell("head -c 5 /dev/vdc")? == "fixed");
+    ensure!(vm.shell("cat /sys/block/vdb/ro /sys/block/vdc/ro")? == "0\n1");
+    vm.shell("! dd if=/dev/zero of=/dev/vdc bs=512 count=1 oflag=direct 2>/dev/null")?;
+    vm.shell("mkfs.ext4 -q /dev/vdb && mount /dev/vdb /mnt")?;
+    vm.shell("dd if=/dev/urandom of=/mnt/random bs=1M count=16 conv=fsync 2>/dev/null")?;
+    let sum = vm.shell("sha256sum < /mnt/random")?;
+    no_complaints(&mut vm)?;
+    vm.send("reboot\n")?;
+    vm.expect("SeaBIOS (version", patience(60))?;
+    vm.login()?;
+    ensure!(cpus(&mut vm)? == 2);
+    vm.shell("mount -o ro /dev/vdb /mnt")?;
+    ensure!(
+        vm.shell("sha256sum < /mnt/random")? == sum,
+        "what was written before the reboot is there after it"
+    );
+    no_complaints(&mut vm)?;
+    ensure!(vm.messages()?.contains("reset register"), "Linux resets through the FADT");
+    vm.signal(Signal::TERM)?; // the power button
+    powers_off(vm)?;
+    ensure!(fs::read(&fixed)? == before, "the read-only disk is as it was");
+    Ok(())
+}
+
+#[test]
+fn four_cpus_use_memory_above_4_gib_and_a_triple_fault_boots_again() -> Result<()> {
+    let mut vm = debian("four_cpus", &["--cpus", "4", "--memory", "6G"])?.start()?;
+    vm.login()?;
+    ensure!(cpus(&mut vm)? == 4);
+    ensure!((5600..6144).contains(&ram_mib(&mut vm)?));
+    ensure!(vm.shell("grep -c '^100000000-1bfffffff : System RAM' /proc/iomem")? == "1");
+    let topology = vm.shell("lscpu | grep -E '^(Socket|Core|Thread)' | tr -s ' '")?;
+    ensure!(topology == "Thread(s) per core: 1\nCore(s) per socket: 4\nSocket(s): 1", "{topology}");
+    // Every vCPU takes timer interrupts and answers the others.
+    vm.shell("for n in 0 1 2 3; do taskset -c $n true || exit 1; done")?;
+    no_complaints(&mut vm)?;
+    vm.shell("sync; mount -o remount,ro /; echo triple > /sys/kernel/reboot/type")?;
+    vm.send("reboot -f\n")?;
+    vm.expect("SeaBIOS (version", patience(60))?;
+    ensure!(vm.messages()?.contains("triple fault"));
+    vm.expect("Loading Linux", patience(60))?;
+    vm.send("\u{1}x")?; // Ctrl-a x
+    powers_off(vm)
+}

@@ -25,7 +25,10 @@ pub(crate) fn all(fix: bool) -> anyhow::Result<()> {
     host::ensure_packages("to check the ACPI tables with iasl", &["acpica-tools"])?;
     cargo(if fix { &["fmt", "--all"] } else { &["fmt", "--all", "--check"] }, &[])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"], &[])?;
-    cargo(&["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"], &[("RUSTDOCFLAGS", "-Dwarnings")])?;
+    cargo(
+        &["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
+        &[("RUSTDOCFLAGS", "-Dwarnings")],
+    )?;
     cargo(&["test", "--workspace", "--quiet"], &[])
 }
 
@@ -33,8 +36,7 @@ pub(crate) fn all(fix: bool) -> anyhow::Result<()> {
 pub(crate) fn cargo(args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<()> {
     let line = format!("cargo {}", args.join(" "));
     eprintln!("-- {line}");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let status = Command::new(cargo_program())
         .args(args)
         .envs(env.iter().copied())
         .current_dir(paths::root())
@@ -42,4 +44,9 @@ pub(crate) fn cargo(args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<()> {
         .with_context(|| format!("start {line}"))?;
     ensure!(status.success(), "{line} failed");
     Ok(())
+}
+
+/// The cargo that runs us.
+pub(crate) fn cargo_program() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }

@@ -11,8 +11,10 @@ mod host;
 mod image;
 mod lab;
 mod paths;
+mod product;
 mod progress;
 mod run;
+mod smoke;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -41,6 +43,9 @@ enum Verb {
     Lab(lab::Args),
     /// Compare with QEMU's microvm, in one run
     Bench(bench::Args),
+    /// The part of `run --smoke` that runs beside the machine
+    #[command(hide = true)]
+    Smoke(smoke::Args),
 }
 
 fn main() -> std::process::ExitCode {
@@ -52,6 +57,7 @@ fn main() -> std::process::ExitCode {
         Verb::Image(args) => image::run(args),
         Verb::Lab(args) => lab::run(args),
         Verb::Bench(args) => bench::run(args),
+        Verb::Smoke(args) => smoke::run(args),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

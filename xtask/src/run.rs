@@ -1,12 +1,103 @@
-//! `cargo xtask run`
+//! `cargo xtask run`: from a fresh checkout to a login prompt.
+//!
+//! ```text
+//!  firmware ─► VMM ─► image ─► a copy of it ─► boot on /dev/kvm, or in the lab
+//! ```
+//!
+//! Each part is built once. The guest writes to a copy of the image that stays from run to run, until the image is built
+//! anew; `--smoke` takes a copy of its own and throws it away.
 
-use std::process::ExitCode;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::Context as _;
+
+use crate::accel::{self, Accel};
+use crate::lab::Lab;
+use crate::{files, image, paths, product, progress};
 
 /// Options of the verb.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+#[command(after_help = "Keys while it runs: Ctrl-a h for help, Ctrl-a x to quit.")]
+pub(crate) struct Args {
+    /// Where the guest runs [default: /dev/kvm if it runs 64-bit guests, else the lab]
+    #[arg(long)]
+    accel: Option<Accel>,
+    /// Wait for the login prompt, press the power button, see the guest shut down, print a timeline
+    #[arg(long)]
+    smoke: bool,
+    /// How many CPUs the guest has
+    #[arg(long, default_value = "1")]
+    cpus: String,
+    /// How much memory the guest has
+    #[arg(long, default_value = "512M")]
+    memory: String,
+    /// More arguments of `tinderbox run`
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    more: Vec<OsString>,
+}
 
-/// Does it.
-pub(crate) fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("in the making")
+/// Does it; ends with the status of the VMM.
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let tinderbox = product::build()?;
+    let image = image::debian()?;
+    let choice = accel::choose(args.accel, &tinderbox)?;
+    eprintln!("{}", choice.why);
+    let folder = paths::target_dir(if args.smoke { "smoke" } else { "run" })?;
+    let disk = folder.join("debian.raw");
+    if args.smoke || is_older(&disk, &image.raw) {
+        copy(&image.raw, &disk)?;
+    }
+    let mut command = if args.smoke {
+        let me = std::env::current_exe().context("find this program")?;
+        vec![me.into(), "smoke".into(), folder.clone().into(), tinderbox.into()]
+    } else {
+        vec![tinderbox.into()]
+    };
+    command.extend(["run".into(), disk.clone().into()]);
+    command.extend(["--cpus", &args.cpus, "--memory", &args.memory].map(OsString::from));
+    command.extend(args.more);
+    let status = start(choice.accel, &command, &folder);
+    if args.smoke {
+        fs::remove_file(&disk).with_context(|| format!("remove {}", disk.display()))?;
+    }
+    status
+}
+
+/// Runs `command` where `accel` says, with `folder` writable.
+fn start(accel: Accel, command: &[OsString], folder: &Path) -> anyhow::Result<ExitCode> {
+    match accel {
+        Accel::Kvm => execute(command),
+        Accel::Lab => {
+            let lab = Lab { share: vec![folder.into()], keyboard: true, ..Lab::default() };
+            Ok(lab.run(command)?.into())
+        }
+    }
+}
+
+fn execute(command: &[OsString]) -> anyhow::Result<ExitCode> {
+    let (program, args) = command.split_first().context("no command")?;
+    let status =
+        Command::new(program).args(args).status().with_context(|| format!("start {}", program.display()))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// Whether `copy` is not there, or was made before `original` was.
+fn is_older(copy: &Path, original: &Path) -> bool {
+    let time = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    time(copy) < time(original)
+}
+
+/// Copies a disk image, holes as holes, atomically.
+pub(crate) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let step = progress::step(format!("copy the image to {}", to.display()));
+    let new = PathBuf::from(format!("{}.new", to.display()));
+    let mut cp = Command::new("cp");
+    cp.args(["--sparse=always", "--reflink=auto", "--dereference"]).args([from, &new]);
+    step.command(&mut cp, &paths::target_dir("log")?.join("copy.log"))?;
+    fs::rename(&new, to).with_context(|| format!("rename {} to {}", new.display(), files::file_name(to)))?;
+    step.done();
+    Ok(())
 }

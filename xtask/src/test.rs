@@ -1,12 +1,150 @@
-//! `cargo xtask test`
+//! `cargo xtask test`: every test there is, from the inside out.
+//!
+//! | ring | where | what |
+//! |---|---|---|
+//! | check | here | fmt, clippy, doc, unit and device tests |
+//! | firmware | this machine's `/dev/kvm`, or the lab without one | SeaBIOS to a boot sector; the build is reproducible |
+//! | machine | `/dev/kvm` if it runs 64-bit guests, else the lab | Debian |
+//!
+//! Logs and disks of the machine tests stay in `target/tests`.
 
-use std::process::ExitCode;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, ensure};
+
+use crate::accel::{self, Accel};
+use crate::lab::Lab;
+use crate::{check, firmware, image, paths, product, run};
 
 /// Options of the verb.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// Where 64-bit guests run [default: /dev/kvm if it runs them, else the lab]
+    #[arg(long)]
+    accel: Option<Accel>,
+    /// Run one ring alone
+    #[arg(long, value_enum)]
+    only: Option<Ring>,
+    /// Run the machine tests with this in their names
+    filter: Option<String>,
+}
 
-/// Does it.
-pub(crate) fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("in the making")
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Ring {
+    Check,
+    Firmware,
+    Machine,
+}
+
+/// Runs the rings; the first that fails ends it.
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let wanted = |ring| args.only.is_none_or(|only| only == ring);
+    if wanted(Ring::Check) {
+        check::all(false)?;
+    }
+    if args.only == Some(Ring::Check) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let tinderbox = product::build()?;
+    if wanted(Ring::Firmware) {
+        println!("seabios is reproducible: sha256 {}", firmware::check_seabios_reproducible()?);
+        firmware_tests(&args, &tinderbox)?;
+    }
+    if wanted(Ring::Machine) {
+        machine_tests(&args, &tinderbox)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// SeaBIOS runs on any KVM that opens.
+fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
+    let accel = args.accel.unwrap_or(if Path::new("/dev/kvm").exists() { Accel::Kvm } else { Accel::Lab });
+    Suite::new("firmware", tinderbox)?.run(accel, args.filter.as_deref())
+}
+
+fn machine_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
+    let choice = accel::choose(args.accel, tinderbox)?;
+    eprintln!("{}", choice.why);
+    let suite = Suite::new("machine", tinderbox)?;
+    suite.copy_image(&image::debian()?.raw, args.filter.as_deref())?;
+    suite.run(choice.accel, args.filter.as_deref())
+}
+
+/// The tests of one file of `tests/tests`.
+struct Suite {
+    program: PathBuf,
+    tinderbox: PathBuf,
+    folder: PathBuf,
+}
+
+impl Suite {
+    fn new(name: &str, tinderbox: &Path) -> anyhow::Result<Self> {
+        let folder = paths::target().join("tests").join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("empty {}", folder.display()))?;
+        }
+        fs::create_dir_all(folder.join("copies")).with_context(|| format!("create {}", folder.display()))?;
+        Ok(Self { program: product::machine_tests(name)?, tinderbox: tinderbox.into(), folder })
+    }
+
+    /// A copy of the image for each test that will run.
+    fn copy_image(&self, image: &Path, filter: Option<&str>) -> anyhow::Result<()> {
+        let list =
+            Command::new(&self.program).arg("--list").args(filter).output().context("list the tests")?;
+        let tests =
+            String::from_utf8_lossy(&list.stdout).lines().filter(|line| line.ends_with(": test")).count();
+        ensure!(tests > 0, "no test has {:?} in its name", filter.unwrap_or_default());
+        (0..tests).try_for_each(|n| run::copy(image, &self.folder.join(format!("copies/{n}.raw"))))
+    }
+
+    fn run(&self, accel: Accel, filter: Option<&str>) -> anyhow::Result<()> {
+        let status = match accel {
+            Accel::Kvm => {
+                let command = self.command(filter, 1);
+                let (program, rest) = command.split_first().context("no command")?;
+                Command::new(program).args(rest).status().context("start the tests")?.code()
+            }
+            Accel::Lab => {
+                let lab = Lab { share: vec![self.folder.clone()], ..Lab::default() };
+                Some(lab.run(&self.command(filter, 8))?.into())
+            }
+        };
+        ensure!(status == Some(0), "tests failed; their logs are in {}", self.folder.display());
+        // Disks are large, and of no use once everything passed.
+        remove_disks(&self.folder)
+    }
+
+    /// The test program with its settings; `patience` is the factor on its time-outs.
+    fn command(&self, filter: Option<&str>, patience: u32) -> Vec<OsString> {
+        let setting = |name: &str, value: &Path| {
+            let mut setting = OsString::from(format!("{name}="));
+            setting.push(value);
+            setting
+        };
+        let mut command: Vec<OsString> = vec!["env".into(), "RUST_BACKTRACE=0".into()];
+        command.push(setting("TINDERBOX", &self.tinderbox));
+        command.push(setting("TINDERBOX_TEST_DIR", &self.folder));
+        command.push(setting("TINDERBOX_DEBIAN_COPIES", &self.folder.join("copies")));
+        command.push(format!("TINDERBOX_TEST_PATIENCE={patience}").into());
+        command.push(self.program.clone().into());
+        command.extend(["--test-threads".into(), "2".into()]);
+        command.extend(filter.map(OsString::from));
+        command
+    }
+}
+
+/// Removes `*.raw` from the tests' folders.
+fn remove_disks(folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_disks(&path)?;
+        } else if path.extension().is_some_and(|extension| extension == "raw") {
+            fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
+        }
+    }
+    Ok(())
 }

@@ -1,12 +1,42 @@
-//! `cargo xtask bench`
+//! `cargo xtask bench`: ours beside QEMU's microvm, on the same firmware, disk and memory, in one run.
+//!
+//! ```text
+//!  boot.rs   builds all parts ── job.json ──► itself, on a host with /dev/kvm (the lab, if need be)
+//!                                               │  measure.rs: one boot after the other, in turn
+//!  report.rs two columns and their ratio        │    vmm.rs      the two command lines
+//!      ▲                                        │    serial.rs   when did it print what
+//!      └────────────── result.json ◄────────────┘    tracing.rs  the kernel's own view: first entry, exits by reason
+//!                                                    memory.rs   what is resident beside guest RAM
+//! ```
+//!
+//! Both programs are seen by one instrument, the kernel's tracing, and by what their guests print. Neither knows.
+
+mod boot;
+mod measure;
+mod memory;
+mod report;
+mod serial;
+mod tracing;
+mod vmm;
 
 use std::process::ExitCode;
 
 /// Options of the verb.
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// From the start of the process to userspace: times, KVM exits, resident memory
+    Boot(boot::Args),
+}
 
 /// Does it.
-pub(crate) fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("in the making")
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    match args.what {
+        What::Boot(args) => boot::run(&args),
+    }
 }

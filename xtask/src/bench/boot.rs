@@ -1,0 +1,131 @@
+//! `cargo xtask bench boot`: builds all that takes part, has it measured, and shows the result.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+
+use super::measure::{self, Job, Sample};
+use super::report::{Report, Setup};
+use super::vmm::Machine;
+use crate::accel::{self, Accel};
+use crate::lab::{self, Lab};
+use crate::{check, files, firmware, image, paths};
+
+/// The lab is switched off after this.
+const LAB_LIMIT: Duration = Duration::from_secs(2 * 3600);
+
+/// Options of the verb.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Boots of each VMM that end at the boot sector; medians count
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
+    short: u32,
+    /// Boots of each VMM to userspace
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    full: u32,
+    /// RAM of the guests in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(128..=3072))]
+    memory: u32,
+    /// vCPUs of the guests
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    cpus: u32,
+    /// Where to measure [default: on this machine's /dev/kvm if it is good enough, else in the lab]
+    #[arg(long, value_enum)]
+    accel: Option<Accel>,
+    /// Write all numbers to this file, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Do the job in this file: how the verb calls itself in the lab
+    #[arg(long, value_name = "FILE", hide = true)]
+    inside: Option<PathBuf>,
+}
+
+/// Does it.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    if let Some(job) = &args.inside {
+        measure::run_file(job)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = compare(args)?;
+    print!("{report}");
+    if let Some(path) = &args.json {
+        files::write(path, format!("{:#}\n", report.json()?))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compare(args: &Args) -> anyhow::Result<Report> {
+    let machine = parts(args)?;
+    let choice = accel::choose(args.accel, &machine.tinderbox)?;
+    eprintln!("{}", choice.why);
+    let folder = paths::target_dir("bench")?;
+    let work = files::scratch_dir(&folder)?;
+    let job = Job {
+        machine,
+        image: image::debian()?.raw,
+        short: args.short,
+        full: args.full,
+        result: work.path().join("result.json"),
+    };
+    match choice.accel {
+        Accel::Kvm => measure::run(&job)?,
+        Accel::Lab => measure_in_lab(&job, work.path())?,
+    }
+    let text = fs::read(&job.result).context("read the samples")?;
+    let samples: Vec<Sample> = serde_json::from_slice(&text).context("read the samples")?;
+    Report::new(setup(&job, choice.accel)?, samples)
+}
+
+/// Everything that takes part but the disk, built or installed where it is not there.
+fn parts(args: &Args) -> anyhow::Result<Machine> {
+    check::cargo(&["build", "--release", "--package", "vmm", "--quiet"], &[])?;
+    Ok(Machine {
+        tinderbox: paths::target().join("release/tinderbox"),
+        qemu: lab::qemu()?.binary,
+        firmware: firmware::build_seabios()?.image,
+        memory_mib: args.memory,
+        cpus: args.cpus,
+    })
+}
+
+fn measure_in_lab(job: &Job, work: &Path) -> anyhow::Result<()> {
+    let file = work.join("job.json");
+    files::write(&file, serde_json::to_vec(job).context("write the job")?)?;
+    let this = std::env::current_exe().context("find this program")?;
+    let words: [OsString; 5] =
+        [this.into(), "bench".into(), "boot".into(), "--inside".into(), file.into_os_string()];
+    let lab = Lab { timeout: Some(LAB_LIMIT), share: vec![work.to_owned()], ..Lab::default() };
+    let status = lab.run(&words)?;
+    ensure!(status == 0, "the measurement in the lab ended with status {status}");
+    Ok(())
+}
+
+fn setup(job: &Job, accel: Accel) -> anyhow::Result<Setup> {
+    let machine = &job.machine;
+    Ok(Setup {
+        accel: match accel {
+            Accel::Kvm => "this machine's /dev/kvm",
+            Accel::Lab => "the lab",
+        },
+        tinderbox: version(&machine.tinderbox)?,
+        qemu: version(&machine.qemu)?,
+        firmware: machine.firmware.clone(),
+        firmware_sha256: files::sha256_of(&machine.firmware)?,
+        image: job.image.clone(),
+        memory_mib: machine.memory_mib,
+        cpus: machine.cpus,
+        short: job.short,
+        full: job.full,
+    })
+}
+
+/// The first line that `program` says about itself.
+fn version(program: &Path) -> anyhow::Result<String> {
+    let output = Command::new(program).arg("--version").output();
+    let output = output.with_context(|| format!("start {}", program.display()))?;
+    Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+}

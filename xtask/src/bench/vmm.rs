@@ -1,0 +1,131 @@
+//! The two programs, and how a careful user starts each for the same machine.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+
+/// Who is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Vmm {
+    /// Tinderbox.
+    Ours,
+    /// QEMU's microvm.
+    Qemu,
+}
+
+impl fmt::Display for Vmm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ours => "ours",
+            Self::Qemu => "QEMU",
+        })
+    }
+}
+
+/// What both get alike, and where they are.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Machine {
+    pub(super) tinderbox: PathBuf,
+    pub(super) qemu: PathBuf,
+    /// The firmware image, the very same file for both.
+    pub(super) firmware: PathBuf,
+    /// RAM in MiB, all of it below 3 GiB, so that it is one range.
+    pub(super) memory_mib: u32,
+    pub(super) cpus: u32,
+}
+
+/// Files that belong to one boot alone.
+pub(super) struct Files<'a> {
+    /// The raw disk, writable.
+    pub(super) disk: &'a Path,
+    /// Gets what the guest writes to port 0x402.
+    pub(super) debugcon: &'a Path,
+    /// Gets what the guest writes to COM1.
+    pub(super) serial: &'a Path,
+}
+
+impl Machine {
+    /// The command that boots `files.disk` with `vmm`.
+    pub(super) fn command(&self, vmm: Vmm, files: &Files<'_>) -> Command {
+        let mut command = match vmm {
+            Vmm::Ours => self.tinderbox(files),
+            Vmm::Qemu => self.qemu(files),
+        };
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+
+    fn tinderbox(&self, files: &Files<'_>) -> Command {
+        let mut command = Command::new(&self.tinderbox);
+        command.arg("run").arg(option("", files.disk.to_string_lossy()));
+        command.args(["--memory", &format!("{}M", self.memory_mib), "--cpus", &self.cpus.to_string()]);
+        command.arg("--firmware").arg(&self.firmware);
+        command.arg("--debugcon").arg(option("file:", files.debugcon.to_string_lossy()));
+        command.arg("--console").arg(option("file:", files.serial.to_string_lossy()));
+        command
+    }
+
+    /// Nothing that the other does not have: no display, no monitor, no legacy chips. `graphics=off` makes the firmware
+    /// talk on the serial port, and `force-legacy=off` the transports speak version 2, both as ours do.
+    fn qemu(&self, files: &Files<'_>) -> Command {
+        let mut command = Command::new(&self.qemu);
+        command.args(["-nodefaults", "-no-user-config", "-display", "none"]);
+        command.args(["-machine", "microvm,acpi=on,pit=off,pic=off,rtc=off,isa-serial=on,graphics=off"]);
+        command.args(["-accel", "kvm", "-cpu", "host", "-smp", &self.cpus.to_string()]);
+        command.args(["-m", &format!("{}M", self.memory_mib)]);
+        command.arg("-bios").arg(&self.firmware);
+        command.args(["-global", "virtio-mmio.force-legacy=off"]);
+        command.args(["-object", "iothread,id=io"]);
+        command.arg("-drive").arg(option("if=none,id=disk,format=raw,file=", escaped(files.disk)));
+        command.args(["-device", "virtio-blk-device,drive=disk,iothread=io"]);
+        command.arg("-chardev").arg(option("file,id=log,path=", escaped(files.debugcon)));
+        command.args(["-device", "isa-debugcon,iobase=0x402,chardev=log"]);
+        command.arg("-serial").arg(option("file:", files.serial.to_string_lossy()));
+        command
+    }
+}
+
+fn option(name: &str, value: impl AsRef<str>) -> OsString {
+    format!("{name}{}", value.as_ref()).into()
+}
+
+/// A path as a value among others, where QEMU wants each comma twice.
+fn escaped(path: &Path) -> String {
+    path.to_string_lossy().replace(',', ",,")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(vmm: Vmm) -> String {
+        let machine = Machine {
+            tinderbox: "/t".into(),
+            qemu: "/q".into(),
+            firmware: "/fw".into(),
+            memory_mib: 256,
+            cpus: 3,
+        };
+        let files = Files { disk: Path::new("/a,b"), debugcon: Path::new("/d"), serial: Path::new("/s") };
+        let command = machine.command(vmm, &files);
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn command_gives_both_the_same_machine() {
+        let (ours, qemu) = (words(Vmm::Ours), words(Vmm::Qemu));
+
+        assert!(ours.contains("--memory 256M --cpus 3 --firmware /fw "), "{ours}");
+        assert!(qemu.contains("-smp 3 -m 256M -bios /fw "), "{qemu}");
+    }
+
+    #[test]
+    fn command_of_qemu_doubles_commas_in_paths() {
+        assert!(words(Vmm::Qemu).contains("file=/a,,b "));
+    }
+}

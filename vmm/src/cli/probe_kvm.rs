@@ -17,11 +17,11 @@ pub(crate) struct ProbeArgs {
     kvm: PathBuf,
 }
 
-/// Prints `full`, `limited: <why>` or `absent: <why>`. Exit status 0 means full.
+/// Prints `full`, `limited: <why>` or `absent: <why>`; finding out is success in each case.
 pub(crate) fn run(args: &ProbeArgs) -> Result<ExitCode, Failure> {
     let verdict = kvm::probe(&args.kvm);
     print(&format!("{}\n", text(&verdict)))?;
-    Ok(if matches!(verdict, Verdict::Full) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(ExitCode::SUCCESS)
 }
 
 fn text(verdict: &Verdict) -> String {

@@ -223,9 +223,10 @@ pub fn install_wake_handler() -> std::io::Result<()> {
 /// Runs on the vCPU's thread. The flag also catches the moment before KVM_RUN is entered, so no wake is lost.
 extern "C" fn on_wake(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
     let run = RUNNING.get();
-    if let Some(flag) = ptr::NonNull::new(run) {
-        // SAFETY: the pointer is set by `attach` to the mapping of a live vCPU and cleared by `detach`; it is this very
-        // thread that uses the mapping, and a byte store cannot tear.
-        unsafe { ptr::addr_of_mut!((*flag.as_ptr()).immediate_exit).write_volatile(1) };
+    if let Some(run) = ptr::NonNull::new(run) {
+        // SAFETY: the pointer is set by `attach` to the mapping of a live vCPU and cleared by `detach`.
+        let flag = unsafe { &raw mut (*run.as_ptr()).immediate_exit };
+        // SAFETY: as above; it is this very thread that uses the mapping, and a byte store cannot tear.
+        unsafe { flag.write_volatile(1) };
     }
 }

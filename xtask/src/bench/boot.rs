@@ -33,6 +33,9 @@ pub(super) struct Args {
     /// vCPUs of the guests
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     cpus: u32,
+    /// Count accesses to devices by address, too: it slows both down a little
+    #[arg(long)]
+    accesses: bool,
     /// Where to measure [default: on this machine's /dev/kvm if it is good enough, else in the lab]
     #[arg(long, value_enum)]
     accel: Option<Accel>,
@@ -69,6 +72,7 @@ fn compare(args: &Args) -> anyhow::Result<Report> {
         image: image::debian()?.raw,
         short: args.short,
         full: args.full,
+        accesses: args.accesses,
         result: work.path().join("result.json"),
     };
     match choice.accel {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::memory::{self, Overhead};
 use super::serial::{self, Channel};
-use super::tracing::{Counts, Trace};
+use super::tracing::{Counts, Kind, Trace};
 use super::vmm::{Files, Machine, Vmm};
 use crate::image::marker;
 
@@ -32,6 +32,8 @@ pub(super) struct Job {
     pub(super) short: u32,
     /// Boots of each VMM that go on to userspace.
     pub(super) full: u32,
+    /// Whether to count accesses by address, which takes time.
+    pub(super) accesses: bool,
     /// Where the samples go.
     pub(super) result: PathBuf,
 }
@@ -74,6 +76,8 @@ pub(super) struct Exits {
     pub(super) kvm: Counts,
     /// Those that KVM passed on to the VMM, by KVM's reason.
     pub(super) vmm: Counts,
+    /// Port accesses and accesses to memory-mapped registers, by address, if asked for.
+    pub(super) accesses: Counts,
 }
 
 /// Does the job in the file at `path` and writes its samples.
@@ -97,6 +101,13 @@ pub(super) fn run(job: &Job) -> anyhow::Result<()> {
     samples.extend(bench.rounds("to userspace", job.full, Goal::Userspace)?);
     let text = serde_json::to_vec(&samples).context("write the samples")?;
     fs::write(&job.result, text).with_context(|| format!("write {}", job.result.display()))
+}
+
+impl Job {
+    fn counted(&self) -> &'static [Kind] {
+        const ALL: &[Kind] = &[Kind::Exits, Kind::UserExits, Kind::Ports, Kind::Registers];
+        if self.accesses { ALL } else { &[Kind::Exits, Kind::UserExits] }
+    }
 }
 
 struct Bench<'a> {
@@ -137,8 +148,9 @@ impl Bench<'_> {
         let serial = Channel::create(dir.path().join("serial"), &words)?;
         let files = Files { disk: &disk, debugcon: log.path(), serial: serial.path() };
         let mut command = self.job.machine.command(vmm, &files);
-        let trace = Trace::start()?;
-        let mut running = Running { child: start(&mut command)?, trace, log, serial };
+        let counted = self.job.counted();
+        let trace = Trace::start(counted)?;
+        let mut running = Running { child: start(&mut command)?, trace, counted, log, serial };
         running.sample(vmm, goal, u64::from(self.job.machine.memory_mib) << 10)
     }
 }
@@ -159,6 +171,7 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
 struct Running {
     child: Child,
     trace: Trace,
+    counted: &'static [Kind],
     log: Channel,
     serial: Channel,
 }
@@ -227,7 +240,16 @@ impl Running {
 
     fn exits(&self) -> anyhow::Result<Exits> {
         let tids = threads(self.child.id())?;
-        Ok(Exits { kvm: self.trace.exits(&tids)?, vmm: self.trace.user_exits(&tids)? })
+        let mut exits = Exits::default();
+        for &kind in self.counted {
+            let counts = self.trace.counts(kind, &tids)?;
+            match kind {
+                Kind::Exits => exits.kvm = counts,
+                Kind::UserExits => exits.vmm = counts,
+                Kind::Ports | Kind::Registers => exits.accesses.extend(counts),
+            }
+        }
+        Ok(exits)
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Report {
 
 #[derive(Serialize)]
 struct Section {
-    title: &'static str,
+    title: String,
     rows: Vec<Row>,
 }
 
@@ -52,7 +52,8 @@ struct Row {
 #[derive(Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Unit {
-    Ms,
+    /// Microseconds.
+    Us,
     Kib,
     Count,
 }
@@ -65,22 +66,15 @@ impl Report {
     /// When a VMM has no samples.
     pub(super) fn new(setup: Setup, samples: Vec<Sample>) -> anyhow::Result<Self> {
         let pair = Pair { ours: of(&samples, Vmm::Ours), qemu: of(&samples, Vmm::Qemu) };
-        let sections = vec![
-            Section { title: "time", rows: times(&pair)? },
-            Section { title: "resident memory beside guest RAM, in userspace", rows: memory(&pair)? },
-            exits(&pair, "exits to KVM, reset to boot sector", |sample| {
-                Some(sample.exits_to_boot_sector.kvm.clone())
-            })?,
-            exits(&pair, "exits to KVM, boot sector to userspace", |sample| {
-                later(sample, |exits| &exits.kvm)
-            })?,
-            exits(&pair, "of these to the VMM, reset to boot sector", |sample| {
-                Some(sample.exits_to_boot_sector.vmm.clone())
-            })?,
-            exits(&pair, "of these to the VMM, boot sector to userspace", |sample| {
-                later(sample, |exits| &exits.vmm)
-            })?,
+        let mut sections = vec![
+            Section { title: "time".to_owned(), rows: times(&pair)? },
+            Section { title: "resident memory beside guest RAM, in userspace".to_owned(), rows: memory(&pair)? },
         ];
+        sections.extend(phases(&pair, "exits to KVM", |exits| &exits.kvm)?);
+        sections.extend(phases(&pair, "of these to the VMM", |exits| &exits.vmm)?);
+        if samples.iter().any(|sample| !sample.exits_to_boot_sector.accesses.is_empty()) {
+            sections.extend(phases(&pair, "accesses", |exits| &exits.accesses)?);
+        }
         Ok(Self { setup, sections, samples })
     }
 
@@ -130,7 +124,7 @@ fn median(mut values: Vec<u64>) -> Option<f64> {
 }
 
 fn times(pair: &Pair<'_>) -> anyhow::Result<Vec<Row>> {
-    let row = |name, value: fn(&Sample) -> Option<u64>| pair.row(name, Unit::Ms, value);
+    let row = |name, value: fn(&Sample) -> Option<u64>| pair.row(name, Unit::Us, value);
     Ok(vec![
         row("process start to first guest instruction", |sample| Some(sample.first_instruction))?,
         row("reset to boot sector", |sample| Some(sample.boot_sector))?,
@@ -151,10 +145,19 @@ const fn rest(sample: &Sample) -> Option<&Rest> {
     sample.rest.as_ref()
 }
 
+/// The same counts from reset to boot sector, and from there to userspace.
+fn phases(pair: &Pair<'_>, what: &str, kind: fn(&Exits) -> &Counts) -> anyhow::Result<[Section; 2]> {
+    let early = |sample: &Sample| Some(kind(&sample.exits_to_boot_sector).clone());
+    Ok([
+        exits(pair, format!("{what}, reset to boot sector"), early)?,
+        exits(pair, format!("{what}, boot sector to userspace"), |sample| later(sample, kind))?,
+    ])
+}
+
 /// A section with a row for each reason that either had, the most frequent first, and their sum.
 fn exits(
     pair: &Pair<'_>,
-    title: &'static str,
+    title: String,
     counts: impl Fn(&Sample) -> Option<Counts>,
 ) -> anyhow::Result<Section> {
     let all = pair.ours.iter().chain(&pair.qemu).filter_map(|sample| counts(sample));
@@ -168,7 +171,7 @@ fn exits(
 }
 
 /// The exits after the boot sector.
-fn later(sample: &Sample, kind: impl Fn(&Exits) -> &Counts) -> Option<Counts> {
+fn later(sample: &Sample, kind: fn(&Exits) -> &Counts) -> Option<Counts> {
     let before = kind(&sample.exits_to_boot_sector);
     let all = kind(&rest(sample)?.exits_to_userspace);
     let since = |(reason, count): (&String, &u64)| {
@@ -189,7 +192,7 @@ impl Row {
 
     fn value(&self, value: f64) -> String {
         match self.unit {
-            Unit::Ms => format!("{:.1} ms", value / 1e3),
+            Unit::Us => format!("{:.1} ms", value / 1e3),
             Unit::Kib => format!("{value:.0} KiB"),
             Unit::Count => format!("{value:.0}"),
         }

@@ -4,7 +4,8 @@
 //! measured is hardly slowed down. See `Documentation/trace/{events,histogram}.rst` of Linux.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -16,14 +17,56 @@ pub(super) type Counts = BTreeMap<String, u64>;
 
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// Exits of the guest to KVM.
-const EXITS: Histogram = Histogram { event: "kvm/kvm_exit", keys: "common_pid,isa,exit_reason" };
-/// Exits of KVM to the VMM.
-const USER_EXITS: Histogram = Histogram { event: "kvm/kvm_userspace_exit", keys: "common_pid,reason" };
+/// What the kernel counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Exits of the guest to KVM, by the processor's reason.
+    Exits,
+    /// Exits of KVM to the VMM, by KVM's reason.
+    UserExits,
+    /// Port accesses, by port.
+    Ports,
+    /// Accesses to memory-mapped registers, by address.
+    Registers,
+}
 
-struct Histogram {
-    event: &'static str,
-    keys: &'static str,
+impl Kind {
+    const fn event(self) -> &'static str {
+        match self {
+            Self::Exits => "kvm/kvm_exit",
+            Self::UserExits => "kvm/kvm_userspace_exit",
+            Self::Ports => "kvm/kvm_pio",
+            Self::Registers => "kvm/kvm_mmio",
+        }
+    }
+
+    /// What a histogram of it is made of. An access in memory is seen twice when it reads, first without a value (type 0).
+    const fn trigger(self) -> &'static str {
+        match self {
+            Self::Exits => "hist:keys=common_pid,isa,exit_reason",
+            Self::UserExits => "hist:keys=common_pid,reason",
+            Self::Ports => "hist:keys=common_pid,port,rw",
+            Self::Registers => "hist:keys=common_pid,gpa,type if type != 0",
+        }
+    }
+
+    /// What the occurrences with these keys are called.
+    fn name(self, names: &Names, keys: &Keys<'_>) -> String {
+        let key = |name| keys.get(name).copied().unwrap_or_default();
+        match self {
+            Self::Exits => names.of(usize::from(key("isa") != VMX), key("exit_reason")),
+            Self::UserExits => names.of(0, key("reason")),
+            Self::Ports => format!("port {:#06x} {}", key("port"), direction(key("rw") == 1)),
+            Self::Registers => format!("{:#010x} {}", key("gpa"), direction(key("type") == 2)),
+        }
+    }
+}
+
+/// In an event of KVM with two tables of reasons, that of VMX comes first.
+const VMX: u64 = 1;
+
+const fn direction(is_write: bool) -> &'static str {
+    if is_write { "write" } else { "read" }
 }
 
 /// A trace buffer of its own; dropped, it is gone.
@@ -32,12 +75,12 @@ pub(super) struct Trace {
 }
 
 impl Trace {
-    /// Starts to record the process starts, first entries and exits of whoever.
+    /// Starts to record process starts and first entries of guests, and to count `kinds`, of whoever.
     ///
     /// # Errors
     ///
     /// When this is not root, or the kernel lacks a part.
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(super) fn start(kinds: &[Kind]) -> anyhow::Result<Self> {
         mount_tracefs()?;
         let dir = Path::new(TRACEFS).join(format!("instances/tinderbox-bench-{}", std::process::id()));
         fs::create_dir(&dir).context("make a trace buffer: this needs root")?;
@@ -45,13 +88,10 @@ impl Trace {
         // The clock of `CLOCK_MONOTONIC`.
         trace.set("trace_clock", "mono")?;
         trace.set("buffer_size_kb", "128")?;
-        for histogram in [EXITS, USER_EXITS] {
-            trace.set(
-                &format!("events/{}/trigger", histogram.event),
-                &format!("hist:keys={}", histogram.keys),
-            )?;
+        for kind in kinds {
+            trace.add_trigger(kind.event(), kind.trigger())?;
         }
-        trace.set("events/kvm/kvm_exit/trigger", "disable_event:kvm:kvm_entry:1")?;
+        trace.add_trigger(Kind::Exits.event(), "disable_event:kvm:kvm_entry:1")?;
         trace.set("events/sched/sched_process_exec/enable", "1")?;
         trace.set("events/kvm/kvm_entry/enable", "1")?;
         Ok(trace)
@@ -60,6 +100,13 @@ impl Trace {
     fn set(&self, file: &str, value: &str) -> anyhow::Result<()> {
         let path = self.dir.join(file);
         fs::write(&path, value).with_context(|| format!("write {value} to {}", path.display()))
+    }
+
+    fn add_trigger(&self, event: &str, trigger: &str) -> anyhow::Result<()> {
+        let path = self.dir.join("events").join(event).join("trigger");
+        // A file that is truncated loses the triggers it has.
+        let mut file = File::options().append(true).open(&path).with_context(|| format!("open {}", path.display()))?;
+        file.write_all(trigger.as_bytes()).with_context(|| format!("write {trigger} to {}", path.display()))
     }
 
     fn get(&self, file: &str) -> anyhow::Result<String> {
@@ -76,23 +123,18 @@ impl Trace {
         first_entry(&self.get("trace")?, pid).context("the trace has no start of the process, or no entry")
     }
 
-    /// Exits to KVM by reason, of the threads in `tids`.
-    pub(super) fn exits(&self, tids: &BTreeSet<u64>) -> anyhow::Result<Counts> {
-        self.counts(&EXITS, tids)
-    }
-
-    /// Exits to the VMM by reason, of the threads in `tids`.
-    pub(super) fn user_exits(&self, tids: &BTreeSet<u64>) -> anyhow::Result<Counts> {
-        self.counts(&USER_EXITS, tids)
-    }
-
-    fn counts(&self, histogram: &Histogram, tids: &BTreeSet<u64>) -> anyhow::Result<Counts> {
-        let names = Names::parse(&self.get(&format!("events/{}/format", histogram.event))?);
-        let text = self.get(&format!("events/{}/hist", histogram.event))?;
+    /// How often what happened in the threads in `tids`.
+    ///
+    /// # Errors
+    ///
+    /// When `kind` is not counted.
+    pub(super) fn counts(&self, kind: Kind, tids: &BTreeSet<u64>) -> anyhow::Result<Counts> {
+        let names = Names::parse(&self.get(&format!("events/{}/format", kind.event()))?);
+        let text = self.get(&format!("events/{}/hist", kind.event()))?;
         let mut counts = Counts::new();
         for (keys, hits) in text.lines().filter_map(bucket) {
             if keys.get("common_pid").is_some_and(|tid| tids.contains(tid)) {
-                *counts.entry(names.of(&keys)).or_default() += hits;
+                *counts.entry(kind.name(&names, &keys)).or_default() += hits;
             }
         }
         Ok(counts)
@@ -152,10 +194,8 @@ impl Names {
         Self(format.split("__print_symbolic(").skip(1).map(table).collect())
     }
 
-    /// The name of the reason in `keys`. An event of KVM with two tables has that of VMX (isa 1) first.
-    fn of(&self, keys: &Keys<'_>) -> String {
-        let table = usize::from(keys.get("isa").is_some_and(|isa| *isa != 1));
-        let reason = keys.get("exit_reason").or_else(|| keys.get("reason")).copied().unwrap_or_default();
+    /// The name of `reason` in the n-th table.
+    fn of(&self, table: usize, reason: u64) -> String {
         let name = self.0.get(table).and_then(|table| table.get(&reason));
         name.cloned().unwrap_or_else(|| format!("reason {reason:#x}"))
     }
@@ -209,20 +249,31 @@ mod tests {
         assert!(bucket("    Hits: 0").is_none());
     }
 
-    #[test]
-    fn names_come_from_the_table_of_the_processor() {
-        let names = Names::parse(FORMAT);
-
-        assert_eq!(names.of(&Keys::from([("isa", 1), ("exit_reason", 12)])), "hlt");
-        assert_eq!(names.of(&Keys::from([("isa", 2), ("exit_reason", 0x46)])), "ud excp");
-        assert_eq!(names.of(&Keys::from([("isa", 2), ("exit_reason", 12)])), "reason 0xc");
+    fn exit_name(isa: u64, exit_reason: u64) -> String {
+        Kind::Exits.name(&Names::parse(FORMAT), &Keys::from([("isa", isa), ("exit_reason", exit_reason)]))
     }
 
     #[test]
-    fn names_of_joined_strings_lose_their_prefix() {
+    fn name_of_an_exit_comes_from_the_table_of_the_processor() {
+        assert_eq!(exit_name(1, 12), "hlt");
+        assert_eq!(exit_name(2, 0x46), "ud excp");
+        assert_eq!(exit_name(2, 12), "reason 0xc");
+    }
+
+    #[test]
+    fn name_of_an_exit_to_the_vmm_has_no_prefix() {
         let names = Names::parse(r#"__print_symbolic(REC->reason, { 2, "KVM_EXIT_" "IO" })"#);
 
-        assert_eq!(names.of(&Keys::from([("reason", 2)])), "io");
+        assert_eq!(Kind::UserExits.name(&names, &Keys::from([("reason", 2)])), "io");
+    }
+
+    #[test]
+    fn name_of_an_access_has_its_address_and_direction() {
+        let names = Names::parse("");
+
+        assert_eq!(Kind::Ports.name(&names, &Keys::from([("port", 0x3f8), ("rw", 1)])), "port 0x03f8 write");
+        let read = Keys::from([("gpa", 0xfec0_0010), ("type", 1)]);
+        assert_eq!(Kind::Registers.name(&names, &read), "0xfec00010 read");
     }
 
     #[test]

@@ -36,7 +36,8 @@ impl State {
             events: vcpu.get_vcpu_events().context("read pending events")?,
             debug: vcpu.get_debug_regs().context("read the debug registers")?,
             xsave: vcpu.get_xsave().context("read the FPU")?,
-            xcrs: vcpu.get_xcrs().ok(), // absent without XSAVE
+            // A CPU without XSAVE shows XCR0 here, but does not let it be set.
+            xcrs: vcpu.get_xcrs().ok().filter(|xcrs| vcpu.set_xcrs(xcrs).is_ok()),
             msrs: read_msrs(vcpu, msrs),
         })
     }

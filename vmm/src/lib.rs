@@ -1,4 +1,21 @@
-//! Tinderbox: configuration, the machine plan, KVM, vCPUs and control.
+//! The VMM: configuration, the machine plan, KVM, vCPUs and control. The program is `tinderbox`.
+//!
+//! ```text
+//!  command line ── cli ──► Config ──► Plan ──────────────► --dry-run
+//!                                      │ addresses, GSIs
+//!               bundle: firmware ──► machine::run ◄── terminal, signals
+//!                                      │ build: buses, devices, ACPI tables, fw_cfg
+//!              one thread a vCPU ◄─────┼─────► one worker a disk, one console thread
+//!                     │                │
+//!                    kvm ◄─────────────┘ memory slots, routes, ioeventfds
+//! ```
+//!
+//! * [`config`] is what the user asked for, [`machine::Plan`] what follows from it: both are plain data.
+//! * [`kvm`] holds all unsafe code of this crate.
+//! * [`machine`] puts devices where the plan says and supervises the run.
+//!
+//! Standards: the `microvm` machine contract, Intel SDM 3A for the processor's power-on state, ACPI 6.5.
+//! Left out so far: direct kernel boot, machine options, snapshots, the sandbox, a control socket.
 
 pub mod bundle;
 pub mod cli;

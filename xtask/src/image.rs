@@ -34,16 +34,14 @@ use anyhow::{Context as _, ensure};
 use crate::{host, paths, progress};
 
 /// What the guest prints on the serial port on its way, in order.
-#[expect(dead_code, reason = "read by run, test and bench as they come")]
 pub(crate) mod marker {
     /// GRUB has its configuration and reads the kernel.
     pub(crate) const BOOT_LOADER: &str = "Loading Linux ...";
     /// The kernel has its console.
     pub(crate) const KERNEL: &str = "Linux version ";
-    /// systemd has reached the login prompt, and the power button works.
+    /// systemd has reached the login prompt, and logind listens to the power button. A shell of root follows by itself,
+    /// with the prompt `root@debian:~# `.
     pub(crate) const USERSPACE: &str = " login: ";
-    /// The shell that needs no password waits for a command.
-    pub(crate) const SHELL: &str = "root@debian:~# ";
 }
 
 /// What must be installed here.

@@ -77,7 +77,9 @@ pub(super) fn efi(step: &Step, dir: &Path, log: &Path) -> anyhow::Result<PathBuf
     Ok(application)
 }
 
-/// The command that packs GRUB for `platform`, with the embedded configuration `core.cfg`.
+/// The command that packs GRUB for `platform`, with the embedded configuration `core.cfg`: the root file system is
+/// partition 1 of the disk that GRUB came from, whatever the name of that disk here. (Said here because what reads that
+/// file knows no comments.)
 fn mkimage(platform: &str, prefix: &str, more: &[&str], output: &Path) -> Command {
     let mut command = Command::new("grub-mkimage");
     command.args(["--format", platform, "--prefix", prefix, "--output"]).arg(output);

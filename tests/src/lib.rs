@@ -34,6 +34,14 @@ fn setting(name: &str) -> anyhow::Result<PathBuf> {
     Ok(value.into())
 }
 
+/// The program under test.
+///
+/// # Errors
+/// When `cargo xtask test` did not say.
+pub fn program() -> anyhow::Result<PathBuf> {
+    setting("TINDERBOX")
+}
+
 /// `seconds` of an ordinary host, longer where the host is emulated.
 #[must_use]
 pub fn patience(seconds: u64) -> Duration {

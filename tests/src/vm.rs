@@ -58,7 +58,7 @@ impl VmBuilder {
     /// # Errors
     /// When the program cannot be started.
     pub fn start(self) -> anyhow::Result<Vm> {
-        let program = crate::setting("TINDERBOX")?;
+        let program = crate::program()?;
         let mut debugcon = OsString::from("file:");
         debugcon.push(self.dir.join("firmware.log"));
         let plan = Command::new(&program).arg("run").args(&self.args).arg("--dry-run").output()?;

@@ -254,20 +254,22 @@ fn device_that_is_not_kvm_is_named() {
     }
 }
 
-/// Only root can make a device that somebody else may not open, and become somebody else.
+/// Root makes a device that somebody else may not open, and becomes somebody else; others find one that is root's.
 #[test]
 fn kvm_without_permission_is_named() {
     let bench = Bench::new();
-    let (kvm, program) = (bench.path("kvm"), bench.path("tinderbox"));
-    if mknodat(CWD, &kvm, FileType::CharacterDevice, Mode::RUSR, makedev(10, 232)).is_err() {
-        return eprintln!("skipped: not permitted to make a device");
-    }
+    let (mut kvm, program) = (bench.path("kvm"), bench.path("tinderbox"));
     fs::copy(env!("CARGO_BIN_EXE_tinderbox"), &program).unwrap();
     fs::set_permissions(bench.0.path(), Permissions::from_mode(0o755)).unwrap();
     let mut command = Command::new(program);
+    if mknodat(CWD, &kvm, FileType::CharacterDevice, Mode::RUSR, makedev(10, 232)).is_ok() {
+        command.uid(65534).gid(65534);
+    } else {
+        kvm = "/dev/mem".into();
+    }
     command.args(["run", "--firmware", &bench.file("bios.bin", 128 << 10), "--kvm", &kvm]);
 
-    let ran = Ran::from(command.uid(65534).gid(65534).output().unwrap());
+    let ran = Ran::from(command.output().unwrap());
 
     assert!(ran.fails(1).starts_with(&format!("no permission to open {kvm}: ")), "{}", ran.stderr);
 }

@@ -5,12 +5,16 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 
-use crate::{check, firmware, paths};
+use crate::{check, firmware, paths, progress};
 
 /// Builds the firmware and the VMM; returns the VMM, which finds the firmware by itself.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
     firmware::build_seabios()?;
-    check::cargo(&["build", "--quiet", "--release", "--package", "vmm", "--bin", "tinderbox"], &[])?;
+    let step = progress::step("build tinderbox");
+    let mut cargo = Command::new(check::cargo_program());
+    cargo.args(["build", "--release", "--package", "vmm", "--bin", "tinderbox"]).current_dir(paths::root());
+    step.command(&mut cargo, &paths::target_dir("log")?.join("build.log"))?;
+    step.done();
     Ok(paths::target().join("release/tinderbox"))
 }
 

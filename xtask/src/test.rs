@@ -62,7 +62,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// SeaBIOS runs on any KVM that opens.
 fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     let accel = args.accel.unwrap_or(if Path::new("/dev/kvm").exists() { Accel::Kvm } else { Accel::Lab });
-    Suite::new("firmware", tinderbox)?.run(accel, args.filter.as_deref())
+    let suites = ["firmware", "terminal"].map(|name| Suite::new(name, tinderbox));
+    suites.into_iter().try_for_each(|suite| suite?.run(accel, args.filter.as_deref()))
 }
 
 fn machine_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {

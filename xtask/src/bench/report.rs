@@ -68,7 +68,10 @@ impl Report {
         let pair = Pair { ours: of(&samples, Vmm::Ours), qemu: of(&samples, Vmm::Qemu) };
         let mut sections = vec![
             Section { title: "time".to_owned(), rows: times(&pair)? },
-            Section { title: "resident memory beside guest RAM, in userspace".to_owned(), rows: memory(&pair)? },
+            Section {
+                title: "resident memory beside guest RAM, in userspace".to_owned(),
+                rows: memory(&pair)?,
+            },
         ];
         sections.extend(phases(&pair, "exits to KVM", |exits| &exits.kvm)?);
         sections.extend(phases(&pair, "of these to the VMM", |exits| &exits.vmm)?);

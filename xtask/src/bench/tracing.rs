@@ -105,7 +105,8 @@ impl Trace {
     fn add_trigger(&self, event: &str, trigger: &str) -> anyhow::Result<()> {
         let path = self.dir.join("events").join(event).join("trigger");
         // A file that is truncated loses the triggers it has.
-        let mut file = File::options().append(true).open(&path).with_context(|| format!("open {}", path.display()))?;
+        let mut file =
+            File::options().append(true).open(&path).with_context(|| format!("open {}", path.display()))?;
         file.write_all(trigger.as_bytes()).with_context(|| format!("write {trigger} to {}", path.display()))
     }
 

@@ -119,7 +119,7 @@ impl Lab {
     ///
     /// As [`Lab::run`], and when `output` cannot be written.
     pub(crate) fn run_into(&self, command: &[OsString], output: &mut dyn Write) -> anyhow::Result<u8> {
-        let (qemu, files) = (parts::qemu()?, parts::boot_files()?);
+        let (qemu, files) = (qemu()?, parts::boot_files()?);
         let shares = self.shares()?;
         let terminal = terminal::size().filter(|_| self.keyboard);
         let folder = std::env::current_dir().context("find the working folder")?;

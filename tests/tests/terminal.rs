@@ -1,4 +1,4 @@
-//! The terminal that tinderbox runs on is as it was, however the run ends. Needs a `/dev/kvm` of any kind.
+//! The terminal that tinderbox runs on is as it was, however the run ends. Any KVM will do.
 #![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
 use std::fs::{self, File};
@@ -7,12 +7,11 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+use machine_tests::patience;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, Termios, tcgetattr};
 use tempfile::TempDir;
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running tinderbox, seen from its terminal.
 struct Session {
@@ -24,24 +23,20 @@ struct Session {
 }
 
 impl Session {
-    /// Starts a guest that halts at once and for good, and waits until it has the terminal; `None` without KVM.
-    fn start() -> Option<Self> {
-        if File::options().read(true).write(true).open("/dev/kvm").is_err() {
-            eprintln!("skipped: no usable /dev/kvm");
-            return None;
-        }
+    /// Starts a guest that halts at once and for good, and waits until it has the terminal.
+    fn start() -> Self {
         let dir = TempDir::new().unwrap();
         let firmware = dir.path().join("halt.bin");
         fs::write(&firmware, halting_firmware()).unwrap();
         let (screen, terminal) = open_terminal();
         let as_found = tcgetattr(&terminal).unwrap();
         let end = || terminal.try_clone().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tinderbox"));
+        let mut command = Command::new(machine_tests::program().unwrap());
         command.arg("run").arg("--firmware").arg(&firmware).arg("-v");
         let tinderbox = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         let session = Self { screen, terminal, as_found, tinderbox, _dir: dir };
         session.wait_for("raw mode", || session.is_raw().then_some(()));
-        Some(session)
+        session
     }
 
     fn is_raw(&self) -> bool {
@@ -72,7 +67,7 @@ impl Session {
         let status = loop {
             match self.tinderbox.try_wait().unwrap() {
                 Some(status) => break status,
-                None if start.elapsed() > PATIENCE => self.tinderbox.kill().unwrap(),
+                None if start.elapsed() > patience(20) => self.tinderbox.kill().unwrap(),
                 None => std::thread::sleep(Duration::from_millis(10)),
             }
         };
@@ -91,7 +86,7 @@ impl Session {
             if let Some(value) = ready() {
                 return value;
             }
-            assert!(start.elapsed() < PATIENCE, "no {what} within {PATIENCE:?}");
+            assert!(start.elapsed() < patience(20), "no {what} in time");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -115,7 +110,7 @@ fn halting_firmware() -> Vec<u8> {
 
 #[test]
 fn terminal_is_restored_after_the_quit_key() {
-    let Some(mut session) = Session::start() else { return };
+    let mut session = Session::start();
     session.type_keys(b"\x01x");
     assert_eq!(session.ends().code(), Some(0));
 }
@@ -123,7 +118,7 @@ fn terminal_is_restored_after_the_quit_key() {
 #[test]
 fn terminal_is_restored_after_two_signals() {
     for signal in [Signal::TERM, Signal::INT, Signal::QUIT, Signal::HUP] {
-        let Some(mut session) = Session::start() else { return };
+        let mut session = Session::start();
         session.expect("the guest runs");
         session.signal(signal);
         session.expect("the power button is pressed");
@@ -134,7 +129,7 @@ fn terminal_is_restored_after_two_signals() {
 
 #[test]
 fn help_key_prints_the_keys_and_the_guest_goes_on() {
-    let Some(mut session) = Session::start() else { return };
+    let mut session = Session::start();
     session.type_keys(b"\x01h");
     session.expect("Ctrl-a x       quit: the guest stops at once\r\n");
     assert!(session.is_raw());
@@ -144,7 +139,7 @@ fn help_key_prints_the_keys_and_the_guest_goes_on() {
 
 #[test]
 fn reset_key_resets_a_halted_guest() {
-    let Some(mut session) = Session::start() else { return };
+    let mut session = Session::start();
     session.type_keys(b"\x01r");
     session.expect("the machine resets");
     session.type_keys(b"\x01x");

@@ -17,6 +17,7 @@
 //! | [`debugcon`] | debug console at port 0x402 | QEMU's `isa-debugcon` |
 //! | [`ged`] | generic event device, sleep and reset registers | ACPI 6.5, 4.8.3.7, 5.6.9 and QEMU's register layout |
 //! | [`ioapic`] | I/O APIC, 24 inputs | Intel 82093AA data sheet, with the EOI register of version 0x20 |
+//! | [`pic`] | interrupt controllers of the PC/AT (optional) | Intel 8259A data sheet |
 //! | [`pit`] | interval timer (optional) | Intel 8254 data sheet |
 //! | [`rtc`] | real-time clock and its memory (optional) | Motorola MC146818A data sheet |
 //! | [`uart`] | serial port | National Semiconductor PC16550D data sheet |
@@ -35,6 +36,7 @@ pub mod debugcon;
 pub mod describe;
 pub mod ged;
 pub mod ioapic;
+pub mod pic;
 pub mod pit;
 pub mod rtc;
 pub mod time;

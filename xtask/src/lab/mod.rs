@@ -21,6 +21,7 @@ mod cpio;
 mod emulator;
 mod interrupt;
 mod job;
+mod kernel;
 mod modules;
 mod parts;
 mod session;

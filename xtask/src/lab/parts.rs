@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! target/lab/debian/           Debian's full kernel (the cloud one has no 9p) and static busybox, unpacked
+//! target/lab/kernel-<hash of what it is made of>.elf
 //! target/lab/initial-root-<hash of what it is made of>.cpio
 //! ```
 
@@ -13,6 +14,7 @@ use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
 
 use super::cpio::Archive;
+use super::kernel;
 use super::modules::Modules;
 use crate::debian::PrivateApt;
 use crate::{host, paths};
@@ -60,7 +62,14 @@ pub(super) fn boot_files() -> anyhow::Result<BootFiles> {
     if !packages.join(".packages").exists() {
         fetch(&packages)?;
     }
-    Ok(BootFiles { kernel: kernel(&packages)?, initial_root: initial_root(&dir, &packages)? })
+    let versions = fs::read_to_string(packages.join(".packages")).context("read what the lab is made of")?;
+    let modules = MODULES.join(" ");
+    let kernel = dir.join(format!("kernel-{}.elf", fingerprint(&[&versions])));
+    let root = fingerprint(&[&versions, INIT, &modules, include_str!("cpio.rs")]);
+    let initial_root = dir.join(format!("initial-root-{root}.cpio"));
+    make(&kernel, |file| kernel::unpack(&bzimage(&packages)?, file))?;
+    make(&initial_root, |mut file| Ok(file.write_all(&pack(&packages)?)?))?;
+    Ok(BootFiles { kernel, initial_root })
 }
 
 /// Keeps other processes from making the same files until dropped.
@@ -80,40 +89,38 @@ fn fetch(into: &Path) -> anyhow::Result<()> {
 }
 
 /// The one kernel in the unpacked packages.
-fn kernel(packages: &Path) -> anyhow::Result<PathBuf> {
+fn bzimage(packages: &Path) -> anyhow::Result<Vec<u8>> {
     let boot = packages.join("boot");
     let entries = fs::read_dir(&boot).with_context(|| format!("read {}", boot.display()))?;
-    let is_kernel = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("vmlinuz-");
-    match entries.flatten().find(|entry| is_kernel(&entry.file_name())) {
-        Some(entry) => Ok(entry.path()),
+    let is_kernel = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("vmlinuz-");
+    match entries.flatten().find(is_kernel) {
+        Some(entry) => fs::read(entry.path()).with_context(|| format!("read {}", entry.path().display())),
         None => bail!("no kernel in {}: remove {} to fetch it again", boot.display(), packages.display()),
     }
 }
 
-/// The initial root for the unpacked packages, made if there is none.
-fn initial_root(dir: &Path, packages: &Path) -> anyhow::Result<PathBuf> {
-    let path = dir.join(format!("initial-root-{}.cpio", fingerprint(packages)?));
-    if !path.exists() {
-        let mut file = tempfile::NamedTempFile::new_in(dir).context("create the initial root")?;
-        file.write_all(&pack(packages)?).context("write the initial root")?;
-        file.persist(&path).with_context(|| format!("create {}", path.display()))?;
+/// Has `write` write the file at `path`, unless it is there.
+fn make(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    if path.exists() {
+        return Ok(());
     }
-    Ok(path)
+    let dir = path.parent().context("a file lies in a folder")?;
+    let file = tempfile::NamedTempFile::new_in(dir).with_context(|| format!("create {}", path.display()))?;
+    write(file.as_file()).with_context(|| format!("make {}", path.display()))?;
+    file.persist(path).with_context(|| format!("create {}", path.display()))?;
+    Ok(())
 }
 
-/// Hash of all that decides what is in the initial root.
-fn fingerprint(packages: &Path) -> anyhow::Result<String> {
-    let versions = fs::read(packages.join(".packages")).context("read the versions of the lab's packages")?;
+/// Short hash of all that decides what is in a file.
+fn fingerprint(inputs: &[&str]) -> String {
     let mut hash = Sha256::new();
-    for part in
-        [versions.as_slice(), INIT.as_bytes(), MODULES.join(" ").as_bytes(), include_bytes!("cpio.rs")]
-    {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
+    for input in inputs {
+        hash.update((input.len() as u64).to_le_bytes());
+        hash.update(input);
     }
     let mut digits = format!("{:x}", hash.finalize());
     digits.truncate(16);
-    Ok(digits)
+    digits
 }
 
 fn pack(packages: &Path) -> anyhow::Result<Vec<u8>> {

@@ -12,8 +12,8 @@ use super::interrupt::Interrupts;
 use super::terminal::Raw;
 use crate::{paths, progress};
 
-/// The emulated host takes under 10 s to start its job on an idle machine; many times that is a hang.
-const BOOT_LIMIT: Duration = Duration::from_secs(180);
+/// The emulated host takes 4 s to start its job on an idle machine, a minute on one with far too much to do.
+const BOOT_LIMIT: Duration = Duration::from_secs(300);
 /// For the last output of an ended job, which is on its way.
 const LAST_OUTPUT_LIMIT: Duration = Duration::from_secs(30);
 /// How much of what went wrong is kept.

@@ -137,6 +137,7 @@ fn build(images: &Path, hash: &str) -> anyhow::Result<()> {
         host::ensure_packages("building the guest image without being root", &["uidmap"])?;
     }
     let log = paths::target_dir("log")?.join("image.log");
+    sweep(images)?;
     let work = work_dir(images)?;
     let finished = work.path().join("finished");
     fs::create_dir(&finished).context("create a folder for the image")?;
@@ -153,10 +154,26 @@ fn build(images: &Path, hash: &str) -> anyhow::Result<()> {
     fs::rename(&finished, images.join(hash)).context("put the finished image in its place")
 }
 
+/// How work folders are named.
+const WORK_PREFIX: &str = ".building-";
+
+/// Removes what builds left that were killed. The caller holds the lock, so none of them is alive.
+fn sweep(images: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(images).context("list target/images")? {
+        let entry = entry.context("list target/images")?;
+        if entry.file_name().to_string_lossy().starts_with(WORK_PREFIX) {
+            drop(tree::Tree::left_in(&entry.path()));
+            let gone = fs::remove_dir_all(entry.path());
+            gone.with_context(|| format!("remove {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}
+
 /// A folder that goes away with its value, and that a user namespace may enter.
 fn work_dir(images: &Path) -> anyhow::Result<tempfile::TempDir> {
     let work =
-        tempfile::Builder::new().prefix(".building-").tempdir_in(images).context("create a work folder")?;
+        tempfile::Builder::new().prefix(WORK_PREFIX).tempdir_in(images).context("create a work folder")?;
     fs::set_permissions(work.path(), fs::Permissions::from_mode(0o755)).context("open the work folder")?;
     Ok(work)
 }

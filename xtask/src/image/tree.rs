@@ -43,7 +43,7 @@ impl Rights {
     }
 }
 
-/// A directory that holds what the root partition shall hold; it goes away with this value.
+/// A directory that holds what the root partition shall hold; its content goes away with this value.
 pub(super) struct Tree {
     /// The directory.
     pub(super) root: PathBuf,
@@ -53,17 +53,27 @@ pub(super) struct Tree {
 
 impl Drop for Tree {
     fn drop(&mut self) {
-        // In a namespace its files are not ours to delete. What fails here is left in target/, where it harms nobody.
-        let _ = self.rights.command("rm").args(["-rf", "--one-file-system"]).arg(&self.root).status();
+        if !self.root.exists() {
+            return;
+        }
+        // In a namespace the files are not ours to delete, but the directory is, with the work folder around it. What
+        // fails here is left in target/, where it harms nobody.
+        let _ =
+            self.rights.command("find").arg(&self.root).args(["-xdev", "-mindepth", "1", "-delete"]).status();
     }
 }
 
 impl Tree {
+    /// The one in `dir`, in whatever state.
+    pub(super) fn left_in(dir: &Path) -> Self {
+        Self { root: dir.join("root"), rights: Rights::of_this_process() }
+    }
+
     /// Installs the packages into `dir/root`, which takes a minute or two and the network.
     pub(super) fn install(step: &Step, dir: &Path, log: &Path) -> anyhow::Result<Self> {
         let files = dir.join("guest.tar");
         step.command(&mut pack(&recipe::guest_files(), &files), log)?;
-        let tree = Self { root: dir.join("root"), rights: Rights::of_this_process() };
+        let tree = Self::left_in(dir);
         let mut command = tree.mmdebstrap(&files)?;
         step.command(&mut command, log).with_context(|| match tree.rights {
             Rights::Root => "install Debian's packages",

@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let report = compare(args)?;
     print!("{report}");
     if let Some(path) = &args.json {
-        files::write(path, format!("{:#}\n", report.json()?))?;
+        files::write(path, format!("{:#}\n", report.json()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

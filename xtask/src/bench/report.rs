@@ -13,7 +13,7 @@ use super::tracing::Counts;
 use super::vmm::Vmm;
 
 /// What was compared.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(super) struct Setup {
     pub(super) accel: &'static str,
     pub(super) tinderbox: String,
@@ -37,7 +37,10 @@ pub(super) struct Report {
 #[derive(Serialize)]
 struct Section {
     title: String,
+    /// What is compared.
     rows: Vec<Row>,
+    /// What the first row is made of.
+    details: Vec<Row>,
 }
 
 /// One quantity, less being better.
@@ -47,9 +50,11 @@ struct Row {
     unit: Unit,
     ours: f64,
     qemu: f64,
+    /// Ours by QEMU's; none where QEMU's is nothing.
+    ratio: Option<f64>,
 }
 
-#[derive(Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Unit {
     /// Microseconds.
@@ -57,6 +62,9 @@ enum Unit {
     Kib,
     Count,
 }
+
+/// Details that are rarer with both are summed up in one row.
+const RARE: f64 = 10.0;
 
 impl Report {
     /// Sums up `samples` as medians.
@@ -66,13 +74,7 @@ impl Report {
     /// When a VMM has no samples.
     pub(super) fn new(setup: Setup, samples: Vec<Sample>) -> anyhow::Result<Self> {
         let pair = Pair { ours: of(&samples, Vmm::Ours), qemu: of(&samples, Vmm::Qemu) };
-        let mut sections = vec![
-            Section { title: "time".to_owned(), rows: times(&pair)? },
-            Section {
-                title: "resident memory beside guest RAM, in userspace".to_owned(),
-                rows: memory(&pair)?,
-            },
-        ];
+        let mut sections = vec![times(&pair)?, memory(&pair)?];
         sections.extend(phases(&pair, "exits to KVM", |exits| &exits.kvm)?);
         sections.extend(phases(&pair, "of these to the VMM", |exits| &exits.vmm)?);
         if samples.iter().any(|sample| !sample.exits_to_boot_sector.accesses.is_empty()) {
@@ -82,18 +84,18 @@ impl Report {
     }
 
     /// Everything, each single boot too.
-    ///
-    /// # Errors
-    ///
-    /// When a number cannot be written.
-    pub(super) fn json(&self) -> anyhow::Result<Value> {
-        let mut sections = serde_json::to_value(&self.sections).context("write the report")?;
-        for (values, section) in sections.as_array_mut().into_iter().flatten().zip(&self.sections) {
-            for (value, row) in values["rows"].as_array_mut().into_iter().flatten().zip(&section.rows) {
-                value["ratio"] = json!(row.ratio());
-            }
-        }
-        Ok(json!({ "setup": self.setup, "sections": sections, "samples": self.samples }))
+    pub(super) fn json(&self) -> Value {
+        json!({ "setup": self.setup, "sections": self.sections, "samples": self.samples })
+    }
+
+    /// What is compared and where ours is above.
+    fn above(&self) -> Vec<String> {
+        let name = |section: &Section, row: &Row| format!("{}: {}", section.title, row.name);
+        let above = |section: &Section| {
+            let rows = section.rows.iter().filter(|row| row.is_above());
+            rows.map(|row| name(section, row)).collect::<Vec<_>>()
+        };
+        self.sections.iter().flat_map(above).collect()
     }
 }
 
@@ -114,7 +116,7 @@ impl Pair<'_> {
             median(samples.iter().filter_map(|sample| value(sample)).collect())
                 .with_context(|| format!("no samples of {name}"))
         };
-        Ok(Row { name: name.to_owned(), unit, ours: middle(&self.ours)?, qemu: middle(&self.qemu)? })
+        Ok(Row::new(name, unit, middle(&self.ours)?, middle(&self.qemu)?))
     }
 }
 
@@ -126,22 +128,24 @@ fn median(mut values: Vec<u64>) -> Option<f64> {
     Some((upper + lower) as f64 / 2.0)
 }
 
-fn times(pair: &Pair<'_>) -> anyhow::Result<Vec<Row>> {
+fn times(pair: &Pair<'_>) -> anyhow::Result<Section> {
     let row = |name, value: fn(&Sample) -> Option<u64>| pair.row(name, Unit::Us, value);
-    Ok(vec![
+    let rows = vec![
         row("process start to first guest instruction", |sample| Some(sample.first_instruction))?,
         row("reset to boot sector", |sample| Some(sample.boot_sector))?,
         row("reset to boot loader's kernel load", |sample| Some(rest(sample)?.boot_loader))?,
         row("reset to kernel's first line", |sample| Some(rest(sample)?.kernel))?,
         row("reset to userspace (login prompt)", |sample| Some(rest(sample)?.userspace))?,
-    ])
+    ];
+    Ok(Section { title: "time".to_owned(), rows, details: Vec::new() })
 }
 
-fn memory(pair: &Pair<'_>) -> anyhow::Result<Vec<Row>> {
-    Ok(vec![
+fn memory(pair: &Pair<'_>) -> anyhow::Result<Section> {
+    let rows = vec![
         pair.row("all pages", Unit::Kib, |sample| Some(rest(sample)?.overhead.resident_kib))?,
         pair.row("pages shared with nobody", Unit::Kib, |sample| Some(rest(sample)?.overhead.private_kib))?,
-    ])
+    ];
+    Ok(Section { title: "resident beside guest RAM, in userspace".to_owned(), rows, details: Vec::new() })
 }
 
 const fn rest(sample: &Sample) -> Option<&Rest> {
@@ -152,45 +156,58 @@ const fn rest(sample: &Sample) -> Option<&Rest> {
 fn phases(pair: &Pair<'_>, what: &str, kind: fn(&Exits) -> &Counts) -> anyhow::Result<[Section; 2]> {
     let early = |sample: &Sample| Some(kind(&sample.exits_to_boot_sector).clone());
     Ok([
-        exits(pair, format!("{what}, reset to boot sector"), early)?,
-        exits(pair, format!("{what}, boot sector to userspace"), |sample| later(sample, kind))?,
+        counted(pair, format!("{what}, reset to boot sector"), early)?,
+        counted(pair, format!("{what}, boot sector to userspace"), |sample| later(sample, kind))?,
     ])
 }
 
-/// A section with a row for each reason that either had, the most frequent first, and their sum.
-fn exits(
+/// A section with the sum of `counts`, and with each name that either had, the most frequent first.
+fn counted(
     pair: &Pair<'_>,
     title: String,
     counts: impl Fn(&Sample) -> Option<Counts>,
 ) -> anyhow::Result<Section> {
     let all = pair.ours.iter().chain(&pair.qemu).filter_map(|sample| counts(sample));
-    let reasons: BTreeSet<String> = all.flat_map(Counts::into_keys).collect();
-    let count = |sample: &Sample, reason: &str| Some(counts(sample)?.get(reason).copied().unwrap_or(0));
-    let row = |reason: &String| pair.row(reason, Unit::Count, |sample| count(sample, reason));
-    let mut rows = reasons.iter().map(row).collect::<anyhow::Result<Vec<_>>>()?;
-    rows.sort_by(|a, b| b.qemu.max(b.ours).total_cmp(&a.qemu.max(a.ours)));
-    rows.insert(0, pair.row("all", Unit::Count, |sample| Some(counts(sample)?.values().sum()))?);
-    Ok(Section { title, rows })
+    let names: BTreeSet<String> = all.flat_map(Counts::into_keys).collect();
+    let count = |sample: &Sample, name: &str| Some(counts(sample)?.get(name).copied().unwrap_or(0));
+    let row = |name: &String| pair.row(name, Unit::Count, |sample| count(sample, name));
+    let details = names.iter().map(row).collect::<anyhow::Result<_>>()?;
+    let sum = pair.row("all", Unit::Count, |sample| Some(counts(sample)?.values().sum()))?;
+    Ok(Section { title, rows: vec![sum], details: shortened(details) })
 }
 
-/// The exits after the boot sector.
+/// Sorted, and with the rare ones in one row.
+fn shortened(mut rows: Vec<Row>) -> Vec<Row> {
+    let rare = rows.extract_if(.., |row| row.larger() < RARE);
+    let rare =
+        rare.reduce(|sum, row| Row::new("rarer ones", sum.unit, sum.ours + row.ours, sum.qemu + row.qemu));
+    rows.sort_by(|a, b| b.larger().total_cmp(&a.larger()));
+    rows.extend(rare);
+    rows
+}
+
+/// The counts after the boot sector.
 fn later(sample: &Sample, kind: fn(&Exits) -> &Counts) -> Option<Counts> {
     let before = kind(&sample.exits_to_boot_sector);
     let all = kind(&rest(sample)?.exits_to_userspace);
-    let since = |(reason, count): (&String, &u64)| {
-        (reason.clone(), count.saturating_sub(before.get(reason).copied().unwrap_or(0)))
+    let since = |(name, count): (&String, &u64)| {
+        (name.clone(), count.saturating_sub(before.get(name).copied().unwrap_or(0)))
     };
     Some(all.iter().map(since).collect())
 }
 
 impl Row {
-    /// Ours by QEMU's; none where QEMU's is nothing.
-    fn ratio(&self) -> Option<f64> {
-        (self.qemu > 0.0).then(|| self.ours / self.qemu)
+    fn new(name: &str, unit: Unit, ours: f64, qemu: f64) -> Self {
+        let ratio = (qemu > 0.0).then(|| ours / qemu);
+        Self { name: name.to_owned(), unit, ours, qemu, ratio }
     }
 
     fn is_above(&self) -> bool {
         self.ours > self.qemu
+    }
+
+    const fn larger(&self) -> f64 {
+        self.ours.max(self.qemu)
     }
 
     fn value(&self, value: f64) -> String {
@@ -204,37 +221,119 @@ impl Row {
 
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ratio = self.ratio().map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
+        let ratio = self.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
         let (ours, qemu) = (self.value(self.ours), self.value(self.qemu));
-        let remark = if self.is_above() { "  above QEMU" } else { "" };
-        writeln!(f, "  {:<42}{ours:>14}{qemu:>14}{ratio:>8}{remark}", self.name)
+        let remark = if self.is_above() { "  above" } else { "" };
+        write!(f, "{:<42}{ours:>14}{qemu:>14}{ratio:>8}{remark}", self.name)
+    }
+}
+
+impl fmt::Display for Section {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n{:<44}{:>14}{:>14}{:>8}", self.title, "ours", "QEMU", "ratio")?;
+        self.rows.iter().chain(&self.details).try_for_each(|row| writeln!(f, "  {row}"))
+    }
+}
+
+impl fmt::Display for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "ours      {}", self.tinderbox)?;
+        writeln!(f, "QEMU      {}, -machine microvm", self.qemu)?;
+        writeln!(f, "host      {}", self.accel)?;
+        writeln!(f, "guest     {} MiB, {} CPU(s)", self.memory_mib, self.cpus)?;
+        writeln!(f, "firmware  {}", self.firmware.display())?;
+        writeln!(f, "disk      {}", self.image.display())?;
+        writeln!(f, "boots     {} to the boot sector, {} to userspace; medians", self.short, self.full)
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let setup = &self.setup;
-        writeln!(f, "ours      {}", setup.tinderbox)?;
-        writeln!(f, "QEMU      {}, -machine microvm", setup.qemu)?;
-        writeln!(f, "host      {}", setup.accel)?;
-        writeln!(f, "guest     {} MiB, {} CPU(s)", setup.memory_mib, setup.cpus)?;
-        writeln!(f, "firmware  {}", setup.firmware.display())?;
-        writeln!(f, "disk      {}", setup.image.display())?;
-        writeln!(f, "medians of {} boots to the boot sector and {} to userspace", setup.short, setup.full)?;
-        for section in &self.sections {
-            writeln!(f, "\n{:<44}{:>14}{:>14}{:>8}", section.title, "ours", "QEMU", "ratio")?;
-            section.rows.iter().try_for_each(|row| write!(f, "{row}"))?;
+        write!(f, "{}", self.setup)?;
+        self.sections.iter().try_for_each(|section| write!(f, "{section}"))?;
+        let above = self.above();
+        match above.as_slice() {
+            [] => writeln!(f, "\nours is at or below QEMU everywhere"),
+            _ => writeln!(f, "\nours is above QEMU here:\n  {}", above.join("\n  ")),
         }
-        let above =
-            self.sections.iter().flat_map(|section| &section.rows).filter(|row| row.is_above()).count();
-        writeln!(f, "\n{}", verdict(above))
     }
 }
 
-fn verdict(above: usize) -> String {
-    match above {
-        0 => "ours is at or below QEMU on every row".to_owned(),
-        1 => "ours is above QEMU on one row".to_owned(),
-        _ => format!("ours is above QEMU on {above} rows"),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::memory::Overhead;
+
+    fn counts(io: u64) -> Exits {
+        Exits { kvm: Counts::from([("io".to_owned(), io), ("hlt".to_owned(), 3)]), ..Exits::default() }
+    }
+
+    fn sample(vmm: Vmm, boot_sector: u64, io: u64) -> Sample {
+        let rest = Rest {
+            boot_loader: 10,
+            kernel: 20,
+            userspace: 30,
+            exits_to_userspace: counts(io + 100),
+            overhead: Overhead { resident_kib: 2048, private_kib: 1024 },
+        };
+        Sample { vmm, first_instruction: 1, boot_sector, exits_to_boot_sector: counts(io), rest: Some(rest) }
+    }
+
+    fn report(samples: Vec<Sample>) -> Report {
+        Report::new(Setup::default(), samples).unwrap()
+    }
+
+    #[test]
+    fn median_of_an_even_number_is_between_the_middle_two() {
+        assert_eq!(median(vec![9, 1, 3, 100]), Some(6.0));
+        assert_eq!(median(vec![9, 1, 3]), Some(3.0));
+        assert_eq!(median(vec![]), None);
+    }
+
+    #[test]
+    fn report_shows_both_and_their_ratio() {
+        let text = report(vec![sample(Vmm::Ours, 1000, 50), sample(Vmm::Qemu, 2000, 50)]).to_string();
+
+        let row = text.lines().find(|line| line.contains("reset to boot sector  ")).unwrap();
+        assert!(row.contains("1.0 ms") && row.contains("2.0 ms") && row.ends_with("0.50"), "{row}");
+        assert!(text.ends_with("ours is at or below QEMU everywhere\n"), "{text}");
+    }
+
+    #[test]
+    fn report_names_the_rows_where_ours_is_above() {
+        let text = report(vec![sample(Vmm::Ours, 3000, 60), sample(Vmm::Qemu, 2000, 50)]).to_string();
+
+        let end = "ours is above QEMU here:\n  time: reset to boot sector\n  exits to KVM, reset to boot sector: all\n";
+        assert!(text.ends_with(end), "{text}");
+    }
+
+    #[test]
+    fn report_without_samples_of_one_is_an_error() {
+        assert!(Report::new(Setup::default(), vec![sample(Vmm::Ours, 1, 1)]).is_err());
+    }
+
+    #[test]
+    fn later_counts_only_what_came_after_the_boot_sector() {
+        let later = later(&sample(Vmm::Ours, 1, 50), |exits| &exits.kvm).unwrap();
+
+        assert_eq!(later, Counts::from([("io".to_owned(), 100), ("hlt".to_owned(), 0)]));
+    }
+
+    #[test]
+    fn shortened_sums_up_what_is_rare_with_both() {
+        let row = |name, ours, qemu| Row::new(name, Unit::Count, ours, qemu);
+        let rows =
+            shortened(vec![row("a", 1.0, 2.0), row("b", 3.0, 0.0), row("c", 0.0, 10.0), row("d", 20.0, 0.0)]);
+
+        let shown: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.ours, row.qemu)).collect();
+        assert_eq!(shown, [("d", 20.0, 0.0), ("c", 0.0, 10.0), ("rarer ones", 4.0, 2.0)]);
+    }
+
+    #[test]
+    fn ratio_to_nothing_is_not_shown_as_a_number() {
+        let row = Row::new("eoi", Unit::Count, 5.0, 0.0);
+
+        assert_eq!(row.ratio, None);
+        assert!(row.to_string().ends_with("       -  above"), "{row}");
     }
 }

@@ -10,7 +10,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Access, Device, Refused, Width};
+use bus::{Access, Device, Refused};
+
+use crate::isa::byte_wide;
 
 /// Where SeaBIOS and edk2 look for it.
 pub const PORT: u64 = 0x402;
@@ -52,10 +54,6 @@ impl Device for DebugCon {
 
     /// The log survives: it is about resets, too.
     fn reset(&mut self) {}
-}
-
-fn byte_wide(at: Access) -> Result<(), Refused> {
-    if at.width == Width::Byte { Ok(()) } else { Err(Refused) }
 }
 
 /// The reader's end of the queue.
@@ -109,6 +107,8 @@ fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bus::Width;
 
     use super::*;
 

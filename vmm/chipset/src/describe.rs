@@ -1,10 +1,10 @@
 //! How the chipset appears in the DSDT.
 
 use acpi::objects::{
-    And, Equal, Field, FieldAccessType, FieldEntry, FieldLockRule, FieldUpdateRule, If, Local, Method,
-    Notify, OpRegion, OpRegionSpace, Path, Store, ZERO,
+    And, Arg, Equal, Field, FieldAccessType, FieldEntry, FieldLockRule, FieldUpdateRule, If, Local, Method,
+    Notify, OpRegion, OpRegionSpace, Path, Return, Store, ZERO,
 };
-use acpi::{Describe, Device, Scope};
+use acpi::{Aml, Describe, Device, Scope};
 
 /// The first serial port.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +45,47 @@ impl Describe for Rtc {
         scope.device(b"RTC_", |dev| {
             dev.eisa_hid("PNP0B00"); // AT clock
             dev.crs(|crs| crs.io(self.port, self.len).isa_irq(self.irq));
+        });
+    }
+}
+
+/// The panic port, and methods for systems that would rather not access it themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct PvPanic {
+    /// The port.
+    pub port: u16,
+}
+
+impl PvPanic {
+    /// The port's region and its one field.
+    fn describe_port(&self, dev: &mut Device) {
+        dev.add(&OpRegion::new("PEOR".into(), OpRegionSpace::SystemIO, &self.port, &1u8));
+        dev.add(&Field::new(
+            "PEOR".into(),
+            FieldAccessType::Byte,
+            FieldLockRule::NoLock,
+            FieldUpdateRule::Preserve,
+            vec![FieldEntry::Named(*b"PEPT", 8)],
+        ));
+    }
+
+    /// `RDPT` reads the events that the port knows, `WRPT` writes one.
+    fn describe_methods(dev: &mut Device) {
+        let (port, events) = (Path::new("PEPT"), Local(0));
+        let read: [&dyn Aml; 2] = [&Store::new(&events, &port), &Return::new(&events)];
+        dev.add(&Method::new("RDPT".into(), 0, false, read.to_vec()));
+        dev.add(&Method::new("WRPT".into(), 1, false, vec![&Store::new(&port, &Arg(0))]));
+    }
+}
+
+impl Describe for PvPanic {
+    fn describe(&self, scope: &mut Scope) {
+        scope.device(b"PEVT", |dev| {
+            dev.hid("QEMU0001");
+            dev.crs(|crs| crs.io(self.port, 1));
+            self.describe_port(dev);
+            dev.sta(0x0f); // present, decoding, shown, working
+            Self::describe_methods(dev);
         });
     }
 }
@@ -156,6 +197,25 @@ mod tests {
         assert!(aml.ends_with(
             b"RTC_\x08_HID\x0c\x41\xd0\x0b\0\x08_CRS\x11\x10\x0a\x0d\x47\x01\x70\0\x70\0\x01\x08\x22\0\x01\x79\0"
         ));
+    }
+
+    #[test]
+    fn pvpanic_has_one_port_behind_a_byte_region() {
+        let aml = aml(&PvPanic { port: 0x505 });
+
+        assert!(contains(&aml, b"PEVT\x08_HID\x0dQEMU0001\0"));
+        assert!(contains(&aml, b"\x08_CRS\x11\x0d\x0a\x0a\x47\x01\x05\x05\x05\x05\x01\x01\x79\0"));
+        assert!(contains(&aml, b"\x5b\x80PEOR\x01\x0b\x05\x05\x01"));
+        assert!(contains(&aml, b"\x5b\x81\x0bPEOR\x01PEPT\x08"));
+        assert!(contains(&aml, b"\x08_STA\x0a\x0f"));
+    }
+
+    #[test]
+    fn pvpanic_methods_read_and_write_the_port() {
+        let aml = aml(&PvPanic { port: 0x505 });
+
+        assert!(contains(&aml, b"\x14\x0eRDPT\0\x70PEPT\x60\xa4\x60"));
+        assert!(aml.ends_with(b"\x14\x0cWRPT\x01\x70\x68PEPT"));
     }
 
     #[test]

@@ -17,27 +17,38 @@
 //! | [`debugcon`] | debug console at port 0x402 | QEMU's `isa-debugcon` |
 //! | [`ged`] | generic event device, sleep and reset registers | ACPI 6.5, 4.8.3.7, 5.6.9 and QEMU's register layout |
 //! | [`ioapic`] | I/O APIC, 24 inputs | Intel 82093AA data sheet, with the EOI register of version 0x20 |
-//! | [`pic`] | interrupt controllers of the PC/AT (optional) | Intel 8259A data sheet |
-//! | [`pit`] | interval timer (optional) | Intel 8254 data sheet |
-//! | [`rtc`] | real-time clock and its memory (optional) | Motorola MC146818A data sheet |
 //! | [`uart`] | serial port | National Semiconductor PC16550D data sheet |
-//! | [`time`] | what devices that count time share | |
 //! | [`describe`] | how they appear in the DSDT | ACPI 6.5 |
+//!
+//! And what a machine has only on request:
+//!
+//! | module | device | standard |
+//! |---|---|---|
+//! | [`exit`] | debug exit, for test kernels | QEMU's `isa-debug-exit` |
+//! | [`pic`] | the PC's pair of interrupt controllers | Intel 8259A data sheet; ELCR of the 82371AB |
+//! | [`pit`] | interval timer | Intel 8254 data sheet |
+//! | [`pvpanic`] | panic port | QEMU's `pvpanic` |
+//! | [`reset_port`] | reset control register, keyboard controller's reset | Intel 82371AB data sheet; 8042 |
+//! | [`rtc`] | real-time clock and its memory | Motorola MC146818A data sheet |
 //!
 //! Devices are registers and rules alone. What takes time or can block (a terminal, a log file) belongs to a thread of
 //! the host, which holds the other end of a bounded queue; what concerns the whole machine (power off, reset) is a
-//! callback.
+//! callback. Devices that count [`time`] are told by a timer of the host when it is time for an interrupt.
 //!
-//! Left out, because the machine type has none: i8042, PC speaker and port 0x61, DMA controllers, HPET, PM timer, PCI
-//! configuration ports, ports 0x92 and 0xCF9.
+//! Left out, because the machine type has none: i8042 (but for its reset), PC speaker and port 0x61, DMA controllers,
+//! HPET, PM timer, PCI configuration ports, port 0x92.
 #![forbid(unsafe_code)]
 
 pub mod debugcon;
 pub mod describe;
+pub mod exit;
 pub mod ged;
 pub mod ioapic;
+mod isa;
 pub mod pic;
 pub mod pit;
+pub mod pvpanic;
+pub mod reset_port;
 pub mod rtc;
 pub mod time;
 pub mod uart;

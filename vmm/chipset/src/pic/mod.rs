@@ -26,9 +26,11 @@ mod tests;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Access, Device, IrqLine, Refused, Width};
+use bus::{Access, Device, IrqLine, Refused};
 use chip::Chip;
 use spec::{CASCADE, ELCR_WRITABLE, INPUTS, SPURIOUS};
+
+use crate::isa::byte_wide;
 
 /// Both controllers, shared by their registers, their wires and whoever injects their interrupts.
 pub struct Pic(Mutex<Pair>);
@@ -146,13 +148,13 @@ pub struct PicPorts {
 
 impl Device for PicPorts {
     fn read(&mut self, at: Access) -> Result<u64, Refused> {
-        byte_wide(at)?;
-        Ok(self.pic.act(|pair| pair.chip(self.half).read(at.offset)).into())
+        let offset = byte_wide(at)?;
+        Ok(self.pic.act(|pair| pair.chip(self.half).read(offset)).into())
     }
 
     fn write(&mut self, at: Access, value: u64) -> Result<(), Refused> {
-        byte_wide(at)?;
-        self.pic.act(|pair| pair.chip(self.half).write(at.offset, value as u8));
+        let offset = byte_wide(at)?;
+        self.pic.act(|pair| pair.chip(self.half).write(offset, value as u8));
         Ok(())
     }
 
@@ -186,10 +188,5 @@ impl Device for Elcr {
 
 /// The controller whose edge/level control register is accessed.
 fn controlled(at: Access) -> Result<Half, Refused> {
-    byte_wide(at)?;
-    Ok(if at.offset == 0 { Half::First } else { Half::Second })
-}
-
-fn byte_wide(at: Access) -> Result<(), Refused> {
-    if at.width == Width::Byte { Ok(()) } else { Err(Refused) }
+    Ok(if byte_wide(at)? == 0 { Half::First } else { Half::Second })
 }

@@ -6,6 +6,7 @@ mod hostile;
 mod service;
 mod triggers;
 
+use bus::Width;
 use rstest::rstest;
 
 use super::spec::{COMMAND, DATA};

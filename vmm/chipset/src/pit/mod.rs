@@ -26,10 +26,11 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use bus::{Access, Device, IrqLine, Refused, Width};
+use bus::{Access, Device, IrqLine, Refused};
 use model::Model;
-use spec::{CONTROL, COUNTERS};
+use spec::COUNTERS;
 
+use crate::isa::byte_wide;
 use crate::time::{Clock, Shared, Timed};
 
 /// The timer's four ports.
@@ -62,18 +63,15 @@ impl Pit {
 impl Device for Pit {
     /// Control words cannot be read.
     fn read(&mut self, at: Access) -> Result<u64, Refused> {
-        match (counter(at.offset), at.width) {
-            (Some(counter), Width::Byte) => Ok(self.0.act(|model| model.read(counter)).into()),
-            _ => Err(Refused),
-        }
+        let counter = counter(byte_wide(at)?).ok_or(Refused)?;
+        Ok(self.0.act(|model| model.read(counter)).into())
     }
 
     fn write(&mut self, at: Access, value: u64) -> Result<(), Refused> {
         let value = value as u8;
-        match (at.offset, counter(at.offset), at.width) {
-            (_, Some(counter), Width::Byte) => self.0.act(|model| model.write(counter, value)),
-            (CONTROL, _, Width::Byte) => self.0.act(|model| model.control(value)),
-            _ => return Err(Refused),
+        match counter(byte_wide(at)?) {
+            Some(counter) => self.0.act(|model| model.write(counter, value)),
+            None => self.0.act(|model| model.control(value)),
         }
         Ok(())
     }
@@ -83,7 +81,7 @@ impl Device for Pit {
     }
 }
 
-/// The counter at `offset`.
+/// The counter at `offset`, unless it is the control port.
 fn counter(offset: u64) -> Option<usize> {
     usize::try_from(offset).ok().filter(|&counter| counter < COUNTERS)
 }

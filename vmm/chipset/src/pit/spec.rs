@@ -4,10 +4,8 @@ use bitfield_struct::bitfield;
 
 /// Ports.
 pub const LEN: u64 = 4;
-/// Counters, each at the port of its number.
+/// Counters, each at the port of its number. The last port is for control words, [`Command`] or [`ReadBack`].
 pub const COUNTERS: usize = 3;
-/// Control words: [`Command`] or [`ReadBack`]. Write-only.
-pub const CONTROL: u64 = 3;
 
 /// Clocks in a second: a twelfth of 14.31818 MHz, rounded as Linux and SeaBIOS round it.
 pub const HERTZ: u64 = 1_193_182;

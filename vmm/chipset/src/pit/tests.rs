@@ -9,6 +9,8 @@ mod registers;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bus::Width;
+
 use super::*;
 use crate::time::{ManualClock, SECOND};
 

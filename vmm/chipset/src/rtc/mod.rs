@@ -31,12 +31,13 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
-use bus::{Access, Device, IrqLine, Refused, Width};
+use bus::{Access, Device, IrqLine, Refused};
 use model::Model;
 use spec::{DATA, INDEX};
 
 pub use memory::RamSize;
 
+use crate::isa::byte_wide;
 use crate::time::{Clock, Shared, Timed};
 
 /// The clock's two ports.
@@ -67,17 +68,17 @@ impl Rtc {
 impl Device for Rtc {
     /// The index cannot be read.
     fn read(&mut self, at: Access) -> Result<u64, Refused> {
-        match (at.offset, at.width) {
-            (DATA, Width::Byte) => Ok(self.0.act(Model::read).into()),
+        match byte_wide(at)? {
+            DATA => Ok(self.0.act(Model::read).into()),
             _ => Err(Refused),
         }
     }
 
     fn write(&mut self, at: Access, value: u64) -> Result<(), Refused> {
         let value = value as u8;
-        match (at.offset, at.width) {
-            (INDEX, Width::Byte) => self.0.act(|model| model.select(value)),
-            (DATA, Width::Byte) => self.0.act(|model| model.write(value)),
+        match byte_wide(at)? {
+            INDEX => self.0.act(|model| model.select(value)),
+            DATA => self.0.act(|model| model.write(value)),
             _ => return Err(Refused),
         }
         Ok(())

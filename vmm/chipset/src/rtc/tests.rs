@@ -8,6 +8,7 @@ mod timekeeping;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bus::Width;
 use rstest::rstest;
 
 use super::*;

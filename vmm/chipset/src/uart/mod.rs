@@ -33,8 +33,10 @@ mod tests;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use bus::{Access, Device, IrqLine, Refused, Width};
+use bus::{Access, Device, IrqLine, Refused};
 use model::Model;
+
+use crate::isa::byte_wide;
 
 /// Bytes that wait for the host, at most.
 pub const OUTPUT_CAPACITY: usize = 64 << 10;
@@ -91,10 +93,6 @@ impl Device for Uart {
     fn reset(&mut self) {
         self.0.guest(Model::reset);
     }
-}
-
-fn byte_wide(at: Access) -> Result<u64, Refused> {
-    if at.width == Width::Byte { Ok(at.offset) } else { Err(Refused) }
 }
 
 /// The host's end. Clones are the same end; when the last one is dropped, the line is open.

@@ -9,6 +9,7 @@ mod transmitter;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bus::Width;
 use rstest::rstest;
 
 use super::*;

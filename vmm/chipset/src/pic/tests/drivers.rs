@@ -25,7 +25,7 @@ impl Rig {
         let half = if irq < 8 { First } else { Second };
         let mask = self.read(half, DATA);
         self.mask(half, mask | (1 << (irq % 8)));
-        self.command(half, 0x60 | irq % 8);
+        self.command(half, 0x60 | (irq % 8));
         if half == Second {
             self.command(First, 0x62);
         }

@@ -35,6 +35,7 @@ const CODE: [u8; 29] = [
 const CODE_AT: u64 = 0x1000;
 const PML4: u64 = 0x2000;
 const PDPT: u64 = 0x3000;
+const PD: u64 = 0x4000;
 const MEMORY: usize = 0x10000;
 
 /// Runs a few instructions in 64-bit ring 0 on the KVM device at `path`.
@@ -57,7 +58,8 @@ fn long_mode(kvm: &Kvm) -> Result<(), String> {
         |at: u64, value: u64| memory.write_obj(value, GuestAddress(at)).map_err(|error| error.to_string());
     memory.write_slice(&CODE, GuestAddress(CODE_AT)).map_err(|error| error.to_string())?;
     write(PML4, PDPT | 3)?;
-    write(PDPT, 0x83)?; // a 1 GiB page: present, writable, large
+    write(PDPT, PD | 3)?;
+    write(PD, 0x83)?; // 2 MiB: present, writable, large
     let vm = kvm.0.create_vm().context("create a virtual machine").map_err(text)?;
     let region = kvm_userspace_memory_region {
         memory_size: MEMORY as u64,

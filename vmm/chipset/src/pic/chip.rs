@@ -128,18 +128,18 @@ impl Chip {
         };
     }
 
-    /// OCW2.
+    /// OCW2. An end that names no level is for the first in service.
     fn end_or_rotate(&mut self, command: Ocw2) {
-        match (command.rotate(), command.specific(), command.eoi()) {
-            (rotate, false, false) => self.state.rotate_on_auto_eoi = rotate,
-            (rotate, true, false) if rotate => self.make_last(command.level()),
-            (_, true, false) => {}
-            (rotate, true, true) => self.end(command.level(), rotate),
-            (rotate, false, true) => {
+        match (command.eoi(), command.specific()) {
+            (true, true) => self.end(command.level(), command.rotate()),
+            (true, false) => {
                 if let Some(level) = self.first_of(self.blocking()) {
-                    self.end(level, rotate);
+                    self.end(level, command.rotate());
                 }
             }
+            (false, true) if command.rotate() => self.make_last(command.level()),
+            (false, true) => {} // no operation
+            (false, false) => self.state.rotate_on_auto_eoi = command.rotate(),
         }
     }
 

@@ -217,6 +217,14 @@ fn poll_is_for_one_read() {
 }
 
 #[test]
+fn poll_is_called_off_by_another_operation_word() {
+    let mut rig = Rig::ready();
+    rig.pulse(4);
+    [0x0c, 0x0a].into_iter().for_each(|command| rig.command(First, command));
+    assert_eq!((rig.read(First, COMMAND), rig.in_service(First)), (0x10, 0));
+}
+
+#[test]
 fn register_to_read_stays_chosen() {
     let mut rig = Rig::ready();
     rig.pulse(4);

@@ -89,6 +89,15 @@ fn input_that_becomes_level_triggered_forgets_its_edge() {
 }
 
 #[test]
+fn input_that_becomes_edge_triggered_has_no_edge_from_before() {
+    let mut rig = Rig::ready();
+    rig.set_elcr(0, 0x20);
+    rig.set(5, true);
+    rig.set_elcr(0, 0x00);
+    assert_eq!((rig.requests(First), rig.levels()), (0, vec![true, false]));
+}
+
+#[test]
 fn input_that_becomes_level_triggered_while_high_requests() {
     let mut rig = Rig::ready();
     rig.set(5, true);

@@ -2,6 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use rstest::rstest;
 
 use crate::pit::counter::Counter;
 use crate::pit::spec::Mode;
@@ -141,15 +142,16 @@ enum Act {
     Gate(bool),
     Clocks(u64),
 }
+use Act::{Clocks, Gate, Program, Write};
 
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
-        2 => (0..6_u8, any::<bool>()).prop_map(|(mode, bcd)| Act::Program(mode, bcd)),
-        4 => (0..12_u64).prop_map(Act::Write),
-        1 => (0..0x1_0000_u64).prop_map(Act::Write),
-        3 => any::<bool>().prop_map(Act::Gate),
-        16 => (0..30_u64).prop_map(Act::Clocks),
-        1 => (0..140_000_u64).prop_map(Act::Clocks),
+        2 => (0..6_u8, any::<bool>()).prop_map(|(mode, bcd)| Program(mode, bcd)),
+        4 => (0..12_u64).prop_map(Write),
+        1 => (0..0x1_0000_u64).prop_map(Write),
+        3 => any::<bool>().prop_map(Gate),
+        16 => (0..30_u64).prop_map(Clocks),
+        1 => (0..140_000_u64).prop_map(Clocks),
     ]
 }
 
@@ -167,19 +169,19 @@ impl Pair {
 
     fn act(&mut self, act: &Act) {
         match *act {
-            Act::Program(mode, bcd) => {
+            Program(mode, bcd) => {
                 self.counter.program(Mode::decode(mode), bcd);
                 self.reference.program(mode, bcd);
             }
-            Act::Write(count) => {
+            Write(count) => {
                 self.counter.write(count);
                 self.reference.write(count);
             }
-            Act::Gate(gate) => {
+            Gate(gate) => {
                 self.counter.set_gate(gate);
                 self.reference.set_gate(gate);
             }
-            Act::Clocks(clocks) => {
+            Clocks(clocks) => {
                 self.now += clocks;
                 let rose = self.counter.advance(self.now);
                 let rises = (0..clocks).filter(|_| self.reference.clock()).count();
@@ -193,6 +195,28 @@ impl Pair {
         assert_eq!(counter.output(), reference.output, "output");
         assert_eq!(counter.count() % reference.modulus, reference.count % reference.modulus, "count");
         assert_eq!(counter.is_null(), reference.null, "null count");
+    }
+}
+
+/// Where two things happen with the same clock.
+#[rstest]
+#[case::new_count_after_a_trigger(&[Program(2, false), Gate(false), Write(4), Clocks(1), Gate(true), Write(3)])]
+#[case::gate_falls_before_a_new_count_is_loaded(&[Program(2, false), Write(9), Clocks(5), Write(3), Gate(false), Clocks(9)])]
+#[case::gate_rises_in_a_low_half(&[Program(3, false), Write(8), Clocks(6), Gate(false), Gate(true)])]
+#[case::new_count_in_a_high_half(&[Program(3, false), Write(8), Clocks(2), Write(5)])]
+#[case::new_count_in_a_low_half(&[Program(3, false), Write(8), Clocks(6), Write(5)])]
+#[case::new_count_in_a_held_strobe(&[Program(4, false), Write(3), Clocks(4), Gate(false), Write(5)])]
+#[case::trigger_with_the_last_clock(&[Program(1, false), Write(5), Gate(false), Gate(true), Clocks(5), Gate(false), Gate(true)])]
+#[case::trigger_of_a_strobe_with_its_end(&[Program(5, true), Write(2), Gate(false), Gate(true), Clocks(3), Gate(false), Gate(true)])]
+fn coincidence(#[case] acts: &[Act]) {
+    let mut pair = Pair::new();
+    acts.iter().for_each(|act| pair.act(act));
+    for _ in 0..30 {
+        pair.compare();
+        let rises = pair.counter.next_rise() == Some(pair.now + 1);
+        let low = !pair.reference.output;
+        pair.act(&Clocks(1));
+        assert_eq!(rises, low && pair.reference.output, "next rise at {}", pair.now);
     }
 }
 

@@ -67,6 +67,15 @@ fn format_changes_under_a_running_clock(#[case] b: u8, #[case] time: [u8; 3]) {
 }
 
 #[test]
+fn time_that_was_set_counts_in_the_format_that_comes_with_it() {
+    let mut rig = Rig::new();
+    rig.set_all(&[(0x0b, 0x82), (4, 23), (2, 59), (0, 58), (0x0b, 0x06)]);
+    assert_eq!(rig.time(), [23, 59, 58]);
+    rig.pass(SECOND);
+    assert_eq!(rig.time(), [23, 59, 59]);
+}
+
+#[test]
 fn set_bit_stops_the_time_and_keeps_the_bytes_raw() {
     let mut rig = Rig::new();
     rig.set(0x0b, 0x82);

@@ -2,7 +2,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::table::dsdt::Dsdt;
-use crate::table::fadt::Fadt;
+use crate::table::fadt::{Absent, Fadt};
 use crate::table::madt::{Cpu, Madt};
 
 const TABLES_AT: u64 = 0x7ff_d000;
@@ -18,6 +18,7 @@ fn set() -> TableSet {
         reset_value: 0x42,
         sleep_control_register: 0xfea0_0200,
         sleep_status_register: 0xfea0_0201,
+        absent: Absent::default(),
     });
     set.list(&Madt { cpus: vec![Cpu { apic_id: 0, present: true }], ..Madt::default() });
     set
@@ -135,6 +136,7 @@ fn resolve_so_high_that_a_pointer_overflows_is_an_error(#[case] tables_at: u64) 
         reset_value: 0,
         sleep_control_register: 0,
         sleep_status_register: 0,
+        absent: Absent::default(),
     });
 
     let error = set.resolve(tables_at, RSDP_AT).unwrap_err();

@@ -28,12 +28,30 @@ pub struct Fadt {
     pub sleep_control_register: u64,
     /// Address of SLEEP_STATUS_REG. ACPI 6.5, 4.8.3.7.
     pub sleep_status_register: u64,
+    /// What of a PC is missing, so that nobody looks for it.
+    pub absent: Absent,
+}
+
+/// Parts of a PC that IAPC_BOOT_ARCH declares absent. ACPI 6.5, table 5.11.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Absent {
+    /// Bit 2: no VGA hardware answers.
+    pub vga: bool,
+    /// Bit 5: no CMOS real-time clock. Linux else waits for one, for seconds.
+    pub cmos_rtc: bool,
+}
+
+impl Absent {
+    fn boot_arch(self) -> u16 {
+        u16::from(self.vga) << 2 | u16::from(self.cmos_rtc) << 5
+    }
 }
 
 impl Fadt {
-    /// The fields in the layout of ACPI 6.5, table 5.9; those not set here are 0, among them IAPC_BOOT_ARCH: no i8042.
+    /// The fields in the layout of ACPI 6.5, table 5.9; those not set here are 0. There is never an i8042.
     fn fields(&self) -> FADTBuilder {
         let mut fields = FADTBuilder::default().flag(Flags::HwReducedAcpi).flag(Flags::ResetRegSup);
+        fields.iapc_boot_arch = self.absent.boot_arch().into();
         fields.reset_reg = byte_register(self.reset_register);
         fields.reset_value = self.reset_value;
         fields.sleep_control_reg = byte_register(self.sleep_control_register);
@@ -69,6 +87,7 @@ mod tests {
             reset_value: 0x42,
             sleep_control_register: 0xfea0_0200,
             sleep_status_register: 0xfea0_0201,
+            absent: Absent::default(),
         };
         fadt.encode(&OemIds::default())
     }
@@ -82,6 +101,13 @@ mod tests {
     #[test]
     fn fadt_flags_are_hardware_reduced_and_reset() {
         assert_eq!(table().bytes()[0x70..0x74], 0x0010_0400u32.to_le_bytes());
+    }
+
+    #[test]
+    fn fadt_absent_parts_are_bits_of_the_boot_architecture() {
+        assert_eq!(Absent { vga: true, cmos_rtc: false }.boot_arch(), 1 << 2);
+        assert_eq!(Absent { vga: false, cmos_rtc: true }.boot_arch(), 1 << 5);
+        assert_eq!(std::mem::offset_of!(FADTBuilder, iapc_boot_arch), 0x6d);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod pci_host;
 #[expect(unreachable_pub, reason = "will be public in its own crate")]
 mod xhci;
 
+use acpi::table::fadt::Absent;
 use acpi::table::madt::{Cpu, IoApic, Override, Signal};
 use acpi::table::{Dsdt, Fadt, Madt};
 use acpi::{Describe, OemIds, TableSet};
@@ -78,6 +79,7 @@ impl Options {
             reset_value: 0x42,
             sleep_control_register: 0xfea0_0200,
             sleep_status_register: 0xfea0_0201,
+            absent: Absent::default(),
         });
         set.list(&self.madt());
         set

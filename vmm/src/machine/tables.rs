@@ -1,7 +1,7 @@
 //! What firmware is told: the ACPI tables and the contents of fw_cfg, from the plan alone.
 
 use acpi::table::dsdt::Dsdt;
-use acpi::table::fadt::Fadt;
+use acpi::table::fadt::{Absent, Fadt};
 use acpi::table::madt::{self, Madt};
 use acpi::{Describe, OemIds, TableSet};
 use chipset::describe::{Com1, Ged, PowerButton};
@@ -30,6 +30,8 @@ pub fn acpi_tables(plan: &Plan) -> TableSet {
         sleep_status_register: power + 1,
         reset_register: power + 2,
         reset_value: chipset::ged::RESET_VALUE,
+        // The contract leaves these bits 0 even so; Linux then polls a clock that is not there.
+        absent: Absent { vga: true, cmos_rtc: true },
     });
     tables.list(&madt(plan));
     tables

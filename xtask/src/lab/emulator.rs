@@ -14,7 +14,7 @@ use std::io::{PipeReader, PipeWriter, Write as _};
 use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 
 use anyhow::Context as _;
 
@@ -60,6 +60,17 @@ pub(super) struct Emulator {
     pub(super) kernel_log: PipeReader,
     pub(super) status: PipeReader,
     pub(super) complaints: PipeReader,
+}
+
+impl Emulator {
+    /// How it ended; waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be found out.
+    pub(super) fn ended(&mut self) -> std::io::Result<ExitStatus> {
+        self.child.wait()
+    }
 }
 
 impl Drop for Emulator {

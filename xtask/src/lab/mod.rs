@@ -45,6 +45,9 @@ use session::Session;
 /// Exit status when the lab itself failed.
 const LAB_FAILED: u8 = 125;
 
+/// How long a command may take that nobody watches.
+const UNWATCHED_LIMIT: Duration = Duration::from_secs(3600);
+
 /// Options of the verb.
 #[derive(clap::Args)]
 #[command(
@@ -58,9 +61,9 @@ pub(crate) struct Args {
     /// Memory of the emulated host in MiB [default: half of this machine's, at most 8192]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(512..))]
     memory: Option<u64>,
-    /// Seconds after which COMMAND and its host are switched off; 0 for never
-    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
-    timeout: u64,
+    /// Seconds after which COMMAND and its host are switched off [default: 3600, none on a terminal]
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
     /// Folder that COMMAND writes to for real (elsewhere it writes to memory); may be given more than once
     #[arg(long, value_name = "FOLDER")]
     share: Vec<PathBuf>,
@@ -71,11 +74,10 @@ pub(crate) struct Args {
 
 /// Does it.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let timeout = Duration::from_secs(args.timeout);
     let lab = Lab {
         cpus: args.cpus,
         memory_mib: args.memory,
-        timeout: (!timeout.is_zero()).then_some(timeout),
+        timeout: args.timeout.map(Duration::from_secs),
         share: args.share,
         keyboard: true,
     };
@@ -93,7 +95,7 @@ pub(crate) struct Lab {
     pub(crate) cpus: Option<u32>,
     /// Its memory in MiB; by default half of this machine's, at most 8192.
     pub(crate) memory_mib: Option<u64>,
-    /// How long a command may take, counted from its start; by default as long as it likes.
+    /// How long a command may take, counted from its start; by default an hour, or without limit when it has a terminal.
     pub(crate) timeout: Option<Duration>,
     /// Folders of this machine that the command writes to for real. They exist.
     pub(crate) share: Vec<PathBuf>,
@@ -135,8 +137,9 @@ impl Lab {
             script: &job.script(),
             keyboard: terminal.is_some(),
         };
+        let timeout = self.timeout.or(terminal.is_none().then_some(UNWATCHED_LIMIT));
         let starting = progress::step("start the lab");
-        Session::new(computer.start()?, self.timeout, output, starting)?.run()
+        Session::new(computer.start()?, timeout, output, starting)?.run()
     }
 
     /// The shared folders by their real paths, which are their paths inside.

@@ -117,7 +117,7 @@ impl<'a> Session<'a> {
         }
         match self.phase {
             Phase::Ended { code, .. } => Ok(code),
-            Phase::Booting | Phase::Running => self.fail("the lab's host died"),
+            Phase::Booting | Phase::Running => self.died(),
         }
     }
 
@@ -248,6 +248,13 @@ impl<'a> Session<'a> {
     fn record(&mut self, bytes: &[u8]) {
         let room = LOG_LIMIT.saturating_sub(self.log.len());
         self.log.extend(bytes.iter().take(room));
+    }
+
+    fn died(mut self) -> anyhow::Result<u8> {
+        let status = self.emulator.ended().context("wait for the emulator")?;
+        // Status 0 is a host that switched itself off; its last words tell more.
+        let how = if status.success() { String::new() } else { format!(" (emulator: {status})") };
+        self.fail(&format!("the lab's host died{how}"))
     }
 
     fn out_of_time(self) -> anyhow::Result<u8> {

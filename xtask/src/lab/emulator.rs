@@ -25,9 +25,8 @@ use super::parts::{BootFiles, Qemu};
 /// - no five-level paging: each level costs a memory access on a nested miss;
 /// - no XSAVE: TCG does not intercept XSETBV, so KVM would neither know a guest's XCR0 nor switch it;
 /// - no ERMS and FSRM, with which Linux copies and clears by the byte, as which TCG then does it: a guest's boot takes a
-///   third longer;
-/// - no SMAP, whose STAC and CLAC each end a translation block.
-const CPU: &str = "max,+svm,-la57,-xsave,-erms,-fsrm,-smap";
+///   third longer.
+const CPU: &str = "max,+svm,-la57,-xsave,-erms,-fsrm";
 
 /// Mitigations cost much and protect nothing here. A loaded machine delays timer interrupts for longer than the kernel
 /// expects of hardware: it shall not check. Errors and what is worse go to the log.

@@ -16,6 +16,10 @@
 //!
 //! The command sees this machine's files at their paths, its environment and its working folder. It is root there, whoever
 //! it is here, and has no network.
+//!
+//! On an idle machine with two CPUs, the command starts after 3 s, and QEMU's microvm brings a Debian disk through SeaBIOS
+//! to its login prompt within 20 s more, with 1, 2 or 4 CPUs. QEMU 10.0 as emulator is about 5 % faster than 7.2, too little
+//! to ask for another than the distribution's.
 
 mod cpio;
 mod emulator;

@@ -104,13 +104,14 @@ impl Suite {
     fn run(&self, accel: Accel, filter: Option<&str>) -> anyhow::Result<()> {
         let status = match accel {
             Accel::Kvm => {
-                let command = self.command(filter, 1);
+                let command = self.command(filter, 2, 1);
                 let (program, rest) = command.split_first().context("no command")?;
                 Command::new(program).args(rest).status().context("start the tests")?.code()
             }
             Accel::Lab => {
+                // One machine at a time: the lab has one CPU.
                 let lab = Lab { share: vec![self.folder.clone()], ..Lab::default() };
-                Some(lab.run(&self.command(filter, 8))?.into())
+                Some(lab.run(&self.command(filter, 1, 8))?.into())
             }
         };
         ensure!(status == Some(0), "tests failed; their logs are in {}", self.folder.display());
@@ -118,8 +119,8 @@ impl Suite {
         remove_disks(&self.folder)
     }
 
-    /// The test program with its settings; `patience` is the factor on its time-outs.
-    fn command(&self, filter: Option<&str>, patience: u32) -> Vec<OsString> {
+    /// The test program with its settings: how many tests at once, and the factor on their time-outs.
+    fn command(&self, filter: Option<&str>, threads: u32, patience: u32) -> Vec<OsString> {
         let setting = |name: &str, value: &Path| {
             let mut setting = OsString::from(format!("{name}="));
             setting.push(value);
@@ -131,7 +132,7 @@ impl Suite {
         command.push(setting("TINDERBOX_DEBIAN_COPIES", &self.folder.join("copies")));
         command.push(format!("TINDERBOX_TEST_PATIENCE={patience}").into());
         command.push(self.program.clone().into());
-        command.extend(["--test-threads".into(), "2".into()]);
+        command.push(format!("--test-threads={threads}").into());
         command.extend(filter.map(OsString::from));
         command
     }

@@ -6,7 +6,6 @@ use std::fs;
 
 use anyhow::{Result, ensure};
 use machine_tests::{Vm, VmBuilder, blank_disk, debian_disk, patience};
-use rustix::process::Signal;
 
 const MIB: u64 = 1 << 20;
 
@@ -43,6 +42,12 @@ fn powers_off(vm: Vm) -> Result<()> {
     Ok(())
 }
 
+/// Pulls the cord.
+fn quits(mut vm: Vm) -> Result<()> {
+    vm.send("\u{1}x")?; // Ctrl-a x
+    powers_off(vm)
+}
+
 #[test]
 fn one_cpu_finds_a_complete_machine_and_powers_off() -> Result<()> {
     let mut vm = debian("one_cpu", &["--cpus", "1", "--memory", "512M"])?.start()?;
@@ -66,7 +71,7 @@ fn one_cpu_finds_a_complete_machine_and_powers_off() -> Result<()> {
 }
 
 #[test]
-fn two_cpus_and_three_disks_survive_a_reboot() -> Result<()> {
+fn two_cpus_read_and_write_three_disks() -> Result<()> {
     let builder = debian("two_cpus", &["--cpus", "2", "--memory", "1G"])?;
     let data = blank_disk(builder.dir(), "data.raw", 64 * MIB, "data")?;
     let fixed = blank_disk(builder.dir(), "fixed.raw", 8 * MIB, "fixed")?;
@@ -81,26 +86,16 @@ fn two_cpus_and_three_disks_survive_a_reboot() -> Result<()> {
     vm.shell("mkfs.ext4 -q /dev/vdb && mount /dev/vdb /mnt")?;
     vm.shell("dd if=/dev/urandom of=/mnt/random bs=1M count=16 conv=fsync 2>/dev/null")?;
     let sum = vm.shell("sha256sum < /mnt/random")?;
+    vm.shell("umount /mnt; echo 3 > /proc/sys/vm/drop_caches; mount -o ro /dev/vdb /mnt")?;
+    ensure!(vm.shell("sha256sum < /mnt/random")? == sum, "the disk gives back what was written");
     no_complaints(&mut vm)?;
-    vm.send("reboot\n")?;
-    vm.expect("SeaBIOS (version", patience(60))?;
-    vm.login()?;
-    ensure!(cpus(&mut vm)? == 2);
-    vm.shell("mount -o ro /dev/vdb /mnt")?;
-    ensure!(
-        vm.shell("sha256sum < /mnt/random")? == sum,
-        "what was written before the reboot is there after it"
-    );
-    no_complaints(&mut vm)?;
-    ensure!(vm.messages()?.contains("reset register"), "Linux resets through the FADT");
-    vm.signal(Signal::TERM)?; // the power button
-    powers_off(vm)?;
+    quits(vm)?;
     ensure!(fs::read(&fixed)? == before, "the read-only disk is as it was");
     Ok(())
 }
 
 #[test]
-fn four_cpus_use_memory_above_4_gib_and_a_triple_fault_boots_again() -> Result<()> {
+fn four_cpus_use_memory_above_4_gib() -> Result<()> {
     let mut vm = debian("four_cpus", &["--cpus", "4", "--memory", "6G"])?.start()?;
     vm.login()?;
     ensure!(cpus(&mut vm)? == 4);
@@ -108,14 +103,7 @@ fn four_cpus_use_memory_above_4_gib_and_a_triple_fault_boots_again() -> Result<(
     ensure!(vm.shell("grep -c '^100000000-1bfffffff : System RAM' /proc/iomem")? == "1");
     let topology = vm.shell("lscpu | grep -E '^(Socket|Core|Thread)' | tr -s ' '")?;
     ensure!(topology == "Thread(s) per core: 1\nCore(s) per socket: 4\nSocket(s): 1", "{topology}");
-    // Every vCPU takes timer interrupts and answers the others.
     vm.shell("for n in 0 1 2 3; do taskset -c $n true || exit 1; done")?;
     no_complaints(&mut vm)?;
-    vm.shell("sync; mount -o remount,ro /; echo triple > /sys/kernel/reboot/type")?;
-    vm.send("reboot -f\n")?;
-    vm.expect("SeaBIOS (version", patience(60))?;
-    ensure!(vm.messages()?.contains("triple fault"));
-    vm.expect("Loading Linux", patience(60))?;
-    vm.send("\u{1}x")?; // Ctrl-a x
-    powers_off(vm)
+    quits(vm)
 }

@@ -168,9 +168,12 @@ impl Vm {
     pub fn login(&mut self) -> anyhow::Result<()> {
         self.expect("root@", crate::patience(60))?;
         self.expect("# ", crate::patience(5))?;
-        // A dumb terminal: no colours, no line editing that repeats what we type.
-        self.shell("export TERM=dumb PS1='' PS2=''; stty -echo; bind 'set enable-bracketed-paste off'")
-            .map(drop)
+        // A dumb terminal: no colours, no line editing that repeats what we type. And no kernel messages between the
+        // lines of a command's output: they stay in dmesg.
+        self.shell(
+            "export TERM=dumb PS1='' PS2=''; stty -echo; bind 'set enable-bracketed-paste off'; dmesg -n 1",
+        )
+        .map(drop)
     }
 
     /// Runs `command` in the guest's shell and gives its output; it must succeed.

@@ -9,8 +9,8 @@ use kvm_ioctls::VcpuFd;
 
 use super::{Context as _, KvmError};
 
-/// The TSC runs on through a reset, as on real hardware that was not powered off.
-const TSC: [u32; 2] = [0x10, 0x3b];
+/// IA32_TIME_STAMP_COUNTER.
+const TSC: u32 = 0x10;
 
 /// All that a guest can change in a vCPU.
 pub(super) struct State {
@@ -63,16 +63,15 @@ impl State {
 
 /// Reads what can be read: KVM lists MSRs that this vCPU's features do not have, and stops at the first.
 fn read_msrs(vcpu: &VcpuFd, indices: &[u32]) -> Vec<kvm_msr_entry> {
-    let wanted: Vec<_> = indices
-        .iter()
-        .filter(|index| !TSC.contains(index))
-        .map(|&index| kvm_msr_entry { index, ..Default::default() })
-        .collect();
+    let wanted: Vec<_> = indices.iter().map(|&index| kvm_msr_entry { index, ..Default::default() }).collect();
     let mut found = Vec::with_capacity(wanted.len());
     let mut rest = wanted.as_slice();
     while let Ok(mut msrs) = Msrs::from_entries(rest) {
         let read = vcpu.get_msrs(&mut msrs).unwrap_or(0);
-        found.extend(msrs.as_slice().iter().take(read));
+        found.extend(msrs.as_slice().iter().take(read).map(|&entry| {
+            // KVM takes 0 for a vCPU's birth, and keeps the vCPUs that say so in step.
+            if entry.index == TSC { kvm_msr_entry { data: 0, ..entry } } else { entry }
+        }));
         match rest.get(read + 1..) {
             Some(after) if !after.is_empty() => rest = after,
             _ => break,

@@ -119,7 +119,20 @@ impl Vcpu {
     /// # Errors
     /// When KVM refuses what it gave before.
     pub fn reset(&mut self) -> Result<(), KvmError> {
+        self.finish_access();
         self.reset.restore(&self.fd)
+    }
+
+    /// Lets KVM finish the instruction whose access led to the last exit: it would else do so after the reset, and put
+    /// the registers of before over those of the reset vector. With the flag set, KVM_RUN does that and no more.
+    fn finish_access(&mut self) {
+        self.fd.set_kvm_immediate_exit(1);
+        // Further pieces of the access go nowhere; the devices have had their reset.
+        while let Ok(
+            VcpuExit::MmioRead(..) | VcpuExit::MmioWrite(..) | VcpuExit::IoIn(..) | VcpuExit::IoOut(..),
+        ) = self.fd.run()
+        {}
+        self.fd.set_kvm_immediate_exit(0);
     }
 
     /// Lets this thread be woken out of [`Vcpu::run`]. Called once, by the thread that will run it.

@@ -111,7 +111,8 @@ impl Computer<'_> {
 
     fn command(&self) -> Command {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(&self.qemu.binary);
+        command.args(["--pdeathsig", "KILL", "--"]);
+        command.args(["taskset", "--cpu-list", &one_processor().to_string()]).arg(&self.qemu.binary);
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.args(["-machine", "q35", "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", CPU]);
         command.args(["-smp", &self.cpus.to_string(), "-m", &format!("{}M", self.memory_mib)]);
@@ -158,6 +159,16 @@ impl Computer<'_> {
             command.args(["-virtfs", &share]);
         }
     }
+}
+
+/// The processor that has all threads of the emulator.
+///
+/// In TCG, the CPU's thread clears the bit of a nested guest's virtual interrupt at each exit with a plain `and`, while
+/// another thread may set the bit that announces an interrupt of the APIC. On two processors the latter gets lost now and
+/// then, and a host without periodic ticks sleeps for ever. On one, no instruction gets in between.
+fn one_processor() -> usize {
+    let allowed = rustix::thread::sched_getaffinity(None).unwrap_or_default();
+    (0..rustix::thread::CpuSet::MAX_CPU).rev().find(|&cpu| allowed.is_set(cpu)).unwrap_or_default()
 }
 
 /// What the kernel is told. Its time stamp counter is this machine's, and what it measures of that on a loaded machine

@@ -157,8 +157,7 @@ impl Lab {
     }
 }
 
-/// With more, the emulator runs them in parallel, and now and then one sleeps for ever: whole runs hung idle, under our VMM
-/// and under QEMU alike.
+/// All emulated CPUs share a real one: more of them would only take turns.
 const DEFAULT_CPUS: u32 = 1;
 
 fn default_memory_mib() -> u64 {

@@ -33,6 +33,13 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// The options that describe a machine.
+#[derive(Args, Debug)]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
     disks: DiskArgs,
     #[command(flatten)]
     machine: MachineArgs,
@@ -40,8 +47,9 @@ pub(crate) struct RunArgs {
     console: ConsoleArgs,
 }
 
-impl RunArgs {
-    fn into_config(self) -> Config {
+impl ConfigArgs {
+    /// The machine as described.
+    pub(crate) fn into_config(self) -> Config {
         Config {
             memory: self.machine.memory.0,
             cpus: self.machine.cpus.0,
@@ -57,7 +65,7 @@ impl RunArgs {
 /// Boots the machine and waits for its end, or prints it.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     let dry_run = args.dry_run;
-    let config = args.into_config();
+    let config = args.config.into_config();
     // What no firmware could change is said first, and says the same on a host without firmware or KVM.
     Plan::check(&config, address_bits()?)?;
     if dry_run { show(&config) } else { boot(&config) }
@@ -91,7 +99,7 @@ mod tests {
     #[derive(Parser)]
     struct Alone {
         #[command(flatten)]
-        args: RunArgs,
+        args: ConfigArgs,
     }
 
     fn config(args: &str) -> Config {

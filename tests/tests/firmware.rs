@@ -72,6 +72,16 @@ fn triple_fault_resets_the_machine() -> Result<()> {
 }
 
 #[test]
+fn guest_reset_ends_the_run_if_so_told() -> Result<()> {
+    for (name, action) in [("no_reboot_register", "R"), ("no_reboot_triple_fault", "T")] {
+        let (vm, disk) = boot(name, action, &["--no-reboot"])?;
+        ensure!(vm.wait(patience(20))?.code() == Some(0), "{name}");
+        ensure!(disk.runs()? == 1, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
 fn first_disk_on_the_command_line_boots() -> Result<()> {
     let builder = VmBuilder::new("boot_order")?;
     let first = BootSector::create(builder.dir(), "first.raw", "P")?;
@@ -80,6 +90,17 @@ fn first_disk_on_the_command_line_boots() -> Result<()> {
     let vm = builder.disk(first.path(), "").disk(second.path(), "").disk(&data, "").start()?;
     ensure!(vm.wait(patience(20))?.code() == Some(0));
     ensure!((first.runs()?, second.runs()?) == (1, 0));
+    Ok(())
+}
+
+#[test]
+fn disk_with_the_least_boot_index_boots() -> Result<()> {
+    let builder = VmBuilder::new("bootindex")?;
+    let first = BootSector::create(builder.dir(), "first.raw", "P")?;
+    let second = BootSector::create(builder.dir(), "second.raw", "P")?;
+    let vm = builder.disk(first.path(), "").disk(second.path(), ",bootindex=0").start()?;
+    ensure!(vm.wait(patience(20))?.code() == Some(0));
+    ensure!((first.runs()?, second.runs()?) == (0, 1));
     Ok(())
 }
 
@@ -118,11 +139,12 @@ fn second_machine_on_a_writable_image_is_refused() -> Result<()> {
 }
 
 #[test]
-fn sigterm_twice_ends_a_guest_that_ignores_the_power_button() -> Result<()> {
-    let (mut vm, _disk) = boot("sigterm", "H", &[])?;
+fn second_signal_ends_a_guest_that_ignores_the_power_button() -> Result<()> {
+    let (mut vm, _disk) = boot("signals", "H", &[])?;
     vm.expect("boot: halted", patience(20))?;
-    vm.signal(Signal::TERM)?;
+    vm.signal(Signal::INT)?;
     std::thread::sleep(patience(1));
+    ensure!(vm.messages()?.contains("the power button is pressed"), "SIGINT is as good as SIGTERM");
     vm.signal(Signal::TERM)?;
     ensure!(vm.wait(patience(5))?.code() == Some(1), "stopping is not powering off");
     Ok(())

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use virtio::blk;
+
 /// A machine as the user describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -11,12 +13,14 @@ pub struct Config {
     pub cpus: u32,
     /// What runs first.
     pub firmware: FirmwareChoice,
-    /// The disks in boot order.
+    /// The disks in the order of the command line.
     pub disks: Vec<DiskConfig>,
     /// What COM1 is connected to.
     pub console: Console,
     /// Where the firmware's log (port 0x402) goes, if anywhere.
     pub debugcon: Option<PathBuf>,
+    /// What a reset by the guest does.
+    pub on_reset: OnReset,
     /// The KVM device.
     pub kvm: PathBuf,
 }
@@ -30,6 +34,7 @@ impl Default for Config {
             disks: Vec::new(),
             console: Console::Stdio,
             debugcon: None,
+            on_reset: OnReset::default(),
             kvm: "/dev/kvm".into(),
         }
     }
@@ -53,6 +58,23 @@ pub struct DiskConfig {
     pub bus: DiskBus,
     /// The guest may not write.
     pub readonly: bool,
+    /// Its place among the disks that firmware tries, smallest first; those without a place come after.
+    pub bootindex: Option<u32>,
+    /// What the guest can tell it by, as in `/dev/disk/by-id/virtio-…`.
+    pub serial: blk::Serial,
+}
+
+impl DiskConfig {
+    /// A writable disk on the default bus.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            bus: DiskBus::default(),
+            readonly: false,
+            bootindex: None,
+            serial: blk::Serial::default(),
+        }
+    }
 }
 
 /// How the guest reaches a disk.
@@ -72,4 +94,14 @@ pub enum Console {
     File(PathBuf),
     /// There is no COM1.
     None,
+}
+
+/// What a reset by the guest does: through a register, or by a triple fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnReset {
+    /// The machine starts again.
+    #[default]
+    Reboot,
+    /// The run ends, as after a power-off.
+    End,
 }

@@ -121,11 +121,17 @@ fn disks_that_cannot_be_are_usage_errors() {
     let disk = |text: &str| usage(&["run", "--disk", text]);
     let bus = "--disk a.raw,bus=ide: unknown bus `ide`, use bus=virtio-mmio";
     assert_eq!(disk("a.raw,bus=ide"), bus);
-    let key = "--disk a,b=c: unknown key `b`, use bus or readonly; a comma in a path is written twice";
+    let key = "--disk a,b=c: unknown key `b`, use bus, readonly, bootindex or serial; a comma in a path is written twice";
     assert_eq!(disk("a,b=c"), key);
     let readonly = "--disk a,readonly=1: readonly=1 is no choice, use readonly=on or readonly=off";
     assert_eq!(disk("a,readonly=1"), readonly);
     assert_eq!(disk(""), "--disk: no path, write PATH[,bus=virtio-mmio][,readonly=on|off]");
+}
+
+#[test]
+fn boot_index_of_two_disks_is_a_usage_error() {
+    let args = ["run", "a.raw", "--disk", "b.raw,bootindex=3", "--disk", "c.raw,bootindex=3"];
+    assert_eq!(usage(&args), "bootindex=3 is given to two disks, b.raw and c.raw: give each its own");
 }
 
 #[test]

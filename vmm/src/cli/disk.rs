@@ -1,4 +1,4 @@
-//! `--disk PATH[,bus=virtio-mmio][,readonly=on|off]` and the plain `DISK`.
+//! `--disk PATH[,bus=virtio-mmio][,readonly=on|off][,bootindex=N][,serial=TEXT]` and the plain `DISK`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -6,24 +6,29 @@ use std::str::FromStr;
 use clap::Args;
 
 use super::fields::{Fields, FieldsError};
+use super::machine::decimal;
 use crate::config::{DiskBus, DiskConfig};
 
 /// The disks of a machine.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Disks, in boot order")]
+#[command(next_help_heading = "Disks, in boot order unless bootindex= says otherwise")]
 pub(crate) struct DiskArgs {
     /// The first disk: a raw image or a block device
     #[arg(value_name = "DISK", display_order = 1)]
     first: Option<PathBuf>,
     /// A disk, repeatable; a comma in PATH is written twice
-    #[arg(long = "disk", value_name = "PATH[,bus=virtio-mmio][,readonly=on|off]", display_order = 2)]
+    #[arg(
+        long = "disk",
+        value_name = "PATH[,bus=virtio-mmio][,readonly=on|off][,bootindex=N][,serial=TEXT]",
+        display_order = 2
+    )]
     more: Vec<DiskConfig>,
 }
 
 impl DiskArgs {
     /// All disks in boot order.
     pub(crate) fn into_disks(self) -> Vec<DiskConfig> {
-        let first = self.first.map(|path| DiskConfig { path, bus: DiskBus::default(), readonly: false });
+        let first = self.first.map(DiskConfig::new);
         first.into_iter().chain(self.more).collect()
     }
 }
@@ -40,8 +45,14 @@ pub enum DiskError {
     /// Neither yes nor no.
     #[error("readonly={0} is no choice, use readonly=on or readonly=off")]
     Readonly(String),
+    /// Not a place in the boot order.
+    #[error("bootindex={0} is no place in the boot order, use a number from 0 to {MAX}", MAX = u32::MAX)]
+    BootIndex(String),
+    /// Not an identity that virtio-blk can tell.
+    #[error("serial={0} is no serial, use up to 20 printable ASCII characters")]
+    Serial(String),
     /// A key that disks do not have.
-    #[error("unknown key `{0}`, use bus or readonly; a comma in a path is written twice")]
+    #[error("unknown key `{0}`, use bus, readonly, bootindex or serial; a comma in a path is written twice")]
     Key(String),
     /// Not of the shape.
     #[error(transparent)]
@@ -56,11 +67,13 @@ impl FromStr for DiskConfig {
         if path.is_empty() {
             return Err(DiskError::NoPath);
         }
-        let mut disk = Self { path: path.into(), bus: DiskBus::default(), readonly: false };
+        let mut disk = Self::new(path);
         for (key, value) in pairs {
             match key.as_str() {
                 "bus" => disk.bus = value.parse()?,
                 "readonly" => disk.readonly = on_or_off(&value)?,
+                "bootindex" => disk.bootindex = Some(boot_index(value)?),
+                "serial" => disk.serial = value.parse().map_err(|_| DiskError::Serial(value))?,
                 _ => return Err(DiskError::Key(key)),
             }
         }
@@ -87,6 +100,10 @@ fn on_or_off(text: &str) -> Result<bool, DiskError> {
     }
 }
 
+fn boot_index(text: String) -> Result<u32, DiskError> {
+    decimal(&text).ok_or(DiskError::BootIndex(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,14 +114,17 @@ mod tests {
 
     #[test]
     fn plain_path_is_a_writable_virtio_mmio_disk() {
-        let expected = DiskConfig { path: "a.raw".into(), bus: DiskBus::VirtioMmio, readonly: false };
-        assert_eq!(disk("a.raw"), Ok(expected));
+        let found = disk("a.raw").unwrap();
+        assert_eq!(found, DiskConfig::new("a.raw"));
+        assert_eq!((found.bus, found.readonly, found.bootindex), (DiskBus::VirtioMmio, false, None));
     }
 
     #[test]
     fn keys_come_in_any_order() {
         assert!(disk("a.raw,readonly=on,bus=virtio-mmio").unwrap().readonly);
         assert!(!disk("a.raw,bus=virtio-mmio,readonly=off").unwrap().readonly);
+        let full = disk("a.raw,serial=root disk,bootindex=4294967295").unwrap();
+        assert_eq!((full.bootindex, full.serial), (Some(u32::MAX), "root disk".parse().unwrap()));
     }
 
     #[test]
@@ -119,6 +139,11 @@ mod tests {
         assert_eq!(disk("a,bus=ide"), Err(DiskError::Bus("ide".into())));
         assert_eq!(disk("a,bus="), Err(DiskError::Bus(String::new())));
         assert_eq!(disk("a,readonly=yes"), Err(DiskError::Readonly("yes".into())));
+        for text in ["", "-1", "+1", "first", "4294967296"] {
+            assert_eq!(disk(&format!("a,bootindex={text}")), Err(DiskError::BootIndex(text.into())));
+        }
+        let long = "s".repeat(21);
+        assert_eq!(disk(&format!("a,serial={long}")), Err(DiskError::Serial(long)));
         assert_eq!(disk("a,format=raw"), Err(DiskError::Key("format".into())));
         assert_eq!(disk("a,b.raw"), Err(DiskError::Fields(FieldsError::NoValue("b.raw".into()))));
     }

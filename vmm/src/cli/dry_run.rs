@@ -182,8 +182,7 @@ mod tests {
 
     #[test]
     fn every_disk_has_its_transport_and_access() {
-        let disk =
-            |path: &str, readonly| DiskConfig { path: path.into(), bus: DiskBus::VirtioMmio, readonly };
+        let disk = |path, readonly| DiskConfig { readonly, ..DiskConfig::new(path) };
         let text =
             text(&Config { disks: vec![disk("a.raw", false), disk("b.raw", true)], ..Config::default() });
         assert!(text.contains("  disk 0  virtio-mmio 0  read-write  a.raw\n"), "{text}");

@@ -20,6 +20,9 @@ pub(crate) struct MachineArgs {
     /// What runs first: a name of `tinderbox firmware list`, or a file if it has a / or ends in .bin, .rom or .fd
     #[arg(long, value_name = "NAME|PATH", default_value = "seabios")]
     pub(crate) firmware: FirmwareChoice,
+    /// End the run when the guest resets the machine, with status 0
+    #[arg(long)]
+    pub(crate) no_reboot: bool,
     /// The KVM device
     #[arg(long, value_name = "PATH", default_value = "/dev/kvm", hide = true)]
     pub(crate) kvm: PathBuf,
@@ -78,7 +81,7 @@ impl FromStr for CpuCount {
 }
 
 /// Digits alone: the standard library would take a `+`.
-fn decimal<T: FromStr>(text: &str) -> Option<T> {
+pub(crate) fn decimal<T: FromStr>(text: &str) -> Option<T> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 

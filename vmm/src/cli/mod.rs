@@ -40,7 +40,7 @@ Examples:
   tinderbox firmware list
 
 Exit status:
-  0  the guest powered off, or Ctrl-a x; or the command succeeded
+  0  the guest powered off, or reset under --no-reboot, or Ctrl-a x; or the command succeeded
   1  failure
   2  usage: the command line asks for something that cannot be";
 

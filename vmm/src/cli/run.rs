@@ -9,7 +9,7 @@ use super::disk::DiskArgs;
 use super::failure::Failure;
 use super::machine::MachineArgs;
 use super::{dry_run, print};
-use crate::config::Config;
+use crate::config::{Config, OnReset};
 use crate::machine::{self, Outcome, Plan};
 use crate::{bundle, host};
 
@@ -21,7 +21,7 @@ Examples:
   tinderbox run debian.raw --debugcon file:firmware.log --dry-run
 
 Exit status:
-  0  the guest powered off, or Ctrl-a x
+  0  the guest powered off, or reset under --no-reboot, or Ctrl-a x
   1  failure
   2  usage: the command line asks for something that cannot be";
 
@@ -57,6 +57,7 @@ impl ConfigArgs {
             disks: self.disks.into_disks(),
             console: self.console.console,
             debugcon: self.console.debugcon.map(|file| file.0),
+            on_reset: if self.machine.no_reboot { OnReset::End } else { OnReset::Reboot },
             kvm: self.machine.kvm,
         }
     }
@@ -79,9 +80,9 @@ fn show(config: &Config) -> Result<ExitCode, Failure> {
 }
 
 fn boot(config: &Config) -> Result<ExitCode, Failure> {
-    // Powered off from inside, or ended by the person in front of it: either is as asked.
+    // Ended from inside, or by the person in front of it: either is as asked.
     match machine::run(config)? {
-        Outcome::PoweredOff | Outcome::Quit => Ok(ExitCode::SUCCESS),
+        Outcome::PoweredOff | Outcome::Reset | Outcome::Quit => Ok(ExitCode::SUCCESS),
     }
 }
 
@@ -119,8 +120,7 @@ mod tests {
 
     #[test]
     fn every_option_reaches_the_configuration() {
-        let args =
-            "--memory 6G --cpus 4 --firmware ./bios --console none --debugcon file:fw.log --kvm /dev/kvm2";
+        let args = "--memory 6G --cpus 4 --firmware ./bios --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2";
         let expected = Config {
             memory: 6 << 30,
             cpus: 4,
@@ -128,6 +128,7 @@ mod tests {
             disks: Vec::new(),
             console: Console::None,
             debugcon: Some("fw.log".into()),
+            on_reset: OnReset::End,
             kvm: "/dev/kvm2".into(),
         };
         assert_eq!(config(args), expected);

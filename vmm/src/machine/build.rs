@@ -33,7 +33,7 @@ use crate::{bundle, host};
 /// What the host contributes, opened before anything else happens.
 pub(super) struct Resources {
     firmware: FirmwareImage,
-    disks: Vec<Arc<dyn Backend>>,
+    disks: Vec<Disk>,
     console: Option<(Box<dyn io::Write + Send>, bool)>,
     debugcon: Option<File>,
     kvm: Kvm,
@@ -61,12 +61,19 @@ impl Resources {
     }
 }
 
-fn open_disk(disk: &DiskConfig) -> anyhow::Result<Arc<dyn Backend>> {
-    Ok(if disk.readonly {
+/// A disk's contents, and what the guest can tell it by.
+struct Disk {
+    backend: Arc<dyn Backend>,
+    serial: blk::Serial,
+}
+
+fn open_disk(disk: &DiskConfig) -> anyhow::Result<Disk> {
+    let backend: Arc<dyn Backend> = if disk.readonly {
         Arc::new(ReadOnly::new(RawImage::open(&disk.path, OpenMode::ReadOnly)?))
     } else {
         Arc::new(RawImage::open(&disk.path, OpenMode::ReadWrite)?)
-    })
+    };
+    Ok(Disk { backend, serial: disk.serial })
 }
 
 fn create(path: &Path, option: &str) -> anyhow::Result<File> {
@@ -223,7 +230,7 @@ impl<'a> Builder<'a> {
     }
 
     /// All transports, those without a device too.
-    fn transports(&mut self, disks: &[Arc<dyn Backend>]) -> anyhow::Result<()> {
+    fn transports(&mut self, disks: &[Disk]) -> anyhow::Result<()> {
         let plan = self.plan;
         plan.transports.iter().try_for_each(|transport| {
             let disk = transport.disk.and_then(|disk| disks.get(disk));
@@ -231,9 +238,9 @@ impl<'a> Builder<'a> {
         })
     }
 
-    fn transport(&mut self, plan: &TransportPlan, disk: Option<&Arc<dyn Backend>>) -> anyhow::Result<()> {
+    fn transport(&mut self, plan: &TransportPlan, disk: Option<&Disk>) -> anyhow::Result<()> {
         let name = format!("virtio{}", plan.index);
-        let device = disk.map(|disk| Box::new(Blk::new(Arc::clone(disk), blk::Serial::default())) as _);
+        let device = disk.map(|disk| Box::new(Blk::new(Arc::clone(&disk.backend), disk.serial)) as _);
         let transport = MmioTransport::new(device, self.ram.memory().clone(), self.line(plan.gsi))
             .with_context(|| format!("start {name}"))?;
         for (queue, kick) in transport.kicks() {

@@ -41,6 +41,13 @@ pub(super) enum Cause {
     User,
 }
 
+impl Cause {
+    /// Whether the guest did it.
+    pub(super) fn is_guest(self) -> bool {
+        self != Self::User
+    }
+}
+
 /// What a vCPU thread is to do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {

@@ -6,6 +6,7 @@
 //!                       └─► console thread ───────────┘
 //! ```
 
+mod boot_order;
 mod build;
 mod console;
 mod control;
@@ -25,7 +26,7 @@ use signal_hook::iterator::Signals;
 pub use plan::Plan;
 pub use vcpus::ExitHandler;
 
-use crate::config::{Config, Console};
+use crate::config::{Config, Console, OnReset};
 use crate::host;
 use crate::terminal::RawMode;
 use build::{Machine, Resources};
@@ -40,6 +41,8 @@ const GRACE: Duration = Duration::from_secs(30);
 pub enum Outcome {
     /// The guest powered the machine off.
     PoweredOff,
+    /// The guest reset the machine, which ends the run if so configured.
+    Reset,
     /// The user ended it from the console.
     Quit,
 }
@@ -59,7 +62,7 @@ pub fn run(config: &Config) -> anyhow::Result<Outcome> {
     };
     let vcpus = machine.start()?;
     tracing::info!(vcpus = plan.apic_ids.len(), memory = config.memory, "the guest runs");
-    let outcome = supervise(&machine, &vcpus);
+    let outcome = supervise(&machine, &vcpus, config.on_reset);
     machine.control.stop(|| vcpus.wake());
     vcpus.join();
     machine.finish();
@@ -77,10 +80,14 @@ fn watch_signals(control: &Arc<Control>) -> anyhow::Result<()> {
 }
 
 /// The control thread's life: one event after the other until the machine ends.
-fn supervise(machine: &Machine, vcpus: &Vcpus) -> anyhow::Result<Outcome> {
+fn supervise(machine: &Machine, vcpus: &Vcpus, on_reset: OnReset) -> anyhow::Result<Outcome> {
     let mut deadline = None;
     loop {
         match next(machine, deadline)? {
+            Event::Reset(cause) if on_reset == OnReset::End && cause.is_guest() => {
+                tracing::info!(%cause, "the guest resets, which ends the run");
+                return Ok(Outcome::Reset);
+            }
             Event::Reset(cause) => {
                 tracing::info!(%cause, "the machine resets");
                 machine.control.park(|| vcpus.wake());

@@ -4,7 +4,9 @@
 //! The numbers are those of the `microvm` machine contract.
 
 use std::fmt;
+use std::path::PathBuf;
 
+use super::boot_order::boot_order;
 use crate::config::{Config, Console};
 
 /// 1 MiB.
@@ -145,6 +147,8 @@ pub struct Plan {
     pub fw_cfg: Range,
     /// virtio-mmio, all of them.
     pub transports: Vec<TransportPlan>,
+    /// The disks in the order in which firmware tries them, as indices into [`Config::disks`].
+    pub boot_disks: Vec<usize>,
     /// The memory map that firmware starts from.
     pub e820: Vec<E820Plan>,
 }
@@ -180,6 +184,19 @@ pub enum PlanError {
         /// How many there is room for.
         transports: usize,
     },
+    /// Two disks want one place in the boot order.
+    #[error(
+        "bootindex={index} is given to two disks, {} and {}: give each its own",
+        .first.display(), .second.display()
+    )]
+    BootIndex {
+        /// The place.
+        index: u32,
+        /// The disk that has it first on the command line.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
 }
 
 impl Plan {
@@ -212,6 +229,7 @@ impl Plan {
             debugcon: config.debugcon.is_some().then_some(Range::new(0x402, 1)),
             fw_cfg: Range::new(0x510, 0xc),
             transports: transports(config.disks.len())?,
+            boot_disks: boot_order(&config.disks)?,
             e820: e820(Range::new(kvm_identity_map.start, 0x4000), low_ram, high_ram),
         })
     }
@@ -225,6 +243,7 @@ impl Plan {
         if !(1..=MAX_CPUS).contains(&config.cpus) {
             return Err(PlanError::Cpus(config.cpus));
         }
+        boot_order(&config.disks)?;
         transports(config.disks.len()).map(|_| ())
     }
 
@@ -237,6 +256,12 @@ impl Plan {
     /// The transports that have a device, with the index of their disk.
     pub fn disks(&self) -> impl Iterator<Item = (&TransportPlan, usize)> {
         self.transports.iter().filter_map(|transport| Some((transport, transport.disk?)))
+    }
+
+    /// The transports of the disks, in the order in which firmware tries them.
+    pub fn boot_order(&self) -> impl Iterator<Item = &TransportPlan> {
+        let has = |disk| self.transports.iter().find(move |transport| transport.disk == Some(disk));
+        self.boot_disks.iter().filter_map(move |&disk| has(disk))
     }
 }
 

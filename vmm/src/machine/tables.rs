@@ -115,7 +115,7 @@ fn memory_map(plan: &Plan) -> Vec<e820::Entry> {
 }
 
 fn boot_devices(plan: &Plan) -> Vec<BootDevice> {
-    plan.disks().map(|(transport, _)| BootDevice::VirtioMmioDisk { base: transport.mmio.start }).collect()
+    plan.boot_order().map(|transport| BootDevice::VirtioMmioDisk { base: transport.mmio.start }).collect()
 }
 
 // The plan puts ports below 64 KiB and these registers below 4 GiB; its tests hold it to that.
@@ -135,15 +135,14 @@ fn address(start: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Console, DiskBus, DiskConfig};
+    use crate::config::{Config, Console, DiskConfig};
 
     fn plan(config: &Config) -> Plan {
         Plan::new(config, 128 << 10, 46).unwrap()
     }
 
     fn disks(count: usize) -> Config {
-        let disk = DiskConfig { path: "disk.raw".into(), bus: DiskBus::default(), readonly: false };
-        Config { disks: vec![disk; count], ..Config::default() }
+        Config { disks: vec![DiskConfig::new("disk.raw"); count], ..Config::default() }
     }
 
     fn dsdt(config: &Config) -> Vec<u8> {

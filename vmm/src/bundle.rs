@@ -15,14 +15,15 @@ pub enum BundleError {
     Image(#[from] ImageError),
 }
 
-/// Finds and reads the image that `choice` means.
+/// Finds and reads the image that `choice` means, if any.
 ///
 /// # Errors
 /// If the bundle has no firmware of that name, or the file is not what a firmware image must be.
-pub fn load(choice: &FirmwareChoice) -> Result<FirmwareImage, BundleError> {
+pub fn load(choice: &FirmwareChoice) -> Result<Option<FirmwareImage>, BundleError> {
     let image = match choice {
+        FirmwareChoice::None => return Ok(None),
         FirmwareChoice::File(path) => FirmwareImage::load(path)?,
         FirmwareChoice::Named(name) => FirmwareImage::load(&Catalogue::standard().resolve(name)?.image)?,
     };
-    Ok(image)
+    Ok(Some(image))
 }

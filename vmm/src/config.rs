@@ -1,7 +1,10 @@
 //! What the user asked for: validated, comparable, with no handle open. Parsers make it, [`crate::machine::Plan`] reads it.
 
+mod kernel;
+
 use std::path::PathBuf;
 
+pub use kernel::KernelConfig;
 use virtio::blk;
 
 /// A machine as the user describes it.
@@ -13,6 +16,8 @@ pub struct Config {
     pub cpus: u32,
     /// What runs first.
     pub firmware: FirmwareChoice,
+    /// The kernel to start instead of what is on a disk: without firmware, or handed over to it.
+    pub kernel: Option<KernelConfig>,
     /// The disks in the order of the command line.
     pub disks: Vec<DiskConfig>,
     /// What COM1 is connected to.
@@ -31,6 +36,7 @@ impl Default for Config {
             memory: 512 << 20,
             cpus: 1,
             firmware: FirmwareChoice::Named("seabios".into()),
+            kernel: None,
             disks: Vec::new(),
             console: Console::Stdio,
             debugcon: None,
@@ -47,6 +53,8 @@ pub enum FirmwareChoice {
     Named(String),
     /// A file of the user's.
     File(PathBuf),
+    /// None: the machine starts in its kernel.
+    None,
 }
 
 /// One disk.

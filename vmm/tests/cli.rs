@@ -161,6 +161,15 @@ fn memory_that_cannot_be_is_a_usage_error() {
 }
 
 #[test]
+fn options_of_a_kernel_need_one() {
+    let missing = "--kernel is missing, see `tinderbox run --help`";
+    assert_eq!(usage(&["run", "--initrd", "initrd.img"]), missing);
+    assert_eq!(usage(&["run", "--cmdline", "quiet"]), missing);
+    let nothing = "--firmware none starts nothing by itself, give it a kernel with --kernel FILE";
+    assert_eq!(usage(&["run", "--firmware", "none"]), nothing);
+}
+
+#[test]
 fn vcpus_that_cannot_be_are_usage_errors() {
     let cpus = |text: &str| usage(&["run", "--cpus", text]);
     assert_eq!(cpus("0"), "--cpus 0 is out of range: this machine has 1 to 254 vCPUs");

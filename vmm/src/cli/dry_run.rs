@@ -30,7 +30,9 @@ fn machine(config: &Config, plan: &Plan) -> Vec<[String; 2]> {
     let firmware = match &config.firmware {
         FirmwareChoice::Named(name) => name.clone(),
         FirmwareChoice::File(path) => path.display().to_string(),
+        FirmwareChoice::None => "none".into(),
     };
+    let firmware_len = plan.firmware.map(|firmware| format!(", {}", size(firmware.image.len)));
     let console = match &config.console {
         Console::Stdio => "stdio".into(),
         Console::File(path) => path.display().to_string(),
@@ -40,7 +42,7 @@ fn machine(config: &Config, plan: &Plan) -> Vec<[String; 2]> {
     vec![
         ["memory".into(), size(config.memory)],
         ["vCPUs".into(), vcpus(&plan.apic_ids)],
-        ["firmware".into(), format!("{firmware}, {}", size(plan.firmware.len))],
+        ["firmware".into(), firmware + &firmware_len.unwrap_or_default()],
         ["console".into(), console],
         ["debugcon".into(), debugcon],
     ]
@@ -58,14 +60,16 @@ fn vcpus(apic_ids: &[u32]) -> String {
 fn memory(plan: &Plan) -> Vec<[String; 3]> {
     let mut map = vec![
         (plan.low_ram, "RAM".into()),
-        (plan.shadow, "end of the firmware image".into()),
         (plan.ged.events, "GED, events".into()),
         (plan.ged.power, "GED, sleep and reset".into()),
         (plan.lapic, "local APICs".into()),
         (plan.kvm_identity_map, "KVM, identity map".into()),
         (plan.kvm_tss, "KVM, task state".into()),
-        (plan.firmware, "firmware image".into()),
     ];
+    if let Some(firmware) = plan.firmware {
+        map.push((firmware.shadow, "end of the firmware image".into()));
+        map.push((firmware.image, "firmware image".into()));
+    }
     map.extend(plan.high_ram.map(|range| (range, "RAM".into())));
     map.extend(plan.ioapics.iter().map(|ioapic| (ioapic.mmio, format!("IOAPIC {}", ioapic.id))));
     map.extend(groups(&plan.transports).map(|group| (group_mmio(group), group_name(group))));

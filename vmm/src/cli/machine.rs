@@ -18,8 +18,9 @@ pub(crate) struct MachineArgs {
     #[arg(long, value_name = "N", default_value = "1")]
     pub(crate) cpus: CpuCount,
     /// What runs first: a name of `tinderbox firmware list`, or a file if it has a / or ends in .bin, .rom or .fd
-    #[arg(long, value_name = "NAME|PATH", default_value = "seabios")]
-    pub(crate) firmware: FirmwareChoice,
+    /// [default: seabios; none with --kernel]
+    #[arg(long, value_name = "NAME|PATH|none")]
+    pub(crate) firmware: Option<FirmwareChoice>,
     /// End the run when the guest resets the machine, with status 0
     #[arg(long)]
     pub(crate) no_reboot: bool,
@@ -93,6 +94,7 @@ impl FromStr for FirmwareChoice {
         let suffix = Path::new(text).extension().and_then(|suffix| suffix.to_str());
         match suffix {
             _ if text.is_empty() => Err(MachineError::Firmware),
+            _ if text == "none" => Ok(Self::None),
             Some("bin" | "rom" | "fd") => Ok(Self::File(text.into())),
             _ if text.contains('/') => Ok(Self::File(text.into())),
             _ => Ok(Self::Named(text.into())),
@@ -152,6 +154,7 @@ mod tests {
 
     #[test]
     fn firmware_of_any_other_form_is_a_name() {
+        assert_eq!("none".parse(), Ok(FirmwareChoice::None));
         for text in ["seabios", "edk2", "seabios-1.16", "bin"] {
             assert_eq!(text.parse(), Ok(FirmwareChoice::Named(text.into())));
         }

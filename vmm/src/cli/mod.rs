@@ -1,7 +1,7 @@
 //! The command line: text in, one [`Config`](crate::config::Config) out.
 //!
 //! Parsing is pure: it opens no file and makes no VM object. Every option is a type with `FromStr`, and every group of
-//! options has a file: `machine`, `disk`, `console`. Names follow QEMU's where QEMU has one.
+//! options has a file: `machine`, `kernel`, `disk`, `console`. Names follow QEMU's where QEMU has one.
 //!
 //! ```text
 //! argv ── clap ──► RunArgs ── into_config ──► Config ──► dry_run: Plan as text
@@ -17,6 +17,7 @@ mod dry_run;
 mod failure;
 mod fields;
 mod firmware;
+mod kernel;
 mod log;
 mod machine;
 mod probe_kvm;
@@ -58,7 +59,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Boot a machine
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Show the firmware that comes with tinderbox
     #[command(subcommand)]
     Firmware(firmware::FirmwareCommand),
@@ -89,7 +90,7 @@ fn dispatch(cli: Option<Cli>) -> Result<ExitCode, Failure> {
     let Some(cli) = cli else { return Ok(ExitCode::SUCCESS) };
     log::start(cli.verbose)?;
     match cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Firmware(command) => firmware::run(&command),
         Command::ProbeKvm(args) => probe_kvm::run(&args),
     }

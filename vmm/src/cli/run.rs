@@ -7,9 +7,10 @@ use clap::Args;
 use super::console::ConsoleArgs;
 use super::disk::DiskArgs;
 use super::failure::Failure;
+use super::kernel::KernelArgs;
 use super::machine::MachineArgs;
 use super::{dry_run, print};
-use crate::config::{Config, OnReset};
+use crate::config::{Config, FirmwareChoice, OnReset};
 use crate::machine::{self, Outcome, Plan};
 use crate::{bundle, host};
 
@@ -19,6 +20,7 @@ Examples:
   tinderbox run debian.raw --cpus 4 --memory 6G
   tinderbox run --disk a.raw --disk b.raw,readonly=on --console file:serial.log
   tinderbox run debian.raw --debugcon file:firmware.log --dry-run
+  tinderbox run debian.raw --kernel vmlinuz --initrd initrd.img --cmdline 'root=/dev/vda1 console=ttyS0'
 
 Exit status:
   0  the guest powered off, or reset under --no-reboot, or Ctrl-a x
@@ -44,16 +46,21 @@ pub(crate) struct ConfigArgs {
     #[command(flatten)]
     machine: MachineArgs,
     #[command(flatten)]
+    kernel: KernelArgs,
+    #[command(flatten)]
     console: ConsoleArgs,
 }
 
 impl ConfigArgs {
     /// The machine as described.
     pub(crate) fn into_config(self) -> Config {
+        let kernel = self.kernel.into_kernel();
+        let default_firmware = kernel.as_ref().map_or(Config::default().firmware, |_| FirmwareChoice::None);
         Config {
             memory: self.machine.memory.0,
             cpus: self.machine.cpus.0,
-            firmware: self.machine.firmware,
+            firmware: self.machine.firmware.unwrap_or(default_firmware),
+            kernel,
             disks: self.disks.into_disks(),
             console: self.console.console,
             debugcon: self.console.debugcon.map(|file| file.0),
@@ -74,7 +81,8 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
 
 fn show(config: &Config) -> Result<ExitCode, Failure> {
     let image = bundle::load(&config.firmware).map_err(anyhow::Error::new)?;
-    let plan = Plan::new(config, image.bytes().len() as u64, address_bits()?)?;
+    let firmware_len = image.map_or(0, |image| image.bytes().len() as u64);
+    let plan = Plan::new(config, firmware_len, address_bits()?)?;
     print(&dry_run::describe(config, &plan))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -94,7 +102,7 @@ fn address_bits() -> Result<u32, Failure> {
 mod tests {
     use super::super::Cli;
     use super::*;
-    use crate::config::{Console, FirmwareChoice};
+    use crate::config::{Console, KernelConfig};
     use clap::{CommandFactory as _, Parser};
 
     #[derive(Parser)]
@@ -120,11 +128,17 @@ mod tests {
 
     #[test]
     fn every_option_reaches_the_configuration() {
-        let args = "--memory 6G --cpus 4 --firmware ./bios --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2";
+        let args = "--memory 6G --cpus 4 --firmware ./bios --kernel vmlinuz --initrd initrd --cmdline quiet \
+                    --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2";
         let expected = Config {
             memory: 6 << 30,
             cpus: 4,
             firmware: FirmwareChoice::File("./bios".into()),
+            kernel: Some(KernelConfig {
+                path: "vmlinuz".into(),
+                initrd: Some("initrd".into()),
+                cmdline: "quiet".into(),
+            }),
             disks: Vec::new(),
             console: Console::None,
             debugcon: Some("fw.log".into()),
@@ -132,6 +146,15 @@ mod tests {
             kvm: "/dev/kvm2".into(),
         };
         assert_eq!(config(args), expected);
+    }
+
+    #[test]
+    fn kernel_alone_starts_without_firmware() {
+        assert_eq!(config("--kernel vmlinuz").firmware, FirmwareChoice::None);
+        assert_eq!(
+            config("--kernel vmlinuz --firmware qboot").firmware,
+            FirmwareChoice::Named("qboot".into())
+        );
     }
 
     #[test]

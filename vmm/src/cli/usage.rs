@@ -17,6 +17,7 @@ pub(crate) fn one_line(error: &clap::Error, args: &[OsString]) -> String {
         ErrorKind::InvalidValue => format!("{} needs a value, {help}", argument()),
         ErrorKind::TooManyValues => format!("{} takes no value, {help}", argument()),
         ErrorKind::ArgumentConflict => format!("{} is given twice, give it once", argument()),
+        ErrorKind::MissingRequiredArgument => format!("{} is missing, {help}", argument()),
         ErrorKind::UnknownArgument => {
             format!("{}, {}", unknown(&argument()), suggestion(error, ContextKind::SuggestedArg, help))
         }

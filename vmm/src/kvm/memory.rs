@@ -15,7 +15,7 @@ use vm_memory::{
     GuestRegionMmap, MmapRegion,
 };
 
-use crate::machine::plan::{Plan, Range};
+use crate::machine::plan::{FirmwarePlan, Plan, Range};
 
 /// Host huge pages fit the guest's only if both sides start at the same offset in one.
 const HUGE_PAGE: usize = 2 << 20;
@@ -42,7 +42,7 @@ pub enum MemoryError {
 /// All memory of the guest: RAM, and the firmware image, which is one buffer seen at two addresses.
 pub struct GuestRam {
     memory: GuestMemoryMmap,
-    firmware: Range,
+    firmware: Option<FirmwarePlan>,
 }
 
 impl GuestRam {
@@ -51,18 +51,13 @@ impl GuestRam {
     /// # Errors
     /// When the host refuses.
     pub fn allocate(plan: &Plan) -> Result<Self, MemoryError> {
-        let image = firmware_buffer(plan.firmware.len)?;
         let low = map_ram(plan.low_ram.len)?;
-        overlay(&low, &image, plan)?;
+        let top = plan.firmware.map(|firmware| map_firmware(&low, plan.low_ram, firmware)).transpose()?;
         let mut regions = vec![at(low, plan.low_ram)?];
+        regions.extend(top);
         if let Some(range) = plan.high_ram {
             regions.push(at(map_ram(range.len)?, range)?);
         }
-        let top = MmapRegion::from_file(FileOffset::from_arc(image, 0), plan.firmware.len as usize)
-            .map_err(|error| map_failed(plan.firmware.len)(io::Error::other(error)))?;
-        regions.push(at(top, plan.firmware)?);
-        // The image lies below 4 GiB, the rest of RAM above it.
-        regions.sort_by_key(|region| region.start_addr());
         Ok(Self { memory: GuestMemoryMmap::from_regions(regions)?, firmware: plan.firmware })
     }
 
@@ -77,7 +72,10 @@ impl GuestRam {
     /// # Errors
     /// When `image` is longer than the plan's range.
     pub fn restore_firmware(&self, image: &[u8]) -> Result<(), MemoryError> {
-        Ok(self.memory.write_slice(image, GuestAddress(self.firmware.start))?)
+        match self.firmware {
+            Some(firmware) => Ok(self.memory.write_slice(image, GuestAddress(firmware.image.start))?),
+            None => Ok(()),
+        }
     }
 }
 
@@ -93,6 +91,20 @@ fn firmware_buffer(len: u64) -> Result<Arc<File>, MemoryError> {
         Ok(file)
     };
     make().map(Arc::new).map_err(map_failed(len))
+}
+
+/// Makes the firmware's memory: the region below 4 GiB, and its end again over `low`.
+fn map_firmware(
+    low: &MmapRegion,
+    low_ram: Range,
+    firmware: FirmwarePlan,
+) -> Result<GuestRegionMmap, MemoryError> {
+    let len = firmware.image.len;
+    let image = firmware_buffer(len)?;
+    overlay(low, low_ram, &image, firmware)?;
+    let top = MmapRegion::from_file(FileOffset::from_arc(image, 0), len as usize)
+        .map_err(|error| map_failed(len)(io::Error::other(error)))?;
+    at(top, firmware.image)
 }
 
 /// Private anonymous memory that starts at a huge page. It lives as long as the process.
@@ -119,10 +131,14 @@ fn map_ram(len: u64) -> Result<MmapRegion, MemoryError> {
 }
 
 /// Puts the end of the image over RAM, ending at 1 MiB.
-fn overlay(low: &MmapRegion, image: &File, plan: &Plan) -> Result<(), MemoryError> {
-    let shadow = plan.shadow;
+fn overlay(
+    low: &MmapRegion,
+    low_ram: Range,
+    image: &File,
+    FirmwarePlan { image: whole, shadow }: FirmwarePlan,
+) -> Result<(), MemoryError> {
     let failed = map_failed(shadow.len);
-    if shadow.end() > plan.low_ram.len {
+    if shadow.end() > low_ram.len {
         return Err(failed(io::ErrorKind::InvalidInput.into()));
     }
     let address = low.as_ptr().wrapping_add(shadow.start as usize);
@@ -135,7 +151,7 @@ fn overlay(low: &MmapRegion, image: &File, plan: &Plan) -> Result<(), MemoryErro
             ProtFlags::READ | ProtFlags::WRITE,
             MapFlags::SHARED | MapFlags::FIXED,
             image,
-            plan.firmware.len - shadow.len,
+            whole.len - shadow.len,
         )
     }
     .map_err(|error| failed(error.into()))?;

@@ -32,7 +32,7 @@ use crate::{bundle, host};
 
 /// What the host contributes, opened before anything else happens.
 pub(super) struct Resources {
-    firmware: FirmwareImage,
+    firmware: Option<FirmwareImage>,
     disks: Vec<Disk>,
     console: Option<(Box<dyn io::Write + Send>, bool)>,
     debugcon: Option<File>,
@@ -55,9 +55,9 @@ impl Resources {
         Ok(Self { firmware, disks, console, debugcon, kvm })
     }
 
-    /// Size of the firmware image in bytes, which the plan needs.
+    /// Size of the firmware image in bytes, which the plan needs; 0 without one.
     pub(super) fn firmware_len(&self) -> u64 {
-        self.firmware.bytes().len() as u64
+        self.firmware.as_ref().map_or(0, |image| image.bytes().len() as u64)
     }
 }
 
@@ -91,7 +91,7 @@ pub(super) struct Machine {
     console: Option<Console>,
     _vm: Vm,
     ram: GuestRam,
-    firmware: FirmwareImage,
+    firmware: Option<FirmwareImage>,
 }
 
 impl Machine {
@@ -99,7 +99,9 @@ impl Machine {
     pub(super) fn build(plan: &Plan, resources: Resources) -> anyhow::Result<Self> {
         let Resources { firmware, disks, console, debugcon, kvm } = resources;
         let ram = GuestRam::allocate(plan)?;
-        ram.restore_firmware(firmware.bytes())?;
+        if let Some(firmware) = &firmware {
+            ram.restore_firmware(firmware.bytes())?;
+        }
         let vm = kvm.create_vm(plan)?;
         vm.set_memory(&ram)?;
         let (control, events) = Control::new(plan.apic_ids.len());
@@ -141,7 +143,10 @@ impl Machine {
     /// Power-on state of everything but the vCPUs, which are parked meanwhile. RAM keeps its content.
     pub(super) fn reset(&self) -> anyhow::Result<()> {
         self.board.reset();
-        Ok(self.ram.restore_firmware(self.firmware.bytes())?)
+        if let Some(firmware) = &self.firmware {
+            self.ram.restore_firmware(firmware.bytes())?;
+        }
+        Ok(())
     }
 
     /// Writes out what the guest sent last.

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::boot_order::boot_order;
-use crate::config::{Config, Console};
+use crate::config::{Config, Console, FirmwareChoice};
 
 /// 1 MiB.
 pub const MIB: u64 = 1 << 20;
@@ -116,6 +116,26 @@ pub struct E820Plan {
     pub ram: bool,
 }
 
+/// One buffer at two addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FirmwarePlan {
+    /// The image, ending at 4 GiB.
+    pub image: Range,
+    /// Its last 128 KiB again, ending at 1 MiB.
+    pub shadow: Range,
+}
+
+impl FirmwarePlan {
+    /// Where an image of `len` bytes goes; nowhere if there is none.
+    fn new(len: u64) -> Option<Self> {
+        let shadow = len.min(128 << 10);
+        (len > 0).then_some(Self {
+            image: Range::new(4 * GIB - len, len),
+            shadow: Range::new(MIB - shadow, shadow),
+        })
+    }
+}
+
 /// The whole machine, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -123,10 +143,8 @@ pub struct Plan {
     pub low_ram: Range,
     /// RAM from 4 GiB.
     pub high_ram: Option<Range>,
-    /// The firmware image, ending at 4 GiB.
-    pub firmware: Range,
-    /// The last 128 KiB of the image again, ending at 1 MiB.
-    pub shadow: Range,
+    /// The firmware image, if the machine starts with one.
+    pub firmware: Option<FirmwarePlan>,
     /// One page that Intel's KVM wants for real mode.
     pub kvm_identity_map: Range,
     /// Three pages that Intel's KVM wants for virtual 8086 mode.
@@ -176,6 +194,9 @@ pub enum PlanError {
     /// No vCPU, or too many.
     #[error("--cpus {0} is out of range: this machine has 1 to {MAX_CPUS} vCPUs")]
     Cpus(u32),
+    /// Nothing to start.
+    #[error("--firmware none starts nothing by itself, give it a kernel with --kernel FILE")]
+    NothingToStart,
     /// More disks than transports.
     #[error("{disks} disks are too many: this machine has {transports} virtio-mmio transports")]
     Disks {
@@ -200,8 +221,8 @@ pub enum PlanError {
 }
 
 impl Plan {
-    /// Lays out the machine of `config` with a firmware image of `firmware_len` bytes (a multiple of 64 KiB, 16 MiB at most)
-    /// for a CPU with `phys_bits` physical address bits.
+    /// Lays out the machine of `config` with a firmware image of `firmware_len` bytes (a multiple of 64 KiB, 16 MiB at most;
+    /// 0 without firmware) for a CPU with `phys_bits` physical address bits.
     ///
     /// # Errors
     /// When the configuration asks for what this machine cannot have.
@@ -212,12 +233,10 @@ impl Plan {
             (config.memory > LOW_RAM_LIMIT).then(|| Range::new(HIGH_RAM, config.memory - LOW_RAM_LIMIT));
         let kvm_identity_map = Range::new(0xfeff_c000, 0x1000);
         let kvm_tss = Range::new(0xfeff_d000, 0x3000);
-        let shadow_len = firmware_len.min(128 << 10);
         Ok(Self {
             low_ram,
             high_ram,
-            firmware: Range::new(4 * GIB - firmware_len, firmware_len),
-            shadow: Range::new(MIB - shadow_len, shadow_len),
+            firmware: FirmwarePlan::new(firmware_len),
             kvm_identity_map,
             kvm_tss,
             apic_ids: (0..config.cpus).collect(),
@@ -244,6 +263,9 @@ impl Plan {
             return Err(PlanError::Cpus(config.cpus));
         }
         boot_order(&config.disks)?;
+        if config.firmware == FirmwareChoice::None && config.kernel.is_none() {
+            return Err(PlanError::NothingToStart);
+        }
         transports(config.disks.len()).map(|_| ())
     }
 
@@ -337,10 +359,15 @@ mod tests {
     #[test]
     fn firmware_ends_at_4_gib_and_its_last_128_kib_at_1_mib() {
         let edk2 = Plan::new(&Config::default(), 4 * MIB, 46).unwrap();
-        assert_eq!(edk2.firmware, Range::new(0xffc0_0000, 4 * MIB));
-        assert_eq!(edk2.shadow, Range::new(0xe0000, 0x20000));
+        let image = Range::new(0xffc0_0000, 4 * MIB);
+        assert_eq!(edk2.firmware, Some(FirmwarePlan { image, shadow: Range::new(0xe0000, 0x20000) }));
         let qboot = Plan::new(&Config::default(), 64 << 10, 46).unwrap();
-        assert_eq!(qboot.shadow, Range::new(0xf0000, 0x10000));
+        assert_eq!(qboot.firmware.unwrap().shadow, Range::new(0xf0000, 0x10000));
+    }
+
+    #[test]
+    fn no_firmware_has_no_place() {
+        assert_eq!(Plan::new(&Config::default(), 0, 46).unwrap().firmware, None);
     }
 
     #[test]
@@ -354,7 +381,8 @@ mod tests {
     #[test]
     fn no_two_ranges_of_memory_overlap() {
         let plan = Plan::new(&Config { memory: 64 * GIB, ..Config::default() }, 16 * MIB, 46).unwrap();
-        let mut ranges = vec![plan.low_ram, plan.high_ram.unwrap(), plan.firmware, plan.kvm_identity_map];
+        let mut ranges =
+            vec![plan.low_ram, plan.high_ram.unwrap(), plan.firmware.unwrap().image, plan.kvm_identity_map];
         ranges.extend([plan.kvm_tss, plan.lapic, plan.ged.events, plan.ged.power]);
         ranges.extend(plan.ioapics.iter().map(|ioapic| ioapic.mmio));
         ranges.extend(plan.transports.iter().map(|transport| transport.mmio));
@@ -385,6 +413,8 @@ mod tests {
         assert!(message(Config { memory: u64::MAX - MIB + 1, ..default() }).contains("46 bits"));
         assert!(message(Config { cpus: 0, ..default() }).starts_with("--cpus 0 is out of range"));
         assert!(message(Config { cpus: 255, ..default() }).starts_with("--cpus 255"));
+        let nothing = Config { firmware: FirmwareChoice::None, ..default() };
+        assert!(message(nothing).starts_with("--firmware none starts nothing"));
     }
 
     #[test]

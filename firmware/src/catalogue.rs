@@ -24,11 +24,25 @@ pub const DIR_VARIABLE: &str = "TINDERBOX_FIRMWARE_DIR";
 /// Where a distribution's package puts the bundle.
 const SYSTEM_DIR: &str = "/usr/share/tinderbox/firmware";
 
+/// What an image is to the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// What runs first.
+    #[default]
+    Bios,
+    /// What firmware loads by fw_cfg, from a file below `genroms/`.
+    OptionRom,
+}
+
 /// One bundled firmware, as its manifest describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Firmware {
     /// What `--firmware` calls it.
     pub name: String,
+    /// What it is to the machine.
+    #[serde(default)]
+    pub kind: Kind,
     /// The version of its source.
     pub version: String,
     /// What it starts, in a few words.
@@ -47,6 +61,7 @@ pub struct Firmware {
 #[derive(Debug, Default)]
 pub struct Catalogue {
     found: BTreeMap<String, Firmware>,
+    option_roms: BTreeMap<String, Firmware>,
     faults: Vec<CatalogueError>,
     searched: Vec<PathBuf>,
 }
@@ -67,7 +82,11 @@ impl Catalogue {
         for manifest in dirs.iter().flat_map(|dir| manifests_in(dir)) {
             match read(&manifest) {
                 Ok(firmware) => {
-                    catalogue.found.entry(firmware.name.clone()).or_insert(firmware);
+                    let found = match firmware.kind {
+                        Kind::Bios => &mut catalogue.found,
+                        Kind::OptionRom => &mut catalogue.option_roms,
+                    };
+                    found.entry(firmware.name.clone()).or_insert(firmware);
                 }
                 Err(fault) => catalogue.faults.push(fault),
             }
@@ -84,7 +103,17 @@ impl Catalogue {
         self.found.get(name).ok_or_else(|| self.unknown(name))
     }
 
-    /// What was found, by name.
+    /// The option ROM called `name`.
+    ///
+    /// # Errors
+    ///
+    /// When there is none; the message says how to get it.
+    pub fn option_rom(&self, name: &str) -> Result<&Firmware, CatalogueError> {
+        let missing = || CatalogueError::NoOptionRom { name: name.to_owned() };
+        self.option_roms.get(name).ok_or_else(missing)
+    }
+
+    /// What was found, by name, option ROMs excepted.
     pub fn iter(&self) -> impl Iterator<Item = &Firmware> {
         self.found.values()
     }
@@ -189,6 +218,12 @@ pub enum CatalogueError {
         name: String,
         /// The folders that were looked in.
         searched: String,
+    },
+    /// An option ROM is not there.
+    #[error("no option ROM {name:?} is bundled; build it with `cargo xtask firmware build {name}`")]
+    NoOptionRom {
+        /// What was asked for.
+        name: String,
     },
     /// A manifest is there, but not for us.
     #[error("read firmware manifest {}", path.display())]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  manifest.toml ─► Recipe ──┐
-//!  microvm.config ───────────┤                    target/firmware/
+//!  configuration ────────────┤                    target/firmware/
 //!  source, by its SHA-256 ───┼─► hash of inputs ──► <hash>/  image, licence texts, manifest.json, descriptor.json
 //!  compiler and linker ──────┘      │               current/<name> ─► ../<hash>       (what `tinderbox` looks at)
 //!                                   └─ not there yet: fetch, unpack, configure, compile, verify, store
@@ -11,6 +11,9 @@
 //! A folder appears under its hash when it is complete, and never changes after that: a build whose inputs are the same
 //! is no build at all, and needs no network.
 
+mod build;
+mod meson;
+mod option_rom;
 mod recipe;
 mod seabios;
 mod source;
@@ -22,11 +25,12 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use clap::Subcommand;
 
+use self::build::{Product, Work};
 use self::recipe::{Inputs, Recipe};
 use self::source::Source;
 pub(crate) use self::store::Built;
 use self::store::Store;
-use crate::{files, progress};
+use crate::{files, host, progress};
 
 /// Options of the verb.
 #[derive(clap::Args)]
@@ -75,22 +79,23 @@ fn build_and_tell(args: &BuildArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The SeaBIOS of the bundle. Silent, quick and without network when it is built already.
+/// The firmware `name` of the bundle, with what it needs at run time. Silent, quick and without network when it is built already.
 ///
 /// # Errors
 ///
 /// When a tool is missing and cannot be installed, the source cannot be had, or the result is not as the recipe says.
-pub(crate) fn build_seabios() -> anyhow::Result<Built> {
-    Order::new("seabios", None)?.build()
+pub(crate) fn build(name: &str) -> anyhow::Result<Built> {
+    Order::new(name, None)?.build()
 }
 
-/// Builds the SeaBIOS of the bundle twice, in different folders, and gives the SHA-256 that both and the stored one have.
+/// Builds the firmware `name` of the bundle twice, in different folders, and gives the SHA-256 that both and the stored
+/// one have.
 ///
 /// # Errors
 ///
-/// As [`build_seabios`], and when any two of the three differ.
-pub(crate) fn check_seabios_reproducible() -> anyhow::Result<String> {
-    let order = Order::new("seabios", None)?;
+/// As [`build`], and when any two of the three differ.
+pub(crate) fn check_reproducible(name: &str) -> anyhow::Result<String> {
+    let order = Order::new(name, None)?;
     order.check_reproducible(&order.build()?)
 }
 
@@ -109,27 +114,29 @@ impl Order {
     fn new(name: &str, source: Option<&Path>) -> anyhow::Result<Self> {
         let recipe = Recipe::load(name)?;
         let config = recipe.read_config()?;
-        seabios::ensure_tools()?;
+        let builder = recipe.builder();
+        host::ensure_packages(&format!("building {name}"), builder.packages())?;
         let (name, source) = match source {
-            None => (name.to_owned(), Source::pinned(&recipe)),
-            Some(path) => (format!("{name}-local"), Source::of_user(path)?),
+            None => (name.to_owned(), Source::of_recipe(&recipe)?),
+            Some(path) => (format!("{name}-local"), Source::of_user(path, builder.landmarks())?),
         };
-        Ok(Self { name, recipe, config, source, toolchain: seabios::toolchain()? })
+        Ok(Self { name, recipe, config, source, toolchain: build::toolchain(builder.toolchain())? })
     }
 
     fn inputs(&self) -> Inputs<'_> {
         Inputs {
             name: &self.name,
             recipe: &self.recipe,
-            recipe_code: seabios::CODE_VERSION,
+            recipe_code: self.recipe.builder().code_version(),
             config: &self.config,
             source: self.source.identity(),
             toolchain: &self.toolchain,
         }
     }
 
-    /// The image with its papers, from the store or built now.
+    /// The image with its papers, from the store or built now; before it, what it needs at run time.
     fn build(&self) -> anyhow::Result<Built> {
+        self.recipe.with.iter().try_for_each(|other| build(other).map(drop))?;
         let store = Store::open()?;
         let _lock = store.lock()?;
         let inputs = self.inputs();
@@ -157,13 +164,13 @@ impl Order {
     }
 
     /// Compiles once in each of `places`, folders below a scratch folder. `remark` is for people.
-    fn compile(&self, places: &[&str], remark: &str) -> anyhow::Result<Vec<seabios::Product>> {
+    fn compile(&self, places: &[&str], remark: &str) -> anyhow::Result<Vec<Product>> {
         let tarball = self.source.fetch()?;
         let step = progress::step(format!("build firmware {}{remark}", self.name));
         let log = crate::paths::target_dir("log")?.join(format!("firmware-{}.log", self.name));
         let products = places.iter().map(|place| {
-            let work = seabios::Work { recipe: &self.recipe, config: &self.config, step: &step, log: &log };
-            work.compile(&tarball, self.source.version(), place)
+            let work = Work { recipe: &self.recipe, config: &self.config, step: &step, log: &log };
+            work.compile(&self.source, &tarball, place)
         });
         let products = products.collect::<anyhow::Result<_>>()?;
         step.done();

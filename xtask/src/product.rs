@@ -9,7 +9,7 @@ use crate::{check, firmware, paths, progress};
 
 /// Builds the firmware and the VMM; returns the VMM, which finds the firmware by itself.
 pub(crate) fn build() -> anyhow::Result<PathBuf> {
-    firmware::build_seabios()?;
+    firmware::build("seabios")?;
     let step = progress::step("build tinderbox");
     let mut cargo = Command::new(check::cargo_program());
     cargo.args(["build", "--release", "--package", "vmm", "--bin", "tinderbox"]).current_dir(paths::root());

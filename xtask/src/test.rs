@@ -50,7 +50,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let tinderbox = product::build()?;
     if wanted(Ring::Firmware) {
-        println!("seabios is reproducible: sha256 {}", firmware::check_seabios_reproducible()?);
+        for name in ["seabios", "qboot"] {
+            println!("{name} is reproducible: sha256 {}", firmware::check_reproducible(name)?);
+        }
         firmware_tests(&args, &tinderbox)?;
     }
     if wanted(Ring::Machine) {

@@ -49,6 +49,23 @@ fn builds_that_are_not_current_do_not_count() {
 }
 
 #[test]
+fn option_rom_is_no_firmware_and_is_found_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    bundle(dir.path(), "linuxboot", "1");
+    let manifest = dir.path().join("linuxboot/manifest.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, text.replacen('{', r#"{"kind": "option-rom","#, 1)).unwrap();
+
+    let catalogue = Catalogue::discover(&[dir.path().into()]);
+
+    assert_eq!(catalogue.iter().count(), 0);
+    assert!(catalogue.resolve("linuxboot").is_err());
+    assert_eq!(catalogue.option_rom("linuxboot").unwrap().version, "1");
+    let message = catalogue.option_rom("pvh").unwrap_err().to_string();
+    assert_eq!(message, r#"no option ROM "pvh" is bundled; build it with `cargo xtask firmware build pvh`"#);
+}
+
+#[test]
 fn malformed_manifest_is_a_fault_that_hides_no_other() {
     let dir = tempfile::tempdir().unwrap();
     bundle(dir.path(), "seabios", "1.16.2");

@@ -90,7 +90,7 @@ fn parts(args: &Args) -> anyhow::Result<Machine> {
     Ok(Machine {
         tinderbox: paths::target().join("release/tinderbox"),
         qemu: lab::qemu()?.binary,
-        firmware: firmware::build_seabios()?.image,
+        firmware: firmware::build("seabios")?.image,
         memory_mib: args.memory,
         cpus: args.cpus,
     })

@@ -7,6 +7,10 @@ use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::build::Builder;
+use super::meson::Meson;
+use super::option_rom::OptionRom;
+use super::seabios::SeaBios;
 use crate::paths;
 
 /// How one firmware is made.
@@ -21,14 +25,48 @@ pub(crate) struct Recipe {
     pub(crate) licence: String,
     /// What it starts, in a few words.
     pub(crate) boots: String,
-    /// The build's configuration, a path below `firmware/`.
-    pub(crate) config: String,
+    /// Who builds it.
+    pub(crate) build: Build,
+    /// The build's configuration, a path below `firmware/`, if it takes one.
+    pub(crate) config: Option<String>,
     /// What the image file is called.
     pub(crate) image: String,
     /// The size the image must have, in bytes.
     pub(crate) size: u64,
+    /// Files of the source that go with the image.
+    pub(crate) licence_texts: Vec<String>,
+    /// Other recipes whose images it needs at run time; they are built along with it.
+    #[serde(default)]
+    pub(crate) with: Vec<String>,
     /// Where the source comes from.
-    pub(crate) source: DebianSource,
+    pub(crate) source: Origin,
+}
+
+/// The kinds of sources there are builders for.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Build {
+    Seabios,
+    Meson,
+    OptionRom,
+}
+
+/// Where a source comes from.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Origin {
+    /// Debian.
+    Debian(DebianSource),
+    /// This tree.
+    Ours(OwnSource),
+}
+
+/// A source in this tree.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OwnSource {
+    /// The folder below `firmware/`.
+    pub(crate) tree: String,
 }
 
 /// A pinned source package of Debian.
@@ -43,6 +81,8 @@ pub(crate) struct DebianSource {
     pub(crate) version: String,
     /// Which of its files is built.
     pub(crate) tarball: String,
+    /// Where in the tarball the source is, below its only folder; by default all of it.
+    pub(crate) folder: Option<String>,
     /// The SHA-256 of each of its files.
     pub(crate) files: BTreeMap<String, String>,
 }
@@ -63,11 +103,16 @@ pub(crate) fn all() -> anyhow::Result<BTreeMap<String, Recipe>> {
     Ok(recipes)
 }
 
-/// What the types do not say: the tarball that is built is among the files that are pinned.
+/// What the types do not say: the tarball that is built is among the files that are pinned, and names lead to recipes.
 fn check(recipes: &BTreeMap<String, Recipe>) -> anyhow::Result<()> {
     for (name, recipe) in recipes {
-        if recipe.source.sha256().is_empty() {
-            bail!("recipe {name}: {} has no SHA-256 among source.files", recipe.source.tarball);
+        if let Origin::Debian(source) = &recipe.source
+            && source.sha256().is_empty()
+        {
+            bail!("recipe {name}: {} has no SHA-256 among source.files", source.tarball);
+        }
+        if let Some(unknown) = recipe.with.iter().find(|other| !recipes.contains_key(*other)) {
+            bail!("recipe {name}: there is no recipe {unknown} to build with it");
         }
     }
     Ok(())
@@ -84,9 +129,27 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// The text of its configuration.
+    /// Who builds it.
+    pub(crate) fn builder(&self) -> &'static dyn Builder {
+        match self.build {
+            Build::Seabios => &SeaBios,
+            Build::Meson => &Meson,
+            Build::OptionRom => &OptionRom,
+        }
+    }
+
+    /// What the image is to the machine, as its manifest says it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.build {
+            Build::Seabios | Build::Meson => "bios",
+            Build::OptionRom => "option-rom",
+        }
+    }
+
+    /// The text of its configuration, if it has one.
     pub(crate) fn read_config(&self) -> anyhow::Result<String> {
-        let path = paths::root().join("firmware").join(&self.config);
+        let Some(config) = &self.config else { return Ok(String::new()) };
+        let path = paths::root().join("firmware").join(config);
         fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
     }
 }
@@ -129,17 +192,31 @@ mod tests {
     fn unknown_recipe_is_answered_with_the_known_ones() {
         let message = Recipe::load("seabois").unwrap_err().to_string();
 
-        assert_eq!(message, r#"firmware/manifest.toml has no recipe "seabois"; there is: seabios"#);
+        assert_eq!(
+            message,
+            r#"firmware/manifest.toml has no recipe "seabois"; there is: linuxboot, qboot, seabios"#
+        );
     }
 
     #[test]
     fn recipe_without_the_hash_of_its_tarball_is_refused() {
         let mut recipes = all().unwrap();
-        recipes.get_mut("seabios").unwrap().source.files.clear();
+        let Origin::Debian(source) = &mut recipes.get_mut("seabios").unwrap().source else { panic!() };
+        source.files.clear();
 
         let message = check(&recipes).unwrap_err().to_string();
 
         assert_eq!(message, "recipe seabios: seabios_1.16.2.orig.tar.gz has no SHA-256 among source.files");
+    }
+
+    #[test]
+    fn recipe_that_goes_with_none_that_is_there_is_refused() {
+        let mut recipes = all().unwrap();
+        recipes.remove("linuxboot");
+
+        let message = check(&recipes).unwrap_err().to_string();
+
+        assert_eq!(message, "recipe seabios: there is no recipe linuxboot to build with it");
     }
 
     #[test]

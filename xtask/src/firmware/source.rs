@@ -1,25 +1,26 @@
-//! Where a firmware's source comes from: a pinned package of Debian, or what the user names. Either ends as a tarball.
+//! Where a firmware's source comes from: a pinned package of Debian, this tree, or what the user names. Each ends as a
+//! tarball.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use tempfile::TempDir;
 
-use super::recipe::{DebianSource, Recipe};
+use super::recipe::{DebianSource, Origin, Recipe};
 use crate::debian::PrivateApt;
-use crate::files;
+use crate::{files, paths};
 
 /// The source of a build.
 pub(crate) enum Source {
     /// Debian's, known by its hash before it is fetched.
     Pinned(DebianSource),
-    /// The user's.
-    User(UserSource),
+    /// One that is here.
+    Local(LocalSource),
 }
 
-/// A tarball that the user named, or that holds the tree that the user named.
-pub(crate) struct UserSource {
+/// A tarball that the user named, or that holds a tree: the user's or ours.
+pub(crate) struct LocalSource {
     tarball: PathBuf,
     /// The tarball's SHA-256, and the version where that is known.
     identity: String,
@@ -29,22 +30,35 @@ pub(crate) struct UserSource {
 }
 
 impl Source {
-    pub(crate) fn pinned(recipe: &Recipe) -> Self {
-        Self::Pinned(recipe.source.clone())
+    /// What `recipe` is about.
+    pub(crate) fn of_recipe(recipe: &Recipe) -> anyhow::Result<Self> {
+        match &recipe.source {
+            Origin::Debian(source) => Ok(Self::Pinned(source.clone())),
+            // The version of our own sources is the recipe's, not that of the checkout.
+            Origin::Ours(source) => {
+                LocalSource::of_tree(&paths::root().join("firmware").join(&source.tree), None)
+                    .map(Self::Local)
+            }
+        }
     }
 
-    /// The tree or the tarball at `path`.
-    pub(crate) fn of_user(path: &Path) -> anyhow::Result<Self> {
+    /// The tree or the tarball at `path`; the top of a tree has `landmarks`.
+    pub(crate) fn of_user(path: &Path, landmarks: &[&str]) -> anyhow::Result<Self> {
         let metadata = path.metadata().with_context(|| format!("--source {}", path.display()))?;
-        let source = if metadata.is_dir() { UserSource::of_tree(path) } else { UserSource::of_tarball(path) };
-        source.map(Self::User)
+        if !metadata.is_dir() {
+            return LocalSource::of_tarball(path).map(Self::Local);
+        }
+        if let Some(missing) = landmarks.iter().find(|name| !path.join(name).exists()) {
+            bail!("--source {} is no source tree of this firmware, it has no {missing}", path.display());
+        }
+        LocalSource::of_tree(path, git_version(path)).map(Self::Local)
     }
 
     /// What tells this source from any other.
     pub(crate) fn identity(&self) -> &str {
         match self {
             Self::Pinned(debian) => debian.sha256(),
-            Self::User(user) => &user.identity,
+            Self::Local(local) => &local.identity,
         }
     }
 
@@ -52,14 +66,22 @@ impl Source {
     pub(crate) fn version(&self) -> Option<&str> {
         match self {
             Self::Pinned(_) => None,
-            Self::User(user) => user.version.as_deref(),
+            Self::Local(local) => local.version.as_deref(),
+        }
+    }
+
+    /// Where in the tarball the source is, below its only folder, if that is not all of it.
+    pub(crate) fn folder(&self) -> Option<&str> {
+        match self {
+            Self::Pinned(debian) => debian.folder.as_deref(),
+            Self::Local(_) => None,
         }
     }
 
     /// The tarball; fetched, if it is pinned and not here.
     pub(crate) fn fetch(&self) -> anyhow::Result<PathBuf> {
         let debian = match self {
-            Self::User(user) => return Ok(user.tarball.clone()),
+            Self::Local(local) => return Ok(local.tarball.clone()),
             Self::Pinned(debian) => debian,
         };
         let apt = PrivateApt::open(&format!("{}-src", debian.suite), &[&debian.suite], "main", true)?;
@@ -70,24 +92,19 @@ impl Source {
     }
 }
 
-impl UserSource {
+impl LocalSource {
     fn of_tarball(path: &Path) -> anyhow::Result<Self> {
         let identity = files::sha256_of(path)?;
         Ok(Self { tarball: path.to_path_buf(), identity, version: None, _made_in: None })
     }
 
     /// Packs `dir` so that the same content gives the same bytes, whoever owns it and whenever it was checked out.
-    fn of_tree(dir: &Path) -> anyhow::Result<Self> {
-        ensure!(
-            dir.join("Makefile").exists(),
-            "--source {} is no source tree, it has no Makefile",
-            dir.display()
-        );
+    fn of_tree(dir: &Path, version: Option<String>) -> anyhow::Result<Self> {
         let made_in = tempfile::tempdir().context("create a temporary folder")?;
         let tarball = made_in.path().join("source.tar");
         pack(dir, &tarball)?;
-        let version = git_version(dir);
-        let identity = format!("{} {}", files::sha256_of(&tarball)?, version.as_deref().unwrap_or_default());
+        let sha256 = files::sha256_of(&tarball)?;
+        let identity = version.iter().fold(sha256, |sha256, version| format!("{sha256} {version}"));
         Ok(Self { tarball, identity, version, _made_in: Some(made_in) })
     }
 }
@@ -148,7 +165,7 @@ mod tests {
     fn identity_of_a_tree_is_that_of_its_content() {
         let (one, other) = (tree("all:", "x"), tree("all:", "y"));
 
-        let of = |dir: &TempDir| Source::of_user(dir.path()).unwrap().identity().to_owned();
+        let of = |dir: &TempDir| Source::of_user(dir.path(), &["Makefile"]).unwrap().identity().to_owned();
 
         assert_eq!(of(&one), of(&other));
         assert_ne!(of(&one), of(&tree("all: x", "x")));
@@ -158,14 +175,14 @@ mod tests {
     fn folder_that_is_no_source_tree_is_refused() {
         let dir = tempfile::tempdir().unwrap();
 
-        let message = Source::of_user(dir.path()).err().unwrap().to_string();
+        let message = Source::of_user(dir.path(), &["Makefile"]).err().unwrap().to_string();
 
-        assert!(message.ends_with("is no source tree, it has no Makefile"), "{message}");
+        assert!(message.ends_with("is no source tree of this firmware, it has no Makefile"), "{message}");
     }
 
     #[test]
     fn missing_source_is_named() {
-        let message = format!("{:#}", Source::of_user(Path::new("/no/where")).err().unwrap());
+        let message = format!("{:#}", Source::of_user(Path::new("/no/where"), &[]).err().unwrap());
 
         assert_eq!(message, "--source /no/where: No such file or directory (os error 2)");
     }

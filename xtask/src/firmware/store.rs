@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use super::build::Product;
 use super::recipe::{Inputs, Recipe};
-use super::seabios::Product;
 use crate::{files, paths};
 
 /// A firmware in the store.
@@ -61,7 +61,9 @@ impl Store {
             copy(licence, &made.path().join(files::file_name(licence).as_ref()))?;
         }
         write_json(&made.path().join("manifest.json"), &manifest(inputs, &product)?)?;
-        write_json(&made.path().join("descriptor.json"), &descriptor(inputs, &product, &built.image))?;
+        if inputs.recipe.kind() == "bios" {
+            write_json(&made.path().join("descriptor.json"), &descriptor(inputs, &product, &built.image))?;
+        }
         files::keep(made, &built.dir)?;
         Ok(built)
     }
@@ -112,6 +114,7 @@ fn manifest(inputs: &Inputs<'_>, product: &Product) -> anyhow::Result<Value> {
     let recipe = inputs.recipe;
     Ok(json!({
         "name": inputs.name,
+        "kind": recipe.kind(),
         "version": product.version,
         "description": recipe.description,
         "boots": recipe.boots,

@@ -7,13 +7,15 @@ use std::path::PathBuf;
 pub use kernel::KernelConfig;
 use virtio::blk;
 
+use crate::topology::Topology;
+
 /// A machine as the user describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Guest RAM in bytes, a multiple of 1 MiB.
     pub memory: u64,
-    /// How many vCPUs, at least 1.
-    pub cpus: u32,
+    /// The vCPUs, at least 1, and their arrangement.
+    pub cpus: Topology,
     /// What runs first.
     pub firmware: FirmwareChoice,
     /// The kernel to start instead of what is on a disk: without firmware, or handed over to it.
@@ -34,7 +36,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             memory: 512 << 20,
-            cpus: 1,
+            cpus: Topology::of_cores(1),
             firmware: FirmwareChoice::Named("seabios".into()),
             kernel: None,
             disks: Vec::new(),

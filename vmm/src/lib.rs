@@ -24,3 +24,4 @@ pub mod host;
 pub mod kvm;
 pub mod machine;
 pub mod terminal;
+pub mod topology;

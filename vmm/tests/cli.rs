@@ -175,6 +175,9 @@ fn vcpus_that_cannot_be_are_usage_errors() {
     assert_eq!(cpus("0"), "--cpus 0 is out of range: this machine has 1 to 254 vCPUs");
     assert_eq!(cpus("255"), "--cpus 255 is out of range: this machine has 1 to 254 vCPUs");
     assert_eq!(cpus("two"), "--cpus two: not a number of vCPUs, write for example 4");
+    let contradiction =
+        "--cpus 4,sockets=3: 4 vCPUs and sockets=3 contradict each other: 4 is no multiple of 3";
+    assert_eq!(cpus("4,sockets=3"), contradiction);
 }
 
 #[test]
@@ -297,12 +300,13 @@ fn line_breaks_in_a_path_stay_in_one_line() {
 
 #[test]
 fn dry_run_needs_neither_kvm_nor_disks() {
-    let args = ["--dry-run", "--memory", "6G", "--cpus", "2", "a.raw", "--disk", "b,,c,readonly=on"];
+    let args =
+        ["--dry-run", "--memory", "6G", "--cpus", "2,sockets=2", "a.raw", "--disk", "b,,c,readonly=on"];
     let ran = Bench::new().run(&args);
     let text = ran.says();
     for line in [
         "  memory    6144 MiB",
-        "  vCPUs     2, APIC ids 0 to 1",
+        "  vCPUs     2, sockets=2,cores=1,threads=1, APIC ids 0 to 1",
         "  0x0100000000-0x01bfffffff  3072 MiB  RAM",
         "  disk 0  virtio-mmio 0  read-write  a.raw",
         "  disk 1  virtio-mmio 1  read-only   b,c",

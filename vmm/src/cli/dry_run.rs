@@ -41,19 +41,20 @@ fn machine(config: &Config, plan: &Plan) -> Vec<[String; 2]> {
     let debugcon = config.debugcon.as_ref().map_or("none".into(), |path| path.display().to_string());
     vec![
         ["memory".into(), size(config.memory)],
-        ["vCPUs".into(), vcpus(&plan.apic_ids)],
+        ["vCPUs".into(), vcpus(plan)],
         ["firmware".into(), firmware + &firmware_len.unwrap_or_default()],
         ["console".into(), console],
         ["debugcon".into(), debugcon],
     ]
 }
 
-fn vcpus(apic_ids: &[u32]) -> String {
-    match apic_ids {
-        [first, .., last] => format!("{}, APIC ids {first} to {last}", apic_ids.len()),
-        [only] => format!("1, APIC id {only}"),
-        [] => "0".into(),
-    }
+fn vcpus(plan: &Plan) -> String {
+    let ids = match plan.apic_ids.as_slice() {
+        [first, .., last] => format!("APIC ids {first} to {last}"),
+        [only] => format!("APIC id {only}"),
+        [] => "none".into(),
+    };
+    format!("{}, {}, {ids}", plan.apic_ids.len(), plan.topology)
 }
 
 /// The guest-physical map by address. Where ranges overlap, the later line wins.
@@ -165,6 +166,7 @@ fn size(bytes: u64) -> String {
 mod tests {
     use super::*;
     use crate::machine::plan::GIB;
+    use crate::topology::Topology;
 
     fn text(config: &Config) -> String {
         describe(config, &Plan::new(config, 128 << 10, 46).unwrap())
@@ -201,8 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn several_vcpus_have_a_range_of_apic_ids() {
-        assert!(text(&Config { cpus: 4, ..Config::default() }).contains("  vCPUs     4, APIC ids 0 to 3\n"));
+    fn several_vcpus_have_an_arrangement_and_a_range_of_apic_ids() {
+        let cpus = Topology { sockets: 2, dies: 1, cores: 3, threads: 1 };
+        let text = text(&Config { cpus, ..Config::default() });
+        assert!(text.contains("  vCPUs     6, sockets=2,cores=3,threads=1, APIC ids 0 to 6\n"), "{text}");
     }
 
     #[test]

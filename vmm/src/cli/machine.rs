@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use crate::config::FirmwareChoice;
+use crate::topology::Topology;
 
 /// The machine itself.
 #[derive(Args, Debug)]
@@ -14,9 +15,9 @@ pub(crate) struct MachineArgs {
     /// RAM: a number with K, M, G or T; without a unit it is MiB
     #[arg(short, long, value_name = "SIZE", default_value = "512M")]
     pub(crate) memory: MemorySize,
-    /// How many vCPUs
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub(crate) cpus: CpuCount,
+    /// How many vCPUs, and how they are arranged
+    #[arg(long, value_name = "N[,sockets=N][,dies=N][,cores=N][,threads=N]", default_value = "1")]
+    pub(crate) cpus: Topology,
     /// What runs first: a name of `tinderbox firmware list`, or a file if it has a / or ends in .bin, .rom or .fd
     /// [default: seabios; none with --kernel]
     #[arg(long, value_name = "NAME|PATH|none")]
@@ -33,19 +34,12 @@ pub(crate) struct MachineArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MemorySize(pub(crate) u64);
 
-/// A number of vCPUs, not yet compared with what the machine can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CpuCount(pub(crate) u32);
-
 /// Why a text says nothing about a machine.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum MachineError {
     /// Not a number with a unit, or one beyond 64 bits.
     #[error("not a size, write for example 512M or 6G")]
     Size,
-    /// Not a number.
-    #[error("not a number of vCPUs, write for example 4")]
-    Cpus,
     /// Nothing.
     #[error("no firmware, write a name of `tinderbox firmware list` or a path")]
     Firmware,
@@ -70,14 +64,6 @@ fn shift(unit: &str) -> Option<u32> {
         "G" | "g" => Some(30),
         "T" | "t" => Some(40),
         _ => None,
-    }
-}
-
-impl FromStr for CpuCount {
-    type Err = MachineError;
-
-    fn from_str(text: &str) -> Result<Self, MachineError> {
-        decimal(text).map(Self).ok_or(MachineError::Cpus)
     }
 }
 
@@ -135,14 +121,6 @@ mod tests {
         assert_eq!(bytes("16777215T"), Some(0xff_ffff << 40));
         assert_eq!(bytes("16777216T"), None);
         assert_eq!(bytes("18446744073709551616K"), None);
-    }
-
-    #[test]
-    fn cpus_is_a_plain_number() {
-        assert_eq!("4".parse(), Ok(CpuCount(4)));
-        for text in ["", "two", "-1", "+1", "1.0", "4294967296"] {
-            assert_eq!(text.parse::<CpuCount>(), Err(MachineError::Cpus), "{text}");
-        }
     }
 
     #[test]

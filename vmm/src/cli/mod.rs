@@ -12,6 +12,7 @@
 //! Whatever goes wrong ends up in one line on stderr, `tinderbox: <what>, <what to do>`.
 
 mod console;
+mod cpus;
 mod disk;
 mod dry_run;
 mod failure;

@@ -58,7 +58,7 @@ impl ConfigArgs {
         let default_firmware = kernel.as_ref().map_or(Config::default().firmware, |_| FirmwareChoice::None);
         Config {
             memory: self.machine.memory.0,
-            cpus: self.machine.cpus.0,
+            cpus: self.machine.cpus,
             firmware: self.machine.firmware.unwrap_or(default_firmware),
             kernel,
             disks: self.disks.into_disks(),
@@ -103,6 +103,7 @@ mod tests {
     use super::super::Cli;
     use super::*;
     use crate::config::{Console, KernelConfig};
+    use crate::topology::Topology;
     use clap::{CommandFactory as _, Parser};
 
     #[derive(Parser)]
@@ -132,7 +133,7 @@ mod tests {
                     --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2";
         let expected = Config {
             memory: 6 << 30,
-            cpus: 4,
+            cpus: Topology::of_cores(4),
             firmware: FirmwareChoice::File("./bios".into()),
             kernel: Some(KernelConfig {
                 path: "vmlinuz".into(),

@@ -28,7 +28,6 @@ use vmm_sys_util::eventfd::EventFd;
 
 use crate::machine::plan::Plan;
 
-pub use cpuid::Topology;
 pub use memory::{GuestRam, MemoryError};
 pub use probe::{Verdict, probe};
 pub use routes::Routes;
@@ -206,11 +205,11 @@ impl Vm {
         memory::set_slots(&self.fd, ram).context("give the guest its memory")
     }
 
-    /// Makes vCPU `index` of `topology` in its power-on state.
+    /// Makes vCPU `index` of `plan` in its power-on state.
     ///
     /// # Errors
     /// When KVM refuses a step.
-    pub fn create_vcpu(&self, index: usize, topology: &Topology) -> Result<Vcpu, KvmError> {
-        Vcpu::new(self, index, topology)
+    pub fn create_vcpu(&self, index: usize, plan: &Plan) -> Result<Vcpu, KvmError> {
+        Vcpu::new(self, index, plan)
     }
 }

@@ -13,8 +13,8 @@ use vmm_sys_util::signal::{Killable as _, SIGRTMIN, register_signal_handler};
 
 use super::cpuid::{self, Traits};
 use super::state::State;
-use super::{Context as _, KvmError, Topology, Vm};
-use crate::machine::ExitHandler;
+use super::{Context as _, KvmError, Vm};
+use crate::machine::{ExitHandler, Plan};
 
 /// IA32_MISC_ENABLE: fast string operations are on after reset (Intel SDM 4, table 2-2).
 const MISC_ENABLE: kvm_msr_entry = kvm_msr_entry { index: 0x1a0, reserved: 0, data: 1 };
@@ -86,12 +86,12 @@ pub struct Vcpu {
 }
 
 impl Vcpu {
-    pub(super) fn new(vm: &Vm, index: usize, topology: &Topology) -> Result<Self, KvmError> {
-        let apic_id = topology.apic_ids.get(index).copied().unwrap_or_default();
+    pub(super) fn new(vm: &Vm, index: usize, plan: &Plan) -> Result<Self, KvmError> {
+        let apic_id = plan.apic_ids.get(index).copied().unwrap_or_default();
         let fd = vm.fd.create_vcpu(u64::from(apic_id)).context("create a vCPU")?;
         let traits = Traits {
             apic_id,
-            topology,
+            topology: plan.topology,
             tsc_khz: fd.get_tsc_khz().ok().filter(|&khz| khz > 0),
             deadline_timer: vm.deadline_timer,
         };

@@ -27,7 +27,7 @@ use super::plan::{Plan, Range, TransportPlan};
 use super::tables;
 use super::vcpus::{Board, Vcpus};
 use crate::config::{self, Config, DiskConfig};
-use crate::kvm::{GuestRam, Kvm, Topology, Vcpu, Vm, install_wake_handler};
+use crate::kvm::{GuestRam, Kvm, Vcpu, Vm, install_wake_handler};
 use crate::{bundle, host};
 
 /// What the host contributes, opened before anything else happens.
@@ -114,10 +114,8 @@ impl Machine {
         let log = builder.debugcon(debugcon, &waker)?;
         builder.transports(&disks)?;
         let board = Arc::new(builder.board);
-        let topology = Topology { apic_ids: plan.apic_ids.clone() };
-        let vcpus = (0..plan.apic_ids.len())
-            .map(|index| vm.create_vcpu(index, &topology))
-            .collect::<Result<_, _>>()?;
+        let vcpus =
+            (0..plan.apic_ids.len()).map(|index| vm.create_vcpu(index, plan)).collect::<Result<_, _>>()?;
         let console =
             Console::start(serial, log, waker, Arc::clone(&control)).context("start the console's thread")?;
         Ok(Self {

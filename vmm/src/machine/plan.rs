@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::boot_order::boot_order;
 use crate::config::{Config, Console, FirmwareChoice};
+use crate::topology::Topology;
 
 /// 1 MiB.
 pub const MIB: u64 = 1 << 20;
@@ -20,8 +21,10 @@ const LOW_RAM_LIMIT: u64 = 3 * GIB;
 const HIGH_RAM: u64 = 4 * GIB;
 /// The least RAM that SeaBIOS and a boot loader can work in.
 const MIN_MEMORY: u64 = 16 * MIB;
-/// Xapic ids 0 to 254 without the broadcast id.
+/// What xAPIC ids can name without the broadcast id 255.
 const MAX_CPUS: u32 = 254;
+/// The last APIC id of xAPIC mode.
+const LAST_APIC_ID: u32 = 254;
 
 /// A range of guest-physical memory, or of ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,7 +152,9 @@ pub struct Plan {
     pub kvm_identity_map: Range,
     /// Three pages that Intel's KVM wants for virtual 8086 mode.
     pub kvm_tss: Range,
-    /// APIC ids by vCPU index.
+    /// How the vCPUs are arranged.
+    pub topology: Topology,
+    /// APIC ids by vCPU index, ascending, with gaps where a level of the topology has no power of two.
     pub apic_ids: Vec<u32>,
     /// Local APIC registers, in KVM.
     pub lapic: Range,
@@ -197,6 +202,11 @@ pub enum PlanError {
     /// Nothing to start.
     #[error("--firmware none starts nothing by itself, give it a kernel with --kernel FILE")]
     NothingToStart,
+    /// The arrangement leaves so many gaps that ids run out.
+    #[error(
+        "--cpus {0}: its last APIC id is {1}, beyond {LAST_APIC_ID}; choose powers of two, which leave no gaps"
+    )]
+    ApicIds(Topology, u32),
     /// More disks than transports.
     #[error("{disks} disks are too many: this machine has {transports} virtio-mmio transports")]
     Disks {
@@ -239,7 +249,8 @@ impl Plan {
             firmware: FirmwarePlan::new(firmware_len),
             kvm_identity_map,
             kvm_tss,
-            apic_ids: (0..config.cpus).collect(),
+            topology: config.cpus,
+            apic_ids: apic_ids(config.cpus)?,
             lapic: Range::new(0xfee0_0000, 0x1000),
             ioapics: vec![ioapic(0, 0xfec0_0000), ioapic(1, 0xfec1_0000)],
             ged: GedPlan { events: Range::new(0xfea0_0000, 4), power: Range::new(0xfea0_0200, 3), gsi: 9 },
@@ -259,9 +270,7 @@ impl Plan {
     /// As [`Plan::new`].
     pub fn check(config: &Config, phys_bits: u32) -> Result<(), PlanError> {
         check_memory(config.memory, phys_bits)?;
-        if !(1..=MAX_CPUS).contains(&config.cpus) {
-            return Err(PlanError::Cpus(config.cpus));
-        }
+        apic_ids(config.cpus)?;
         boot_order(&config.disks)?;
         if config.firmware == FirmwareChoice::None && config.kernel.is_none() {
             return Err(PlanError::NothingToStart);
@@ -299,6 +308,18 @@ fn check_memory(memory: u64, bits: u32) -> Result<(), PlanError> {
         return Err(PlanError::MemoryTooLarge { memory, bits });
     }
     Ok(())
+}
+
+fn apic_ids(topology: Topology) -> Result<Vec<u32>, PlanError> {
+    let count = topology.count();
+    if !(1..=MAX_CPUS).contains(&count) {
+        return Err(PlanError::Cpus(count));
+    }
+    let ids: Vec<_> = (0..count).map(|index| topology.apic_id(index)).collect();
+    match ids.last() {
+        Some(&last) if last > LAST_APIC_ID => Err(PlanError::ApicIds(topology, last)),
+        _ => Ok(ids),
+    }
 }
 
 fn ioapic(id: u8, base: u64) -> IoApicPlan {
@@ -411,10 +432,25 @@ mod tests {
         assert!(message(Config { memory: 17 * MIB + 1, ..default() }).contains("multiple of 1M"));
         assert!(message(Config { memory: 1 << 46, ..default() }).contains("46 bits"));
         assert!(message(Config { memory: u64::MAX - MIB + 1, ..default() }).contains("46 bits"));
-        assert!(message(Config { cpus: 0, ..default() }).starts_with("--cpus 0 is out of range"));
-        assert!(message(Config { cpus: 255, ..default() }).starts_with("--cpus 255"));
+        assert!(
+            message(Config { cpus: Topology::of_cores(0), ..default() })
+                .starts_with("--cpus 0 is out of range")
+        );
+        assert!(message(Config { cpus: Topology::of_cores(255), ..default() }).starts_with("--cpus 255"));
         let nothing = Config { firmware: FirmwareChoice::None, ..default() };
         assert!(message(nothing).starts_with("--firmware none starts nothing"));
+    }
+
+    #[test]
+    fn apic_ids_follow_the_topology_up_to_the_last() {
+        let threes = |sockets| Topology { sockets, dies: 3, cores: 3, threads: 3 };
+        let plan_of = |cpus| plan(Config { cpus, ..Config::default() });
+        assert_eq!(plan_of(threes(3)).unwrap().apic_ids.last(), Some(&170));
+        assert_eq!(
+            plan_of(threes(5)).unwrap_err().to_string(),
+            "--cpus sockets=5,dies=3,cores=3,threads=3: its last APIC id is 298, beyond 254; \
+             choose powers of two, which leave no gaps"
+        );
     }
 
     #[test]

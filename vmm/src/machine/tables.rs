@@ -84,13 +84,15 @@ fn madt(plan: &Plan) -> Madt {
 /// When a file does not fit the directory.
 pub fn fw_cfg(plan: &Plan) -> Result<Contents, FileError> {
     let cpus = plan.apic_ids.len() as u16;
+    // SeaBIOS tries each id below this number for its MP table: where ids have gaps, a count would cut it short.
+    let apic_id_limit = plan.apic_ids.last().map_or(1, |last| last + 1) as u16;
     let memory = plan.low_ram.len + plan.high_ram.map_or(0, |range| range.len);
     let mut contents = Contents::new();
     contents
         .item(Item::RamSize(memory))
         .item(Item::Nographic(true)) // there is no graphics, so SeaBIOS talks on COM1
         .item(Item::BootCpus(cpus))
-        .item(Item::MaxCpus(cpus))
+        .item(Item::MaxCpus(apic_id_limit))
         .item(Item::BootMenu(false))
         .item(Item::Irq0Override(true))
         .item(Item::Uuid([0; 16]));

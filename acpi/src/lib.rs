@@ -12,6 +12,7 @@
 //!
 //! * [`Describe`] is how a device enters the DSDT; [`Scope`] and [`Device`] are the words it has for that.
 //! * [`Definition`] is a table before it is bytes; [`table`] has one file for each.
+//! * [`inspect`] reads tables back, independently of what wrote them: to show them, and to find fault with them.
 //! * [`TableSet`] lays tables out, adds XSDT and RSDP, and gives both forms: unlinked with the loader's script, or linked.
 //!
 //! Standards: ACPI 6.5 for tables and AML. The FADT keeps to the revision 5 layout and the values are those of QEMU's
@@ -25,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod aml;
+pub mod inspect;
 mod loader;
 mod set;
 pub mod table;

@@ -359,3 +359,43 @@ fn probe_without_a_device_says_absent() {
     assert_eq!(ran.status, Some(0));
     assert!(ran.stdout.starts_with("absent: /nonexistent/kvm does not exist"), "{}", ran.stdout);
 }
+
+#[test]
+fn acpi_dump_writes_every_table_without_firmware_or_disk() {
+    let bench = Bench::new();
+    let ran = bench.tinderbox(&["acpi", "dump", "--disk", "absent.raw", "-o", &bench.path("out/tables")]);
+    assert_eq!(ran.says(), "");
+    for (name, magic) in [("dsdt.dat", "DSDT"), ("xsdt.dat", "XSDT"), ("rsdp.dat", "RSD PTR ")] {
+        let bytes = fs::read(bench.path(&format!("out/tables/{name}"))).unwrap();
+        assert!(bytes.starts_with(magic.as_bytes()), "{name}");
+    }
+    let script = fs::read(bench.path("out/tables/fw_cfg/etc/table-loader")).unwrap();
+    assert_eq!((script.is_empty(), script.len() % 128), (false, 0));
+}
+
+#[test]
+fn acpi_show_prints_tables_and_devices() {
+    let ran = Bench::new().tinderbox(&["acpi", "show", "--cpus", "2"]);
+    let text = ran.says();
+    assert!(text.contains("\nAPIC  Multiple APIC Description Table, 90 bytes\n"), "{text}");
+    assert!(text.contains("\n  \\_SB.GED   ACPI0013\n"), "{text}");
+}
+
+#[test]
+fn acpi_of_machines_that_cannot_be_is_a_usage_error() {
+    let bits = "--address-bits 99: not a number of physical address bits, write one from 32 to 52";
+    assert_eq!(usage(&["acpi", "show", "--address-bits", "99"]), bits);
+    assert!(usage(&["acpi", "show", "--cpus", "100000"]).starts_with("--cpus 100000 "));
+    assert!(
+        usage(&["acpi", "show", "--address-bits", "32", "--memory", "8G"]).starts_with("--memory 8192M ")
+    );
+    assert_eq!(usage(&["acpi"]), "no command, see `tinderbox acpi --help`");
+}
+
+#[test]
+fn acpi_dump_needs_a_folder_that_can_be() {
+    assert_eq!(usage(&["acpi", "dump"]), "--output is missing, see `tinderbox acpi dump --help`");
+    let bench = Bench::new();
+    let line = bench.tinderbox(&["acpi", "dump", "-o", &bench.file("file", 1)]).fails(1).to_owned();
+    assert!(line.starts_with("--output: create "), "{line}");
+}

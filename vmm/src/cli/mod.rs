@@ -11,6 +11,7 @@
 //!
 //! Whatever goes wrong ends up in one line on stderr, `tinderbox: <what>, <what to do>`.
 
+mod acpi;
 mod console;
 mod cpus;
 mod disk;
@@ -64,6 +65,9 @@ enum Command {
     /// Show the firmware that comes with tinderbox
     #[command(subcommand)]
     Firmware(firmware::FirmwareCommand),
+    /// Show or write the ACPI tables of a machine
+    #[command(subcommand)]
+    Acpi(Box<acpi::AcpiCommand>),
     /// Say what the host's KVM can do
     #[command(hide = true)]
     ProbeKvm(probe_kvm::ProbeArgs),
@@ -93,6 +97,7 @@ fn dispatch(cli: Option<Cli>) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Run(args) => run::run(*args),
         Command::Firmware(command) => firmware::run(&command),
+        Command::Acpi(command) => acpi::run(*command),
         Command::ProbeKvm(args) => probe_kvm::run(&args),
     }
 }

@@ -94,7 +94,8 @@ fn boot(config: &Config) -> Result<ExitCode, Failure> {
     }
 }
 
-fn address_bits() -> Result<u32, Failure> {
+/// Physical address bits of the host's CPU, which the guest's has too.
+pub(super) fn address_bits() -> Result<u32, Failure> {
     Ok(host::physical_address_bits().map_err(anyhow::Error::new)?)
 }
 

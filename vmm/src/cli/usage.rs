@@ -110,6 +110,11 @@ mod tests {
     }
 
     #[test]
+    fn missing_option_is_named() {
+        assert_eq!(message("tinderbox acpi dump"), "--output is missing, see `tinderbox acpi dump --help`");
+    }
+
+    #[test]
     fn empty_value_names_the_option() {
         assert_eq!(message("tinderbox run --memory="), "--memory: not a size, write for example 512M or 6G");
     }

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! [`image`] and [`catalogue`] find and check images; the machine decides where they go, from its plan. [`fw_cfg`] serves
-//! bytes without knowing what they say; [`e820`] and [`boot_order`] turn descriptions into such bytes.
+//! bytes without knowing what they say; [`e820`], [`boot_order`] and [`smbios`] turn descriptions into such bytes.
 //!
 //! Standards: QEMU `docs/specs/fw_cfg.rst` and `docs/system/i386/microvm.rst` as of QEMU 10.0; ACPI 6.5, chapter 15
 //! (memory map). How images are built from source is data in `firmware/manifest.toml`, carried out by
@@ -30,6 +30,7 @@ pub mod describe;
 pub mod e820;
 pub mod fw_cfg;
 pub mod image;
+pub mod smbios;
 
 pub use catalogue::{Catalogue, CatalogueError, Firmware};
 pub use image::{FirmwareImage, ImageError};

@@ -49,6 +49,18 @@ fn firmware_finds_fw_cfg_acpi_and_the_disk() -> Result<()> {
 }
 
 #[test]
+fn firmware_takes_our_smbios_and_shows_the_uuid() -> Result<()> {
+    let uuid = "00112233-4455-6677-8899-aabbccddeeff";
+    let args = ["--uuid", uuid, "--smbios", "type=11,value=a", "--fw-cfg", "opt/a,string=b"];
+    let (mut vm, _disk) = boot("smbios", "P", &args)?;
+    vm.expect(&format!("Machine UUID {uuid}"), patience(20))?;
+    let log = vm.firmware_log()?;
+    ensure!(log.contains("Copying SMBIOS 3.0 from"), "{log}");
+    ensure!(vm.wait(patience(20))?.code() == Some(0));
+    Ok(())
+}
+
+#[test]
 fn reset_register_boots_again_in_the_same_process() -> Result<()> {
     let (mut vm, disk) = boot("reset_register", "RRP", &["--cpus", "2"])?;
     for _ in 0..3 {

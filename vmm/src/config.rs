@@ -1,9 +1,11 @@
 //! What the user asked for: validated, comparable, with no handle open. Parsers make it, [`crate::machine::Plan`] reads it.
 
+mod guest_info;
 mod kernel;
 
 use std::path::PathBuf;
 
+pub use guest_info::{FwCfgFile, GuestInfo, SmbiosConfig, Source};
 pub use kernel::KernelConfig;
 use virtio::blk;
 
@@ -28,6 +30,8 @@ pub struct Config {
     pub debugcon: Option<PathBuf>,
     /// What a reset by the guest does.
     pub on_reset: OnReset,
+    /// What the guest is told that does not follow from its hardware.
+    pub guest_info: GuestInfo,
     /// The KVM device.
     pub kvm: PathBuf,
 }
@@ -43,6 +47,7 @@ impl Default for Config {
             console: Console::Stdio,
             debugcon: None,
             on_reset: OnReset::default(),
+            guest_info: GuestInfo::default(),
             kvm: "/dev/kvm".into(),
         }
     }

@@ -257,6 +257,44 @@ fn refused_run_leaves_its_disk_as_it_was() {
 }
 
 #[test]
+fn smbios_that_cannot_be_is_a_usage_error() {
+    let smbios = |text: &str| usage(&["run", "--smbios", text]);
+    let key = "--smbios type=1,name=x: unknown key `name`, type=1 has manufacturer, product, version, serial, \
+               uuid, sku and family; a comma in a value is written twice";
+    assert_eq!(smbios("type=1,name=x"), key);
+    assert_eq!(smbios("type=9"), "--smbios type=9: type=9 cannot be given, use 0, 1, 3, 4, 11 or 17");
+    let control = "--smbios type=1,serial=a\\nb: serial has a control character (0x0a), use printable text";
+    assert_eq!(smbios("type=1,serial=a\nb"), control);
+    let twice = usage(&["run", "--smbios", "type=1,serial=a", "--smbios", "type=1,serial=b"]);
+    assert_eq!(twice, "--smbios type=1: serial is given twice, give it once");
+    let uuid = usage(&["run", "--uuid", "1"]);
+    assert_eq!(uuid, "--uuid 1: not a UUID, write for example 6ba7b810-9dad-11d1-80b4-00c04fd430c8");
+    let uuid = "00112233-4455-6677-8899-aabbccddeeff";
+    let both = usage(&["run", "--uuid", uuid, "--smbios", &format!("type=1,uuid={uuid}")]);
+    assert_eq!(both, "--uuid and --smbios type=1,uuid= are both given, give one");
+}
+
+#[test]
+fn fw_cfg_files_that_cannot_be_are_usage_errors() {
+    let file = |text: &str| usage(&["run", "--fw-cfg", text]);
+    let reserved = "--fw-cfg name=etc/e820,string=x: the name must start with opt/, as in opt/etc/e820";
+    assert_eq!(file("name=etc/e820,string=x"), reserved);
+    assert_eq!(file("opt/a"), "--fw-cfg opt/a: write one of string=TEXT and file=PATH");
+    let twice = usage(&["run", "--fw-cfg", "opt/a,string=x", "--fw-cfg", "opt/a,file=x"]);
+    assert_eq!(twice, "--fw-cfg opt/a is given twice, give it once");
+}
+
+#[test]
+fn files_for_the_guest_are_opened_before_kvm() {
+    let bench = Bench::new();
+    let message = |args: &[&str]| bench.run(args).fails(1).replace(&bench.path(""), "");
+    let missing = message(&["--fw-cfg", &format!("opt/a,file={}", bench.path("no"))]);
+    assert!(missing.starts_with("--fw-cfg opt/a: read no: No such file"), "{missing}");
+    let empty = message(&["--smbios", &format!("type=11,path={}", bench.file("empty", 0))]);
+    assert_eq!(empty, "--smbios type=11,path=: the file is empty, which SMBIOS cannot carry");
+}
+
+#[test]
 fn kvm_that_is_not_there_is_named() {
     let ran = Bench::new().run(&[]);
     assert!(ran.fails(1).starts_with("/nonexistent/kvm does not exist: load the module"), "{}", ran.stderr);

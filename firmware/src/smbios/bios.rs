@@ -50,6 +50,12 @@ pub struct Bios {
 }
 
 impl Bios {
+    /// For a machine that starts without firmware.
+    #[must_use]
+    pub fn ours() -> Self {
+        Self { vendor: Text::literal("Tinderbox"), ..Self::default() }
+    }
+
     pub(super) fn append(&self, writer: &mut Writer) {
         let mut strings = Strings::default();
         let uefi = if self.uefi { UEFI } else { 0 };

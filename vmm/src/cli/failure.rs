@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use firmware::smbios::TooLong;
+
 use crate::machine::plan::PlanError;
 
 /// What a command can fail with.
@@ -39,11 +41,14 @@ fn visible(c: char) -> impl Iterator<Item = char> {
     escaped.into_iter().flatten().chain(plain)
 }
 
-/// A plan that cannot be is the command line's fault, wherever it was found out.
+/// A plan that cannot be, or strings without room, are the command line's fault, wherever it was found out.
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        match error.downcast_ref::<PlanError>() {
-            Some(plan) => Self::Usage(plan.to_string()),
+        if let Some(plan) = error.downcast_ref::<PlanError>() {
+            return Self::Usage(plan.to_string());
+        }
+        match error.downcast_ref::<TooLong>() {
+            Some(smbios) => Self::Usage(format!("--smbios: {smbios}")),
             None => Self::Failed(error),
         }
     }

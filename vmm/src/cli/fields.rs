@@ -13,7 +13,7 @@ pub(crate) struct Fields {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum FieldsError {
     /// A field without `=`.
-    #[error("`{0}` has no value, write key=value; a comma in a path is written twice")]
+    #[error("`{0}` has no value, write key=value; a comma in a value is written twice")]
     NoValue(String),
     /// A key for the second time.
     #[error("{0} is given twice, give it once")]
@@ -33,13 +33,27 @@ impl Fields {
     }
 }
 
-fn push_pair(pairs: &mut Vec<(String, String)>, field: String) -> Result<(), FieldsError> {
-    let Some((key, value)) = field.split_once('=') else { return Err(FieldsError::NoValue(field)) };
-    if pairs.iter().any(|(known, _)| known == key) {
-        return Err(FieldsError::Twice(key.into()));
+impl Fields {
+    /// Takes `text` apart where there is no first value, and keys may be written more than once.
+    pub(crate) fn repeatable(text: &str) -> Result<Vec<(String, String)>, FieldsError> {
+        split(text).into_iter().map(pair).collect()
     }
-    pairs.push((key.into(), value.into()));
+}
+
+fn push_pair(pairs: &mut Vec<(String, String)>, field: String) -> Result<(), FieldsError> {
+    let (key, value) = pair(field)?;
+    if pairs.iter().any(|(known, _)| *known == key) {
+        return Err(FieldsError::Twice(key));
+    }
+    pairs.push((key, value));
     Ok(())
+}
+
+fn pair(field: String) -> Result<(String, String), FieldsError> {
+    match field.split_once('=') {
+        Some((key, value)) => Ok((key.into(), value.into())),
+        None => Err(FieldsError::NoValue(field)),
+    }
 }
 
 /// Splits at single commas; of two in a row, one stays.

@@ -19,11 +19,14 @@ mod dry_run;
 mod failure;
 mod fields;
 mod firmware;
+mod fw_cfg;
+mod guest_info;
 mod kernel;
 mod log;
 mod machine;
 mod probe_kvm;
 mod run;
+mod smbios;
 mod table;
 mod usage;
 

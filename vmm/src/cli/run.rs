@@ -7,6 +7,7 @@ use clap::Args;
 use super::console::ConsoleArgs;
 use super::disk::DiskArgs;
 use super::failure::Failure;
+use super::guest_info::GuestInfoArgs;
 use super::kernel::KernelArgs;
 use super::machine::MachineArgs;
 use super::{dry_run, print};
@@ -49,14 +50,19 @@ pub(crate) struct ConfigArgs {
     kernel: KernelArgs,
     #[command(flatten)]
     console: ConsoleArgs,
+    #[command(flatten)]
+    guest_info: GuestInfoArgs,
 }
 
 impl ConfigArgs {
     /// The machine as described.
-    pub(crate) fn into_config(self) -> Config {
+    ///
+    /// # Errors
+    /// When two options contradict each other.
+    pub(crate) fn into_config(self) -> Result<Config, Failure> {
         let kernel = self.kernel.into_kernel();
         let default_firmware = kernel.as_ref().map_or(Config::default().firmware, |_| FirmwareChoice::None);
-        Config {
+        Ok(Config {
             memory: self.machine.memory.0,
             cpus: self.machine.cpus,
             firmware: self.machine.firmware.unwrap_or(default_firmware),
@@ -65,15 +71,16 @@ impl ConfigArgs {
             console: self.console.console,
             debugcon: self.console.debugcon.map(|file| file.0),
             on_reset: if self.machine.no_reboot { OnReset::End } else { OnReset::Reboot },
+            guest_info: self.guest_info.into_guest_info()?,
             kvm: self.machine.kvm,
-        }
+        })
     }
 }
 
 /// Boots the machine and waits for its end, or prints it.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     let dry_run = args.dry_run;
-    let config = args.config.into_config();
+    let config = args.config.into_config()?;
     // What no firmware could change is said first, and says the same on a host without firmware or KVM.
     Plan::check(&config, address_bits()?)?;
     if dry_run { show(&config) } else { boot(&config) }
@@ -103,7 +110,7 @@ pub(super) fn address_bits() -> Result<u32, Failure> {
 mod tests {
     use super::super::Cli;
     use super::*;
-    use crate::config::{Console, KernelConfig};
+    use crate::config::{Console, FwCfgFile, GuestInfo, KernelConfig, Source};
     use crate::topology::Topology;
     use clap::{CommandFactory as _, Parser};
 
@@ -115,7 +122,7 @@ mod tests {
 
     fn config(args: &str) -> Config {
         let words = std::iter::once("run").chain(args.split_whitespace());
-        Alone::try_parse_from(words).unwrap().args.into_config()
+        Alone::try_parse_from(words).unwrap().args.into_config().unwrap()
     }
 
     #[test]
@@ -131,7 +138,9 @@ mod tests {
     #[test]
     fn every_option_reaches_the_configuration() {
         let args = "--memory 6G --cpus 4 --firmware ./bios --kernel vmlinuz --initrd initrd --cmdline quiet \
-                    --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2";
+                    --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2 \
+                    --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b";
+        let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
             memory: 6 << 30,
             cpus: Topology::of_cores(4),
@@ -145,6 +154,11 @@ mod tests {
             console: Console::None,
             debugcon: Some("fw.log".into()),
             on_reset: OnReset::End,
+            guest_info: GuestInfo {
+                uuid: "00112233-4455-6677-8899-aabbccddeeff".parse().ok(),
+                smbios: None,
+                files: vec![file],
+            },
             kvm: "/dev/kvm2".into(),
         };
         assert_eq!(config(args), expected);

@@ -23,6 +23,7 @@ use virtio::mmio::{self, MmioTransport};
 
 use super::console::{Console, Log, Serial, Waker};
 use super::control::{Cause, Control, Event};
+use super::guest_info::GuestData;
 use super::plan::{Plan, Range, TransportPlan};
 use super::tables;
 use super::vcpus::{Board, Vcpus};
@@ -36,6 +37,7 @@ pub(super) struct Resources {
     disks: Vec<Disk>,
     console: Option<(Box<dyn io::Write + Send>, bool)>,
     debugcon: Option<File>,
+    guest_data: GuestData,
     kvm: Kvm,
 }
 
@@ -45,6 +47,7 @@ impl Resources {
         let firmware = bundle::load(&config.firmware)?;
         host::check_memory(config.memory)?;
         let disks = config.disks.iter().map(open_disk).collect::<anyhow::Result<_>>()?;
+        let guest_data = GuestData::read(&config.guest_info)?;
         let kvm = Kvm::open(&config.kvm)?;
         let console: Option<(Box<dyn io::Write + Send>, bool)> = match &config.console {
             config::Console::Stdio => Some((Box::new(io::stdout()), true)),
@@ -52,7 +55,7 @@ impl Resources {
             config::Console::None => None,
         };
         let debugcon = config.debugcon.as_deref().map(|path| create(path, "--debugcon")).transpose()?;
-        Ok(Self { firmware, disks, console, debugcon, kvm })
+        Ok(Self { firmware, disks, console, debugcon, guest_data, kvm })
     }
 
     /// Size of the firmware image in bytes, which the plan needs; 0 without one.
@@ -97,7 +100,7 @@ pub(super) struct Machine {
 impl Machine {
     /// Builds the machine of `plan`.
     pub(super) fn build(plan: &Plan, resources: Resources) -> anyhow::Result<Self> {
-        let Resources { firmware, disks, console, debugcon, kvm } = resources;
+        let Resources { firmware, disks, console, debugcon, guest_data, kvm } = resources;
         let ram = GuestRam::allocate(plan)?;
         if let Some(firmware) = &firmware {
             ram.restore_firmware(firmware.bytes())?;
@@ -108,7 +111,7 @@ impl Machine {
         let control = Arc::new(control);
         let mut builder = Builder::new(&vm, plan, &ram)?;
         let power_button = builder.ged(&control)?;
-        builder.fw_cfg()?;
+        builder.fw_cfg(&guest_data)?;
         let waker = Waker::new().context("make an eventfd")?;
         let serial = builder.com1(console, &waker)?;
         let log = builder.debugcon(debugcon, &waker)?;
@@ -207,8 +210,9 @@ impl<'a> Builder<'a> {
         Ok(button)
     }
 
-    fn fw_cfg(&mut self) -> anyhow::Result<()> {
-        let contents = tables::fw_cfg(self.plan)?;
+    fn fw_cfg(&mut self, data: &GuestData) -> anyhow::Result<()> {
+        let mut contents = tables::fw_cfg(self.plan)?;
+        data.offer(self.plan, &mut contents)?;
         self.pio("fw_cfg", self.plan.fw_cfg, FwCfg::new(contents, self.ram.memory().clone()))
     }
 

@@ -10,6 +10,7 @@ mod boot_order;
 mod build;
 mod console;
 mod control;
+mod guest_info;
 pub mod plan;
 pub mod tables;
 mod vcpus;

@@ -93,7 +93,7 @@ pub(crate) fn run(command: AcpiCommand) -> Result<ExitCode, Failure> {
 impl TableArgs {
     fn into_set(self) -> Result<TableSet, Failure> {
         let bits = self.address_bits.map_or_else(address_bits, |AddressBits(bits)| Ok(bits))?;
-        let plan = Plan::new(&self.config.into_config(), FIRMWARE_LEN, bits)?;
+        let plan = Plan::new(&self.config.into_config()?, FIRMWARE_LEN, bits)?;
         Ok(acpi_tables(&plan))
     }
 }

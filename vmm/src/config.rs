@@ -9,6 +9,7 @@ pub use guest_info::{FwCfgFile, GuestInfo, SmbiosConfig, Source};
 pub use kernel::KernelConfig;
 use virtio::blk;
 
+use crate::cpu::CpuModel;
 use crate::topology::Topology;
 
 /// A machine as the user describes it.
@@ -18,6 +19,8 @@ pub struct Config {
     pub memory: u64,
     /// The vCPUs, at least 1, and their arrangement.
     pub cpus: Topology,
+    /// What each vCPU can do.
+    pub cpu: CpuModel,
     /// What runs first.
     pub firmware: FirmwareChoice,
     /// The kernel to start instead of what is on a disk: without firmware, or handed over to it.
@@ -41,6 +44,7 @@ impl Default for Config {
         Self {
             memory: 512 << 20,
             cpus: Topology::of_cores(1),
+            cpu: CpuModel::default(),
             firmware: FirmwareChoice::Named("seabios".into()),
             kernel: None,
             disks: Vec::new(),

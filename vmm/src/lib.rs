@@ -20,6 +20,7 @@
 pub mod bundle;
 pub mod cli;
 pub mod config;
+pub mod cpu;
 pub mod host;
 pub mod kvm;
 pub mod machine;

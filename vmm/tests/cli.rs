@@ -181,6 +181,21 @@ fn vcpus_that_cannot_be_are_usage_errors() {
 }
 
 #[test]
+fn processors_that_cannot_be_are_usage_errors() {
+    let cpu = |text: &str| usage(&["run", "--cpu", text]);
+    assert!(cpu("486").starts_with("--cpu 486: unknown model `486`, use host, "));
+    assert_eq!(cpu("host,-avx3"), "--cpu host,-avx3: unknown feature `avx3`, did you mean avx or avx2?");
+    let expected = "--cpu host,+avx2,-avx: +avx2 and -avx exclude each other: avx2 needs avx";
+    assert_eq!(cpu("host,+avx2,-avx"), expected);
+}
+
+#[test]
+fn cpu_list_needs_no_kvm() {
+    let ran = Bench::new().tinderbox(&["run", "--cpu", "list", "--kvm", "/nonexistent/kvm"]);
+    assert!(ran.says().contains("\n  avx512f "), "{}", ran.stdout);
+}
+
+#[test]
 fn memory_beyond_the_host_is_refused() {
     let sizes = [("32G", 32), ("1T", 1 << 10), ("32T", 32 << 10), ("60T", 60 << 10)];
     let host = rustix::system::sysinfo();

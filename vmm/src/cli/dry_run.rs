@@ -42,6 +42,7 @@ fn machine(config: &Config, plan: &Plan) -> Vec<[String; 2]> {
     vec![
         ["memory".into(), size(config.memory)],
         ["vCPUs".into(), vcpus(plan)],
+        ["CPU".into(), plan.cpu.to_string()],
         ["firmware".into(), firmware + &firmware_len.unwrap_or_default()],
         ["console".into(), console],
         ["debugcon".into(), debugcon],

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 
+use super::cpu::CpuChoice;
 use crate::config::FirmwareChoice;
 use crate::topology::Topology;
 
@@ -18,6 +19,9 @@ pub(crate) struct MachineArgs {
     /// How many vCPUs, and how they are arranged
     #[arg(long, value_name = "N[,sockets=N][,dies=N][,cores=N][,threads=N]", default_value = "1")]
     pub(crate) cpus: Topology,
+    /// What the vCPUs can do: all that the host has, less or more; `list` prints what there is and exits
+    #[arg(long, value_name = "MODEL[,+FEATURE][,-FEATURE]|list", default_value = "host")]
+    pub(crate) cpu: CpuChoice,
     /// What runs first: a name of `tinderbox firmware list`, or a file if it has a / or ends in .bin, .rom or .fd
     /// [default: seabios; none with --kernel]
     #[arg(long, value_name = "NAME|PATH|none")]

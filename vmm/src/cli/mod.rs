@@ -13,6 +13,7 @@
 
 mod acpi;
 mod console;
+mod cpu;
 mod cpus;
 mod disk;
 mod dry_run;

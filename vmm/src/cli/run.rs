@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::console::ConsoleArgs;
+use super::cpu::CpuChoice;
 use super::disk::DiskArgs;
 use super::failure::Failure;
 use super::guest_info::GuestInfoArgs;
 use super::kernel::KernelArgs;
 use super::machine::MachineArgs;
-use super::{dry_run, print};
+use super::{cpu, dry_run, print};
 use crate::config::{Config, FirmwareChoice, OnReset};
 use crate::machine::{self, Outcome, Plan};
 use crate::{bundle, host};
@@ -65,6 +66,7 @@ impl ConfigArgs {
         Ok(Config {
             memory: self.machine.memory.0,
             cpus: self.machine.cpus,
+            cpu: self.machine.cpu.into_model(),
             firmware: self.machine.firmware.unwrap_or(default_firmware),
             kernel,
             disks: self.disks.into_disks(),
@@ -79,6 +81,10 @@ impl ConfigArgs {
 
 /// Boots the machine and waits for its end, or prints it.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
+    if args.config.machine.cpu == CpuChoice::List {
+        print(&cpu::list(&args.config.machine.kvm))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let dry_run = args.dry_run;
     let config = args.config.into_config()?;
     // What no firmware could change is said first, and says the same on a host without firmware or KVM.
@@ -111,6 +117,7 @@ mod tests {
     use super::super::Cli;
     use super::*;
     use crate::config::{Console, FwCfgFile, GuestInfo, KernelConfig, Source};
+    use crate::cpu::CpuModel;
     use crate::topology::Topology;
     use clap::{CommandFactory as _, Parser};
 
@@ -137,13 +144,14 @@ mod tests {
 
     #[test]
     fn every_option_reaches_the_configuration() {
-        let args = "--memory 6G --cpus 4 --firmware ./bios --kernel vmlinuz --initrd initrd --cmdline quiet \
-                    --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2 \
+        let args = "--memory 6G --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
+                    --cmdline quiet --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b";
         let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
             memory: 6 << 30,
             cpus: Topology::of_cores(4),
+            cpu: CpuModel { switches: [("avx", false)].into(), ..CpuModel::default() },
             firmware: FirmwareChoice::File("./bios".into()),
             kernel: Some(KernelConfig {
                 path: "vmlinuz".into(),

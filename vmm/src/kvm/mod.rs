@@ -17,15 +17,20 @@ mod routes;
 mod state;
 mod vcpu;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kvm_bindings::{KVM_API_VERSION, KVM_CAP_SPLIT_IRQCHIP, KVM_MAX_CPUID_ENTRIES, kvm_enable_cap};
+use kvm_bindings::{
+    KVM_API_VERSION, KVM_CAP_SPLIT_IRQCHIP, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2, kvm_enable_cap,
+};
 use kvm_ioctls::{Cap, IoEventAddress, VmFd};
 use vmm_sys_util::eventfd::EventFd;
 
+use crate::cpu::CpuError;
+use crate::cpu::feature::Feature;
 use crate::machine::plan::Plan;
 
 pub use memory::{GuestRam, MemoryError};
@@ -75,6 +80,9 @@ pub enum KvmError {
         /// What there is.
         most: usize,
     },
+    /// The processor is not to be had here.
+    #[error(transparent)]
+    Cpu(#[from] CpuError),
     /// An ioctl failed.
     #[error("{what}")]
     Ioctl {
@@ -131,6 +139,7 @@ impl Kvm {
     /// # Errors
     /// When KVM refuses a step.
     pub fn create_vm(&self, plan: &Plan) -> Result<Vm, KvmError> {
+        let cpuid = cpuid::of_model(self.offered()?, &plan.cpu)?;
         let (asked, most) = (plan.apic_ids.len(), self.0.get_max_vcpus());
         if asked > most {
             return Err(KvmError::Cpus { asked, most });
@@ -141,14 +150,23 @@ impl Kvm {
         let mut split = kvm_enable_cap { cap: KVM_CAP_SPLIT_IRQCHIP, ..Default::default() };
         split.args[0] = u64::from(plan.gsi_count());
         fd.enable_cap(&split).context("split the interrupt controllers")?;
-        let cpuid = self.0.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).context("read the supported CPUID")?;
         let msrs = self.0.get_msr_index_list().context("list the MSRs")?;
-        Ok(Vm {
-            fd: Arc::new(fd),
-            cpuid,
-            msrs: msrs.as_slice().to_vec(),
-            deadline_timer: self.0.check_extension(Cap::TscDeadlineTimer),
-        })
+        Ok(Vm { fd: Arc::new(fd), cpuid, msrs: msrs.as_slice().to_vec() })
+    }
+
+    /// The features that this host offers a guest.
+    ///
+    /// # Errors
+    /// When KVM does not say.
+    pub fn features(&self) -> Result<BTreeSet<Feature>, KvmError> {
+        Ok(cpuid::features(&self.offered()?))
+    }
+
+    /// All leaves that a guest of this host can have.
+    fn offered(&self) -> Result<Vec<kvm_cpuid_entry2>, KvmError> {
+        let supported =
+            self.0.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).context("read the supported CPUID")?;
+        Ok(cpuid::offered(&supported, self.0.check_extension(Cap::TscDeadlineTimer)))
     }
 }
 
@@ -177,9 +195,8 @@ fn open_device(path: &Path) -> Result<kvm_ioctls::Kvm, KvmError> {
 /// One virtual machine.
 pub struct Vm {
     fd: Arc<VmFd>,
-    cpuid: kvm_bindings::CpuId,
+    cpuid: Vec<kvm_cpuid_entry2>,
     msrs: Vec<u32>,
-    deadline_timer: bool,
 }
 
 impl Vm {

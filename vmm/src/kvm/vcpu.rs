@@ -93,7 +93,6 @@ impl Vcpu {
             apic_id,
             topology: plan.topology,
             tsc_khz: fd.get_tsc_khz().ok().filter(|&khz| khz > 0),
-            deadline_timer: vm.deadline_timer,
         };
         let cpuid = cpuid::for_vcpu(&vm.cpuid, &traits).ok_or(KvmError::Missing("a CPUID of sane length"))?;
         fd.set_cpuid2(&cpuid).context("set CPUID")?;

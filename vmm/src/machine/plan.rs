@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::boot_order::boot_order;
 use crate::config::{Config, Console, FirmwareChoice};
+use crate::cpu::CpuModel;
 use crate::topology::Topology;
 
 /// 1 MiB.
@@ -154,6 +155,8 @@ pub struct Plan {
     pub kvm_tss: Range,
     /// How the vCPUs are arranged.
     pub topology: Topology,
+    /// What each vCPU can do.
+    pub cpu: CpuModel,
     /// APIC ids by vCPU index, ascending, with gaps where a level of the topology has no power of two.
     pub apic_ids: Vec<u32>,
     /// Local APIC registers, in KVM.
@@ -250,6 +253,7 @@ impl Plan {
             kvm_identity_map,
             kvm_tss,
             topology: config.cpus,
+            cpu: config.cpu.clone(),
             apic_ids: apic_ids(config.cpus)?,
             lapic: Range::new(0xfee0_0000, 0x1000),
             ioapics: vec![ioapic(0, 0xfec0_0000), ioapic(1, 0xfec1_0000)],

@@ -1,9 +1,14 @@
 //! CPUID: what KVM supports, with the leaves that depend on the vCPU (Intel SDM 2A, CPUID; AMD APM 3, appendix E).
 
+mod features;
 mod topology;
+
+use std::collections::BTreeSet;
 
 use kvm_bindings::{CpuId, kvm_cpuid_entry2};
 
+use crate::cpu::feature::Feature;
+use crate::cpu::{CpuError, CpuModel};
 use crate::topology::Topology;
 
 /// The basic leaves, of which leaf 0 names the last.
@@ -18,25 +23,42 @@ pub(super) struct Traits {
     pub(super) apic_id: u32,
     pub(super) topology: Topology,
     pub(super) tsc_khz: Option<u32>,
-    pub(super) deadline_timer: bool,
 }
 
-/// The CPUID of one vCPU, from what KVM supports.
-pub(super) fn for_vcpu(supported: &CpuId, traits: &Traits) -> Option<CpuId> {
+/// What KVM supports, with what it leaves to its user in leaf 1.
+pub(super) fn offered(supported: &CpuId, deadline_timer: bool) -> Vec<kvm_cpuid_entry2> {
     let mut leaves = supported.as_slice().to_vec();
+    for leaf in leaves.iter_mut().filter(|leaf| leaf.function == 1) {
+        set(&mut leaf.ecx, 24, 24, u32::from(deadline_timer));
+        set(&mut leaf.ecx, 31, 31, 1); // a hypervisor is present
+    }
+    leaves
+}
+
+/// The features that `leaves` show.
+pub(super) fn features(leaves: &[kvm_cpuid_entry2]) -> BTreeSet<Feature> {
+    features::of(leaves)
+}
+
+/// What `model` makes of the `offered` leaves.
+pub(super) fn of_model(
+    mut offered: Vec<kvm_cpuid_entry2>,
+    model: &CpuModel,
+) -> Result<Vec<kvm_cpuid_entry2>, CpuError> {
+    let features = model.resolve(&features(&offered))?;
+    features::apply(&mut offered, &features);
+    Ok(offered)
+}
+
+/// The CPUID of one vCPU, from its model's `leaves`.
+pub(super) fn for_vcpu(leaves: &[kvm_cpuid_entry2], traits: &Traits) -> Option<CpuId> {
+    let mut leaves = leaves.to_vec();
     leaves.retain(|leaf| leaf.function != TIMING);
-    leaves.iter_mut().filter(|leaf| leaf.function == 1).for_each(|leaf| identify(leaf, traits));
     topology::apply(&mut leaves, traits.topology, traits.apic_id);
     leaves.extend(timing(traits));
     name_last(&mut leaves, BASIC);
     name_last(&mut leaves, HYPERVISOR);
     CpuId::from_entries(&leaves).ok()
-}
-
-/// What KVM leaves to its user in leaf 1.
-fn identify(leaf: &mut kvm_cpuid_entry2, traits: &Traits) {
-    set(&mut leaf.ecx, 24, 24, u32::from(traits.deadline_timer));
-    set(&mut leaf.ecx, 31, 31, 1); // a hypervisor is present
 }
 
 /// Leaf 0x4000_0010: TSC and local APIC timer frequencies in kHz. SeaBIOS takes its time base from it.
@@ -63,7 +85,8 @@ fn set(register: &mut u32, high: u32, low: u32, value: u32) {
 mod tests {
     use super::*;
 
-    fn cpuid(traits: &Traits) -> CpuId {
+    fn cpuid(tsc_khz: Option<u32>) -> CpuId {
+        let traits = Traits { apic_id: 0, topology: Topology::of_cores(1), tsc_khz };
         let entry = |function, eax| kvm_cpuid_entry2 { function, eax, ..Default::default() };
         let supported = [
             entry(0, 0x1f),
@@ -72,11 +95,7 @@ mod tests {
             entry(0x4000_0000, 0x4000_0001),
             entry(0x4000_0001, 9),
         ];
-        for_vcpu(&CpuId::from_entries(&supported).unwrap(), traits).unwrap()
-    }
-
-    fn traits(tsc_khz: Option<u32>) -> Traits {
-        Traits { apic_id: 0, topology: Topology::of_cores(1), tsc_khz, deadline_timer: true }
+        for_vcpu(&offered(&CpuId::from_entries(&supported).unwrap(), true), &traits).unwrap()
     }
 
     fn leaf(cpuid: &CpuId, function: u32) -> kvm_cpuid_entry2 {
@@ -85,20 +104,20 @@ mod tests {
 
     #[test]
     fn leaf_1_has_the_deadline_timer_and_a_hypervisor() {
-        let ecx = leaf(&cpuid(&traits(None)), 1).ecx;
+        let ecx = leaf(&cpuid(None), 1).ecx;
         assert_eq!((ecx >> 24 & 1, ecx >> 31), (1, 1));
     }
 
     #[test]
     fn tsc_frequency_is_announced_as_the_last_hypervisor_leaf() {
-        let cpuid = cpuid(&traits(Some(2_500_000)));
+        let cpuid = cpuid(Some(2_500_000));
         assert_eq!(leaf(&cpuid, 0x4000_0000).eax, 0x4000_0010);
         assert_eq!(leaf(&cpuid, 0x4000_0010).eax, 2_500_000);
     }
 
     #[test]
     fn last_leaf_is_the_last_there_is() {
-        let cpuid = cpuid(&traits(None));
+        let cpuid = cpuid(None);
         assert_eq!(leaf(&cpuid, 0).eax, 0xd);
         assert_eq!(leaf(&cpuid, 0x4000_0000).eax, 0x4000_0001);
     }

@@ -2,11 +2,13 @@
 
 mod guest_info;
 mod kernel;
+mod options;
 
 use std::path::PathBuf;
 
 pub use guest_info::{FwCfgFile, GuestInfo, SmbiosConfig, Source};
 pub use kernel::KernelConfig;
+pub use options::{ExtraDevice, Irqchip, MachineOptions, Switch};
 use virtio::blk;
 
 use crate::cpu::CpuModel;
@@ -21,6 +23,10 @@ pub struct Config {
     pub cpus: Topology,
     /// What each vCPU can do.
     pub cpu: CpuModel,
+    /// The switches of the machine type.
+    pub options: MachineOptions,
+    /// Devices beyond those that the switches stand for.
+    pub extras: Vec<ExtraDevice>,
     /// What runs first.
     pub firmware: FirmwareChoice,
     /// The kernel to start instead of what is on a disk: without firmware, or handed over to it.
@@ -45,6 +51,8 @@ impl Default for Config {
             memory: 512 << 20,
             cpus: Topology::of_cores(1),
             cpu: CpuModel::default(),
+            options: MachineOptions::default(),
+            extras: Vec::new(),
             firmware: FirmwareChoice::Named("seabios".into()),
             kernel: None,
             disks: Vec::new(),

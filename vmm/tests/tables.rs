@@ -30,7 +30,7 @@ proptest! {
     #[test]
     fn tables_of_any_plan_keep_every_rule((config, address_bits) in machine()) {
         if let Ok(plan) = Plan::new(&config, 128 << 10, address_bits) {
-            let tables = acpi_tables(&plan).resolve(TABLES_AT, 0xf_0000).unwrap();
+            let tables = acpi_tables(&plan).unwrap().resolve(TABLES_AT, 0xf_0000).unwrap();
             prop_assert_eq!(inspect::check(&tables, TABLES_AT, address_bits), vec![]);
         }
     }

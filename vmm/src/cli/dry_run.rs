@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::table::columns;
-use crate::config::{Config, Console, DiskBus, DiskConfig, FirmwareChoice};
+use crate::config::{Config, Console, DiskBus, DiskConfig, FirmwareChoice, Irqchip};
 use crate::machine::Plan;
-use crate::machine::plan::{E820Plan, Gsi, MIB, Range, TransportPlan};
+use crate::machine::plan::{E820Plan, Gsi, MIB, PortPlan, Range, TransportPlan};
 
 /// Everything that `plan` decided about the machine of `config`.
 pub(crate) fn describe(config: &Config, plan: &Plan) -> String {
@@ -43,10 +43,19 @@ fn machine(config: &Config, plan: &Plan) -> Vec<[String; 2]> {
         ["memory".into(), size(config.memory)],
         ["vCPUs".into(), vcpus(plan)],
         ["CPU".into(), plan.cpu.to_string()],
+        ["ACPI".into(), if plan.ged.is_some() { "on" } else { "off" }.into()],
+        ["irqchip".into(), irqchip(plan)],
         ["firmware".into(), firmware + &firmware_len.unwrap_or_default()],
         ["console".into(), console],
         ["debugcon".into(), debugcon],
     ]
+}
+
+fn irqchip(plan: &Plan) -> String {
+    match plan.irqchip {
+        Irqchip::Split => "split: local APICs in KVM, the rest here".into(),
+        Irqchip::Kernel => "kernel: in KVM, but for the second IOAPIC".into(),
+    }
 }
 
 fn vcpus(plan: &Plan) -> String {
@@ -62,8 +71,6 @@ fn vcpus(plan: &Plan) -> String {
 fn memory(plan: &Plan) -> Vec<[String; 3]> {
     let mut map = vec![
         (plan.low_ram, "RAM".into()),
-        (plan.ged.events, "GED, events".into()),
-        (plan.ged.power, "GED, sleep and reset".into()),
         (plan.lapic, "local APICs".into()),
         (plan.kvm_identity_map, "KVM, identity map".into()),
         (plan.kvm_tss, "KVM, task state".into()),
@@ -71,6 +78,9 @@ fn memory(plan: &Plan) -> Vec<[String; 3]> {
     if let Some(firmware) = plan.firmware {
         map.push((firmware.shadow, "end of the firmware image".into()));
         map.push((firmware.image, "firmware image".into()));
+    }
+    if let Some(ged) = plan.ged {
+        map.extend([(ged.events, "GED, events".into()), (ged.power, "GED, sleep and reset".into())]);
     }
     map.extend(plan.high_ram.map(|range| (range, "RAM".into())));
     map.extend(plan.ioapics.iter().map(|ioapic| (ioapic.mmio, format!("IOAPIC {}", ioapic.id))));
@@ -80,16 +90,32 @@ fn memory(plan: &Plan) -> Vec<[String; 3]> {
 }
 
 fn ports(plan: &Plan) -> Vec<[String; 2]> {
-    let com1 = plan.com1.map(|com1| (com1.ports, "COM1"));
-    let debugcon = plan.debugcon.map(|port| (port, "debugcon"));
-    let mut map: Vec<_> = com1.into_iter().chain(debugcon).chain([(plan.fw_cfg, "fw_cfg")]).collect();
+    let mut map = vec![(plan.fw_cfg, "fw_cfg".to_owned())];
+    map.extend(port_devices(plan).map(|(device, name)| (device.ports, name.into())));
+    map.extend(plan.debugcon.map(|port| (port, "debugcon".into())));
+    if let Some(pic) = plan.pic {
+        map.extend([
+            (pic.first, "PIC".into()),
+            (pic.second, "PIC".into()),
+            (pic.elcr, "PIC, edge or level".into()),
+        ]);
+    }
+    map.extend(plan.extras.iter().map(|extra| (extra.ports, extra.device.name().into())));
     map.sort_by_key(|(range, _)| range.start);
-    map.into_iter().map(|(range, name)| [port_range(range), name.into()]).collect()
+    map.into_iter().map(|(range, name)| [port_range(range), name]).collect()
+}
+
+/// The devices with ports and an interrupt.
+fn port_devices(plan: &Plan) -> impl Iterator<Item = (PortPlan, &'static str)> {
+    [(plan.pit, "PIT"), (plan.rtc, "RTC"), (plan.com1, "COM1")]
+        .into_iter()
+        .filter_map(|(device, name)| Some((device?, name)))
 }
 
 fn interrupts(plan: &Plan) -> Vec<[String; 4]> {
-    let mut map = vec![(plan.ged.gsi, plan.ged.gsi, "edge", "GED".into())];
-    map.extend(plan.com1.map(|com1| (com1.gsi, com1.gsi, "edge", "COM1".into())));
+    let mut map: Vec<_> =
+        port_devices(plan).map(|(device, name)| (device.gsi, device.gsi, "edge", name.to_owned())).collect();
+    map.extend(plan.ged.map(|ged| (ged.gsi, ged.gsi, "edge", "GED".to_owned())));
     map.extend(
         groups(&plan.transports)
             .filter_map(|group| Some((group.first()?.gsi, group.last()?.gsi, "level", group_name(group)))),

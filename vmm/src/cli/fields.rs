@@ -31,6 +31,13 @@ impl Fields {
         }
         Ok(Self { first, pairs })
     }
+
+    /// Takes `text` apart where keys stand from the first field on.
+    pub(crate) fn pairs(text: &str) -> Result<Vec<(String, String)>, FieldsError> {
+        let mut pairs = Vec::new();
+        split(text).into_iter().try_for_each(|field| push_pair(&mut pairs, field))?;
+        Ok(pairs)
+    }
 }
 
 impl Fields {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use super::cpu::CpuChoice;
-use crate::config::FirmwareChoice;
+use crate::config::{ExtraDevice, FirmwareChoice, MachineOptions};
 use crate::topology::Topology;
 
 /// The machine itself.
@@ -22,6 +22,13 @@ pub(crate) struct MachineArgs {
     /// What the vCPUs can do: all that the host has, less or more; `list` prints what there is and exits
     #[arg(long, value_name = "MODEL[,+FEATURE][,-FEATURE]|list", default_value = "host")]
     pub(crate) cpu: CpuChoice,
+    /// Switches of the machine type, each on, off or auto: acpi, pic, pit, rtc, isa-serial, ioapic2, x-option-roms,
+    /// auto-kernel-cmdline; and irqchip, split or kernel
+    #[arg(long = "machine", value_name = "KEY=VALUE,…")]
+    pub(crate) options: Option<MachineOptions>,
+    /// A device on request, repeatable: pvpanic, debug-exit[,port=0xf4], reset-port or keyboard-reset
+    #[arg(long = "device", value_name = "NAME[,KEY=VALUE]")]
+    pub(crate) extras: Vec<ExtraDevice>,
     /// What runs first: a name of `tinderbox firmware list`, or a file if it has a / or ends in .bin, .rom or .fd
     /// [default: seabios; none with --kernel]
     #[arg(long, value_name = "NAME|PATH|none")]

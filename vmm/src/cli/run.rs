@@ -27,7 +27,8 @@ Examples:
 Exit status:
   0  the guest powered off, or reset under --no-reboot, or Ctrl-a x
   1  failure
-  2  usage: the command line asks for something that cannot be";
+  2  usage: the command line asks for something that cannot be
+  With --device debug-exit also 2 * N + 1 for a guest that writes N to its port.";
 
 /// What `tinderbox run` was told.
 #[derive(Args, Debug)]
@@ -67,6 +68,8 @@ impl ConfigArgs {
             memory: self.machine.memory.0,
             cpus: self.machine.cpus,
             cpu: self.machine.cpu.into_model(),
+            options: self.machine.options.unwrap_or_default(),
+            extras: self.machine.extras,
             firmware: self.machine.firmware.unwrap_or(default_firmware),
             kernel,
             disks: self.disks.into_disks(),
@@ -104,6 +107,7 @@ fn boot(config: &Config) -> Result<ExitCode, Failure> {
     // Ended from inside, or by the person in front of it: either is as asked.
     match machine::run(config)? {
         Outcome::PoweredOff | Outcome::Reset | Outcome::Quit => Ok(ExitCode::SUCCESS),
+        Outcome::Exit(status) => Ok(ExitCode::from(status)),
     }
 }
 
@@ -116,7 +120,9 @@ pub(super) fn address_bits() -> Result<u32, Failure> {
 mod tests {
     use super::super::Cli;
     use super::*;
-    use crate::config::{Console, FwCfgFile, GuestInfo, KernelConfig, Source};
+    use crate::config::{
+        Console, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, MachineOptions, Source, Switch,
+    };
     use crate::cpu::CpuModel;
     use crate::topology::Topology;
     use clap::{CommandFactory as _, Parser};
@@ -146,12 +152,15 @@ mod tests {
     fn every_option_reaches_the_configuration() {
         let args = "--memory 6G --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
                     --cmdline quiet --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2 \
-                    --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b";
+                    --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
+                    --machine pit=off --device pvpanic --device reset-port";
         let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
             memory: 6 << 30,
             cpus: Topology::of_cores(4),
             cpu: CpuModel { switches: [("avx", false)].into(), ..CpuModel::default() },
+            options: MachineOptions { pit: Switch::Off, ..MachineOptions::default() },
+            extras: vec![ExtraDevice::PvPanic, ExtraDevice::ResetPort],
             firmware: FirmwareChoice::File("./bios".into()),
             kernel: Some(KernelConfig {
                 path: "vmlinuz".into(),

@@ -4,18 +4,21 @@
 //!  Kvm::open ──► Vm ──► set_memory      guest RAM and firmware as memory slots      memory.rs
 //!                 ├──► routes           GSI -> MSI, one irqfd a GSI                 routes.rs
 //!                 ├──► ioeventfd        a guest write -> an eventfd, no exit
-//!                 └──► Vcpu             CPUID, power-on state, the run loop's exit  vcpu.rs cpuid.rs state.rs
+//!                 ├──► line             the interrupt controllers in KVM            irqchip.rs
+//!                 └──► Vcpu             CPUID, power-on state, the run loop's exit  vcpu.rs cpuid.rs state.rs wake.rs
 //! ```
 //!
-//! The irqchip is split: local APICs in KVM, IOAPICs with us. Optional capabilities and MSRs stay optional, because
+//! The irqchip is split, unless asked otherwise: local APICs in KVM, all else with us. Optional capabilities and MSRs stay optional, because
 //! nested and paravirtual hosts leave some out.
 
 mod cpuid;
+mod irqchip;
 mod memory;
 mod probe;
 mod routes;
 mod state;
 mod vcpu;
+mod wake;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -23,9 +26,8 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kvm_bindings::{
-    KVM_API_VERSION, KVM_CAP_SPLIT_IRQCHIP, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2, kvm_enable_cap,
-};
+use bus::IrqLine;
+use kvm_bindings::{KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2};
 use kvm_ioctls::{Cap, IoEventAddress, VmFd};
 use vmm_sys_util::eventfd::EventFd;
 
@@ -33,10 +35,13 @@ use crate::cpu::CpuError;
 use crate::cpu::feature::Feature;
 use crate::machine::plan::Plan;
 
+use irqchip::KernelIrqchip;
+
 pub use memory::{GuestRam, MemoryError};
 pub use probe::{Verdict, probe};
 pub use routes::Routes;
-pub use vcpu::{Exit, Vcpu, Wake, install_wake_handler};
+pub use vcpu::{Exit, Vcpu};
+pub use wake::{VcpuWaker, install_wake_handler};
 
 /// Why KVM cannot be used, or refused something.
 #[derive(Debug, thiserror::Error)]
@@ -147,11 +152,9 @@ impl Kvm {
         let fd = self.0.create_vm().context("create a virtual machine")?;
         fd.set_identity_map_address(plan.kvm_identity_map.start).context("place KVM's identity map")?;
         fd.set_tss_address(plan.kvm_tss.start as usize).context("place KVM's TSS")?;
-        let mut split = kvm_enable_cap { cap: KVM_CAP_SPLIT_IRQCHIP, ..Default::default() };
-        split.args[0] = u64::from(plan.gsi_count());
-        fd.enable_cap(&split).context("split the interrupt controllers")?;
+        let irqchip = irqchip::create(&fd, plan)?;
         let msrs = self.0.get_msr_index_list().context("list the MSRs")?;
-        Ok(Vm { fd: Arc::new(fd), cpuid, msrs: msrs.as_slice().to_vec() })
+        Ok(Vm { fd: Arc::new(fd), irqchip, cpuid, msrs: msrs.as_slice().to_vec() })
     }
 
     /// The features that this host offers a guest.
@@ -195,6 +198,7 @@ fn open_device(path: &Path) -> Result<kvm_ioctls::Kvm, KvmError> {
 /// One virtual machine.
 pub struct Vm {
     fd: Arc<VmFd>,
+    irqchip: Option<KernelIrqchip>,
     cpuid: Vec<kvm_cpuid_entry2>,
     msrs: Vec<u32>,
 }
@@ -203,7 +207,22 @@ impl Vm {
     /// The table of interrupt routes.
     #[must_use]
     pub fn routes(&self) -> Routes {
-        Routes::new(Arc::clone(&self.fd))
+        let wiring = self.irqchip.as_ref().map_or_else(Vec::new, |_| irqchip::wiring());
+        Routes::new(Arc::clone(&self.fd), wiring)
+    }
+
+    /// The wire to input `gsi` of the controllers in KVM, if there are any and they have it.
+    #[must_use]
+    pub fn line(&self, gsi: u32) -> Option<IrqLine> {
+        self.irqchip.as_ref().and_then(|_| irqchip::line(&self.fd, gsi))
+    }
+
+    /// Power-on state of the controllers in KVM.
+    ///
+    /// # Errors
+    /// When KVM refuses what it gave before.
+    pub fn reset_irqchip(&self) -> Result<(), KvmError> {
+        self.irqchip.as_ref().map_or(Ok(()), |irqchip| irqchip.reset(&self.fd))
     }
 
     /// From now on a 32-bit write of `value` to `addr` signals `event`, without an exit.

@@ -12,13 +12,15 @@ use vmm_sys_util::eventfd::{EFD_NONBLOCK, EventFd};
 /// The routes of one VM: each GSI is an MSI, fired through an irqfd.
 pub struct Routes {
     vm: Arc<VmFd>,
+    /// How the controllers in KVM are wired, which is told with the messages each time.
+    wiring: Vec<kvm_irq_routing_entry>,
     messages: Mutex<BTreeMap<u32, Msi>>,
     irqfds: BTreeMap<u32, EventFd>,
 }
 
 impl Routes {
-    pub(super) fn new(vm: Arc<VmFd>) -> Self {
-        Self { vm, messages: Mutex::default(), irqfds: BTreeMap::new() }
+    pub(super) fn new(vm: Arc<VmFd>, wiring: Vec<kvm_irq_routing_entry>) -> Self {
+        Self { vm, wiring, messages: Mutex::default(), irqfds: BTreeMap::new() }
     }
 
     /// Adds an irqfd for each of `gsis`; others cannot fire.
@@ -42,7 +44,8 @@ impl MsiRoutes for Routes {
             Some(msi) => messages.insert(gsi, msi),
             None => messages.remove(&gsi),
         };
-        let entries: Vec<_> = messages.iter().map(|(&gsi, &msi)| entry(gsi, msi)).collect();
+        let messages = messages.iter().map(|(&gsi, &msi)| entry(gsi, msi));
+        let entries: Vec<_> = self.wiring.iter().copied().chain(messages).collect();
         let result = KvmIrqRouting::from_entries(&entries)
             .map_err(|error| format!("{error:?}"))
             .and_then(|table| self.vm.set_gsi_routing(&table).map_err(|error| error.to_string()));

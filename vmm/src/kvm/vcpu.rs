@@ -1,28 +1,24 @@
 //! One vCPU: made, run, woken, reset.
-#![expect(unsafe_code, reason = "reads the kvm_run page, also from a signal handler")]
-
-use std::cell::Cell;
-use std::ptr;
-use std::thread::JoinHandle;
+#![expect(unsafe_code, reason = "reads the kvm_run page, and injects interrupts")]
 
 use kvm_bindings::{
-    KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_UNINITIALIZED, Msrs, kvm_mp_state, kvm_msr_entry, kvm_run,
+    KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_UNINITIALIZED, KVMIO, Msrs, kvm_interrupt, kvm_mp_state,
+    kvm_msr_entry,
 };
 use kvm_ioctls::{VcpuExit, VcpuFd};
-use vmm_sys_util::signal::{Killable as _, SIGRTMIN, register_signal_handler};
+use vmm_sys_util::ioctl::ioctl_with_ref;
+use vmm_sys_util::ioctl_iow_nr;
 
 use super::cpuid::{self, Traits};
 use super::state::State;
+use super::wake::VcpuWaker;
 use super::{Context as _, KvmError, Vm};
 use crate::machine::{ExitHandler, Plan};
 
 /// IA32_MISC_ENABLE: fast string operations are on after reset (Intel SDM 4, table 2-2).
 const MISC_ENABLE: kvm_msr_entry = kvm_msr_entry { index: 0x1a0, reserved: 0, data: 1 };
 
-thread_local! {
-    /// The kvm_run page of the vCPU that this thread runs, for the signal handler.
-    static RUNNING: Cell<*mut kvm_run> = const { Cell::new(ptr::null_mut()) };
-}
+ioctl_iow_nr!(KVM_INTERRUPT, KVMIO, 0x86, kvm_interrupt);
 
 /// Why a vCPU came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +79,7 @@ pub struct Vcpu {
     fd: VcpuFd,
     index: usize,
     reset: State,
+    waker: VcpuWaker,
 }
 
 impl Vcpu {
@@ -104,7 +101,7 @@ impl Vcpu {
         let mp_state = if index == 0 { KVM_MP_STATE_RUNNABLE } else { KVM_MP_STATE_UNINITIALIZED };
         fd.set_mp_state(kvm_mp_state { mp_state }).context("set the run state")?;
         let reset = State::save(&fd, &vm.msrs)?;
-        Ok(Self { fd, index, reset })
+        Ok(Self { fd, index, reset, waker: VcpuWaker::default() })
     }
 
     /// Which vCPU this is.
@@ -136,12 +133,18 @@ impl Vcpu {
 
     /// Lets this thread be woken out of [`Vcpu::run`]. Called once, by the thread that will run it.
     pub fn attach(&mut self) {
-        RUNNING.set(self.fd.get_kvm_run());
+        self.waker.attach(self.fd.get_kvm_run());
     }
 
     /// No more wakes.
     pub fn detach(&mut self) {
-        RUNNING.set(ptr::null_mut());
+        self.waker.detach();
+    }
+
+    /// Wakes the thread that runs this vCPU.
+    #[must_use]
+    pub fn waker(&self) -> VcpuWaker {
+        self.waker.clone()
     }
 
     /// Runs the guest until something is to be done; accesses to devices go to `handler`.
@@ -150,6 +153,7 @@ impl Vcpu {
     /// When this vCPU cannot go on.
     pub fn run(&mut self, handler: &impl ExitHandler) -> Result<Exit, RunError> {
         let index = self.index;
+        self.offer_external_interrupt(handler);
         match self.fd.run() {
             Ok(VcpuExit::MmioRead(address, data)) => handler.mmio_read(address, data),
             Ok(VcpuExit::MmioWrite(address, data)) => handler.mmio_write(address, data),
@@ -169,6 +173,8 @@ impl Vcpu {
             }
             Ok(VcpuExit::IoapicEoi(vector)) => handler.end_of_interrupt(vector),
             Ok(VcpuExit::Shutdown) => return Ok(Exit::TripleFault),
+            // The next run offers the interrupt again.
+            Ok(VcpuExit::IrqWindowOpen) => {}
             Ok(VcpuExit::Intr) => return Ok(self.woken()),
             Ok(VcpuExit::InternalError) => return Err(self.internal_error()),
             Ok(VcpuExit::FailEntry(reason, _)) => return Err(RunError::Entry { index, reason }),
@@ -179,6 +185,23 @@ impl Vcpu {
             Err(source) => return Err(RunError::Run { index, source }),
         }
         Ok(Exit::Handled)
+    }
+
+    /// Injects the PIC's interrupt if the guest can take it now; else asks KVM to come back when it can.
+    ///
+    /// The wire from the PIC ends at LINT0 of the first vCPU. KVM looks at the local APIC's entry for it.
+    fn offer_external_interrupt(&mut self, handler: &impl ExitHandler) {
+        let wanted = self.index == 0 && handler.has_external_interrupt();
+        let run = self.fd.get_kvm_run();
+        let ready = wanted && run.ready_for_interrupt_injection != 0;
+        run.request_interrupt_window = u8::from(wanted && !ready);
+        if ready {
+            let interrupt = kvm_interrupt { irq: handler.acknowledge_external_interrupt().into() };
+            // SAFETY: `fd` is a vCPU, and KVM reads a kvm_interrupt from the reference.
+            if unsafe { ioctl_with_ref(&self.fd, KVM_INTERRUPT(), &interrupt) } != 0 {
+                tracing::warn!(vector = interrupt.irq, "KVM refused an interrupt of the PIC");
+            }
+        }
     }
 
     fn woken(&mut self) -> Exit {
@@ -210,35 +233,5 @@ impl Vcpu {
                 _ => "see the host kernel's log",
             },
         }
-    }
-}
-
-/// Wakes a vCPU's thread out of the guest.
-pub struct Wake;
-
-impl Wake {
-    /// Makes the vCPU that `thread` runs return [`Exit::Woken`], now or when it next enters the guest.
-    pub fn wake<T>(thread: &JoinHandle<T>) {
-        // It fails for a thread that has ended, which needs no waking.
-        let _ = thread.kill(SIGRTMIN());
-    }
-}
-
-/// Prepares the process for [`Wake::wake`]. Called once, before any vCPU thread starts.
-///
-/// # Errors
-/// When the signal is taken.
-pub fn install_wake_handler() -> std::io::Result<()> {
-    register_signal_handler(SIGRTMIN(), on_wake).map_err(Into::into)
-}
-
-/// Runs on the vCPU's thread. The flag also catches the moment before KVM_RUN is entered, so no wake is lost.
-extern "C" fn on_wake(_: libc::c_int, _: *mut libc::siginfo_t, _: *mut libc::c_void) {
-    let run = RUNNING.get();
-    if let Some(run) = ptr::NonNull::new(run) {
-        // SAFETY: the pointer is set by `attach` to the mapping of a live vCPU and cleared by `detach`.
-        let flag = unsafe { &raw mut (*run.as_ptr()).immediate_exit };
-        // SAFETY: as above; it is this very thread that uses the mapping, and a byte store cannot tear.
-        unsafe { flag.write_volatile(1) };
     }
 }

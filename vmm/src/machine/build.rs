@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use block::{Backend, OpenMode, RawImage, ReadOnly};
-use bus::{Bus, Device, IrqLine};
+use bus::{Bus, Device};
 use chipset::debugcon;
 use chipset::ged::{Ged, PowerButton, PowerEvent, SleepReset};
 use chipset::ioapic::IoApic;
@@ -26,8 +26,9 @@ use super::control::{Cause, Control, Event};
 use super::guest_info::GuestData;
 use super::plan::{Plan, Range, TransportPlan};
 use super::tables;
+use super::timers::{Alarm, Timers};
 use super::vcpus::{Board, Vcpus};
-use crate::config::{self, Config, DiskConfig};
+use crate::config::{self, Config, DiskConfig, Irqchip};
 use crate::kvm::{GuestRam, Kvm, Vcpu, Vm, install_wake_handler};
 use crate::{bundle, host};
 
@@ -90,9 +91,11 @@ pub(super) struct Machine {
     pub(super) board: Arc<Board>,
     pub(super) control: Arc<Control>,
     pub(super) events: Receiver<Event>,
-    pub(super) power_button: PowerButton,
+    /// Comes with ACPI.
+    pub(super) power_button: Option<PowerButton>,
     console: Option<Console>,
-    _vm: Vm,
+    _timers: Option<Timers>,
+    vm: Vm,
     ram: GuestRam,
     firmware: Option<FirmwareImage>,
 }
@@ -109,16 +112,23 @@ impl Machine {
         vm.set_memory(&ram)?;
         let (control, events) = Control::new(plan.apic_ids.len());
         let control = Arc::new(control);
+        let vcpus: Vec<_> =
+            (0..plan.apic_ids.len()).map(|index| vm.create_vcpu(index, plan)).collect::<Result<_, _>>()?;
         let mut builder = Builder::new(&vm, plan, &ram)?;
+        builder.pic(vcpus.first().map(Vcpu::waker).unwrap_or_default())?;
+        let alarm = Alarm::default();
+        let timers = builder.clocks(&alarm)?;
         let power_button = builder.ged(&control)?;
+        builder.extras(&control)?;
         builder.fw_cfg(&guest_data)?;
         let waker = Waker::new().context("make an eventfd")?;
         let serial = builder.com1(console, &waker)?;
         let log = builder.debugcon(debugcon, &waker)?;
         builder.transports(&disks)?;
         let board = Arc::new(builder.board);
-        let vcpus =
-            (0..plan.apic_ids.len()).map(|index| vm.create_vcpu(index, plan)).collect::<Result<_, _>>()?;
+        let needs_timers = !timers.is_empty();
+        let timers = needs_timers.then(|| Timers::start(timers, alarm)).transpose();
+        let timers = timers.context("start the timers' thread")?;
         let console =
             Console::start(serial, log, waker, Arc::clone(&control)).context("start the console's thread")?;
         Ok(Self {
@@ -128,7 +138,8 @@ impl Machine {
             events,
             power_button,
             console: Some(console),
-            _vm: vm,
+            _timers: timers,
+            vm,
             ram,
             firmware,
         })
@@ -144,6 +155,7 @@ impl Machine {
     /// Power-on state of everything but the vCPUs, which are parked meanwhile. RAM keeps its content.
     pub(super) fn reset(&self) -> anyhow::Result<()> {
         self.board.reset();
+        self.vm.reset_irqchip()?;
         if let Some(firmware) = &self.firmware {
             self.ram.restore_firmware(firmware.bytes())?;
         }
@@ -159,46 +171,58 @@ impl Machine {
 }
 
 /// Puts devices on the buses, each where the plan says.
-struct Builder<'a> {
-    vm: &'a Vm,
-    plan: &'a Plan,
+pub(super) struct Builder<'a> {
+    pub(super) vm: &'a Vm,
+    pub(super) plan: &'a Plan,
     ram: &'a GuestRam,
-    board: Board,
+    pub(super) board: Board,
 }
 
 impl<'a> Builder<'a> {
     fn new(vm: &'a Vm, plan: &'a Plan, ram: &'a GuestRam) -> anyhow::Result<Self> {
-        let mut routes = vm.routes();
-        routes.connect(0..plan.gsi_count()).context("connect the interrupt routes")?;
-        let routes = Arc::new(routes);
-        let ioapics =
-            plan.ioapics.iter().map(|ioapic| IoApic::new(ioapic.gsi_base, routes.clone())).collect();
-        let board = Board { mmio: Bus::new(), pio: Bus::new(), ioapics };
+        let board = Board { mmio: Bus::new(), pio: Bus::new(), ioapics: Vec::new(), pic: None };
         let mut builder = Self { vm, plan, ram, board };
-        for (n, ioapic) in plan.ioapics.iter().enumerate() {
-            if let Some(device) = builder.board.ioapics.get(n).map(IoApic::device) {
-                builder.mmio(&format!("ioapic{n}"), ioapic.mmio, device)?;
-            }
-        }
+        builder.ioapics()?;
         Ok(builder)
+    }
+
+    /// The IOAPICs that are not in KVM.
+    fn ioapics(&mut self) -> anyhow::Result<()> {
+        let in_kvm = usize::from(self.plan.irqchip == Irqchip::Kernel);
+        let ours = self.plan.ioapics.get(in_kvm..).unwrap_or_default();
+        let mut routes = self.vm.routes();
+        let gsis = ours.iter().flat_map(|ioapic| ioapic.gsi_base..ioapic.gsi_base + ioapic.pins);
+        routes.connect(gsis).context("connect the interrupt routes")?;
+        let routes = Arc::new(routes);
+        for plan in ours {
+            let ioapic = match self.plan.irqchip {
+                Irqchip::Split => IoApic::new(plan.gsi_base, routes.clone()),
+                Irqchip::Kernel => IoApic::without_ends(plan.gsi_base, routes.clone()),
+            };
+            self.mmio(&format!("ioapic{}", plan.id), plan.mmio, ioapic.device())?;
+            self.board.ioapics.push(ioapic);
+        }
+        Ok(())
     }
 
     fn mmio(&mut self, name: &str, range: Range, device: impl Device + 'static) -> anyhow::Result<()> {
         Ok(self.board.mmio.insert(name, range.start, range.len, Arc::new(Mutex::new(device)))?)
     }
 
-    fn pio(&mut self, name: &str, range: Range, device: impl Device + 'static) -> anyhow::Result<()> {
+    pub(super) fn pio(
+        &mut self,
+        name: &str,
+        range: Range,
+        device: impl Device + 'static,
+    ) -> anyhow::Result<()> {
         Ok(self.board.pio.insert(name, range.start, range.len, Arc::new(Mutex::new(device)))?)
     }
 
-    fn line(&self, gsi: u32) -> IrqLine {
-        self.board.ioapics.iter().find_map(|ioapic| ioapic.line(gsi)).unwrap_or_else(IrqLine::unconnected)
-    }
-
-    fn ged(&mut self, control: &Arc<Control>) -> anyhow::Result<PowerButton> {
-        let ged = Ged::new(self.line(self.plan.ged.gsi));
+    fn ged(&mut self, control: &Arc<Control>) -> anyhow::Result<Option<PowerButton>> {
+        let Some(plan) = self.plan.ged else { return Ok(None) };
+        let ged = Ged::new(self.line(plan.gsi));
         let button = ged.power_button();
-        self.mmio("ged", self.plan.ged.events, ged)?;
+        self.mmio("ged", plan.events, ged)?;
         let control = Arc::clone(control);
         let power = SleepReset::new(move |event| {
             control.ask(match event {
@@ -206,8 +230,8 @@ impl<'a> Builder<'a> {
                 PowerEvent::Reset => Event::Reset(Cause::Register),
             });
         });
-        self.mmio("power", self.plan.ged.power, power)?;
-        Ok(button)
+        self.mmio("power", plan.power, power)?;
+        Ok(Some(button))
     }
 
     fn fw_cfg(&mut self, data: &GuestData) -> anyhow::Result<()> {

@@ -20,6 +20,10 @@ pub(super) enum Event {
     Reset(Cause),
     /// The guest powered the machine off.
     PowerOff,
+    /// The guest ended the run through the debug exit, with this status.
+    Exit(u8),
+    /// The guest told the panic port.
+    Panicked,
     /// Somebody outside presses the power button.
     PowerButton,
     /// The user wants out at once.
@@ -37,6 +41,10 @@ pub(super) enum Cause {
     Register,
     /// A triple fault.
     TripleFault,
+    /// The reset control register.
+    ResetPort,
+    /// The keyboard controller.
+    Keyboard,
     /// The user, from the console.
     User,
 }

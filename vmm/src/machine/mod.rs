@@ -11,8 +11,10 @@ mod build;
 mod console;
 mod control;
 mod guest_info;
+mod legacy;
 pub mod plan;
 pub mod tables;
+mod timers;
 mod vcpus;
 
 use std::sync::Arc;
@@ -46,6 +48,8 @@ pub enum Outcome {
     Reset,
     /// The user ended it from the console.
     Quit,
+    /// The guest ended it through the debug exit, with this status.
+    Exit(u8),
 }
 
 /// Boots the machine of `config` and waits for its end. The calling thread becomes the control thread.
@@ -99,10 +103,15 @@ fn supervise(machine: &Machine, vcpus: &Vcpus, on_reset: OnReset) -> anyhow::Res
                 tracing::info!("the guest powered off");
                 return Ok(Outcome::PoweredOff);
             }
+            Event::Exit(status) => return Ok(Outcome::Exit(status)),
+            Event::Panicked => bail!("the guest panicked"),
             Event::PowerButton => press(machine),
             Event::Quit => return Ok(Outcome::Quit),
             Event::Signal(signal) if deadline.is_some() => {
                 bail!("stopped by a second signal ({signal}) before the guest powered off")
+            }
+            Event::Signal(signal) if machine.power_button.is_none() => {
+                bail!("stopped by a signal ({signal}): without ACPI the guest cannot be asked to power off")
             }
             Event::Signal(_) => {
                 press(machine);
@@ -114,8 +123,13 @@ fn supervise(machine: &Machine, vcpus: &Vcpus, on_reset: OnReset) -> anyhow::Res
 }
 
 fn press(machine: &Machine) {
-    tracing::info!("the power button is pressed");
-    machine.power_button.press();
+    match &machine.power_button {
+        Some(button) => {
+            tracing::info!("the power button is pressed");
+            button.press();
+        }
+        None => tracing::warn!("a machine without ACPI has no power button"),
+    }
 }
 
 /// The next event; an error when `deadline` passes without one.
@@ -137,6 +151,8 @@ impl std::fmt::Display for Cause {
         f.write_str(match self {
             Self::Register => "reset register",
             Self::TripleFault => "triple fault",
+            Self::ResetPort => "reset port",
+            Self::Keyboard => "keyboard controller",
             Self::User => "Ctrl-a r",
         })
     }

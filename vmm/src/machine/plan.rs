@@ -3,11 +3,15 @@
 //! ACPI, e820, fw_cfg, `--dry-run` and the buses read the plan; no other file holds an address.
 //! The numbers are those of the `microvm` machine contract.
 
+mod devices;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use super::boot_order::boot_order;
-use crate::config::{Config, Console, FirmwareChoice};
+use crate::config::{Config, ExtraDevice, FirmwareChoice, Irqchip, MachineOptions};
 use crate::cpu::CpuModel;
 use crate::topology::Topology;
 
@@ -98,6 +102,26 @@ pub struct PortPlan {
     pub gsi: Gsi,
 }
 
+/// The pair of i8259.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PicPlan {
+    /// The controller of IRQ 0 to 7.
+    pub first: Range,
+    /// The controller of IRQ 8 to 15.
+    pub second: Range,
+    /// The registers that choose edge or level.
+    pub elcr: Range,
+}
+
+/// A device that was asked for by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExtraPlan {
+    /// Which.
+    pub device: ExtraDevice,
+    /// Its ports.
+    pub ports: Range,
+}
+
 /// One virtio-mmio transport, populated or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransportPlan {
@@ -161,16 +185,26 @@ pub struct Plan {
     pub apic_ids: Vec<u32>,
     /// Local APIC registers, in KVM.
     pub lapic: Range,
-    /// The interrupt controllers.
+    /// Where the interrupt controllers are.
+    pub irqchip: Irqchip,
+    /// The I/O APICs.
     pub ioapics: Vec<IoApicPlan>,
-    /// Power button, sleep and reset.
-    pub ged: GedPlan,
+    /// The PC's own interrupt controllers.
+    pub pic: Option<PicPlan>,
+    /// The interval timer.
+    pub pit: Option<PortPlan>,
+    /// The clock.
+    pub rtc: Option<PortPlan>,
+    /// Power button, sleep and reset; they come with ACPI.
+    pub ged: Option<GedPlan>,
     /// The serial port.
     pub com1: Option<PortPlan>,
     /// The firmware's log port.
     pub debugcon: Option<Range>,
     /// fw_cfg's ports.
     pub fw_cfg: Range,
+    /// What was asked for by name.
+    pub extras: Vec<ExtraPlan>,
     /// virtio-mmio, all of them.
     pub transports: Vec<TransportPlan>,
     /// The disks in the order in which firmware tries them, as indices into [`Config::disks`].
@@ -210,6 +244,33 @@ pub enum PlanError {
         "--cpus {0}: its last APIC id is {1}, beyond {LAST_APIC_ID}; choose powers of two, which leave no gaps"
     )]
     ApicIds(Topology, u32),
+    /// Two options that exclude each other.
+    #[error(
+        "--machine {option} and --machine {other} exclude each other: {reason}, so leave one of them out"
+    )]
+    Contradiction {
+        /// The one.
+        option: &'static str,
+        /// The other.
+        other: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A console, and no port for it.
+    #[error(
+        "--console file:… and --machine isa-serial=off exclude each other: the console is the serial port's, so leave one of them out"
+    )]
+    ConsoleWithoutPort,
+    /// Ports that another device has.
+    #[error("--device {device}: ports {ports} belong to {owner}, choose others with port=")]
+    PortsTaken {
+        /// Who asks.
+        device: ExtraDevice,
+        /// For which.
+        ports: Range,
+        /// Who has some of them.
+        owner: String,
+    },
     /// More disks than transports.
     #[error("{disks} disks are too many: this machine has {transports} virtio-mmio transports")]
     Disks {
@@ -241,6 +302,7 @@ impl Plan {
     /// When the configuration asks for what this machine cannot have.
     pub fn new(config: &Config, firmware_len: u64, phys_bits: u32) -> Result<Self, PlanError> {
         Self::check(config, phys_bits)?;
+        let options = &config.options;
         let low_ram = Range::new(0, config.memory.min(LOW_RAM_LIMIT));
         let high_ram =
             (config.memory > LOW_RAM_LIMIT).then(|| Range::new(HIGH_RAM, config.memory - LOW_RAM_LIMIT));
@@ -256,13 +318,17 @@ impl Plan {
             cpu: config.cpu.clone(),
             apic_ids: apic_ids(config.cpus)?,
             lapic: Range::new(0xfee0_0000, 0x1000),
-            ioapics: vec![ioapic(0, 0xfec0_0000), ioapic(1, 0xfec1_0000)],
-            ged: GedPlan { events: Range::new(0xfea0_0000, 4), power: Range::new(0xfea0_0200, 3), gsi: 9 },
-            com1: (config.console != Console::None)
-                .then_some(PortPlan { ports: Range::new(0x3f8, 8), gsi: 4 }),
-            debugcon: config.debugcon.is_some().then_some(Range::new(0x402, 1)),
-            fw_cfg: Range::new(0x510, 0xc),
-            transports: transports(config.disks.len())?,
+            irqchip: options.irqchip,
+            ioapics: devices::ioapics(options),
+            pic: options.pic.or(true).then(devices::pic),
+            pit: options.pit.or(true).then_some(devices::PIT),
+            rtc: options.rtc.or(devices::needs_rtc(&config.firmware)).then_some(devices::RTC),
+            ged: options.has_acpi().then_some(devices::GED),
+            com1: devices::has_com1(config).then_some(devices::COM1),
+            debugcon: config.debugcon.is_some().then_some(devices::DEBUGCON),
+            fw_cfg: devices::FW_CFG,
+            extras: devices::extras(config)?,
+            transports: transports(config.disks.len(), options)?,
             boot_disks: boot_order(&config.disks)?,
             e820: e820(Range::new(kvm_identity_map.start, 0x4000), low_ram, high_ram),
         })
@@ -279,7 +345,9 @@ impl Plan {
         if config.firmware == FirmwareChoice::None && config.kernel.is_none() {
             return Err(PlanError::NothingToStart);
         }
-        transports(config.disks.len()).map(|_| ())
+        devices::check_options(config)?;
+        devices::extras(config)?;
+        transports(config.disks.len(), &config.options).map(|_| ())
     }
 
     /// How many GSIs the IOAPICs take together.
@@ -326,145 +394,29 @@ fn apic_ids(topology: Topology) -> Result<Vec<u32>, PlanError> {
     }
 }
 
-fn ioapic(id: u8, base: u64) -> IoApicPlan {
-    const PINS: u32 = 24;
-    IoApicPlan { id, mmio: Range::new(base, 0x1000), gsi_base: u32::from(id) * PINS, pins: PINS }
-}
-
 /// Transports are filled from index 0 upwards, in boot order.
-fn transports(disks: usize) -> Result<Vec<TransportPlan>, PlanError> {
-    const COUNT: u32 = 24;
+fn transports(disks: usize, options: &MachineOptions) -> Result<Vec<TransportPlan>, PlanError> {
     const BASE: u64 = 0xfeb0_0000;
     const LEN: u64 = 0x200;
-    const FIRST_GSI: Gsi = 24;
-    if disks > COUNT as usize {
-        return Err(PlanError::Disks { disks, transports: COUNT as usize });
+    let (count, first_gsi): (u32, Gsi) = match (options.has_acpi(), options.has_ioapic2()) {
+        (true, true) => (24, 24),
+        (true, false) => (8, 16),
+        (false, _) => (8, 5),
+    };
+    if disks > count as usize {
+        return Err(PlanError::Disks { disks, transports: count as usize });
     }
     let transport = |index: u32| TransportPlan {
         index,
         mmio: Range::new(BASE + u64::from(index) * LEN, LEN),
-        gsi: FIRST_GSI + index,
+        gsi: first_gsi + index,
         disk: Some(index as usize).filter(|&disk| disk < disks),
     };
-    Ok((0..COUNT).map(transport).collect())
+    Ok((0..count).map(transport).collect())
 }
 
 /// Firmware adds the holes below 1 MiB and itself.
 fn e820(kvm_pages: Range, low_ram: Range, high_ram: Option<Range>) -> Vec<E820Plan> {
     let ram = |range| E820Plan { range, ram: true };
     [E820Plan { range: kvm_pages, ram: false }, ram(low_ram)].into_iter().chain(high_ram.map(ram)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SEABIOS: u64 = 128 << 10;
-
-    fn plan(config: Config) -> Result<Plan, PlanError> {
-        Plan::new(&config, SEABIOS, 46)
-    }
-
-    #[test]
-    fn memory_below_3_gib_stays_below() {
-        let plan = plan(Config { memory: 3 * GIB, ..Config::default() }).unwrap();
-        assert_eq!(plan.low_ram, Range::new(0, 3 * GIB));
-        assert_eq!(plan.high_ram, None);
-        assert_eq!(plan.e820.len(), 2);
-    }
-
-    #[test]
-    fn memory_beyond_3_gib_continues_at_4_gib() {
-        let plan = plan(Config { memory: 6 * GIB, ..Config::default() }).unwrap();
-        assert_eq!(plan.low_ram.end(), 0xc000_0000);
-        assert_eq!(plan.high_ram, Some(Range::new(0x1_0000_0000, 3 * GIB)));
-        assert_eq!(plan.e820[2], E820Plan { range: Range::new(0x1_0000_0000, 3 * GIB), ram: true });
-    }
-
-    #[test]
-    fn firmware_ends_at_4_gib_and_its_last_128_kib_at_1_mib() {
-        let edk2 = Plan::new(&Config::default(), 4 * MIB, 46).unwrap();
-        let image = Range::new(0xffc0_0000, 4 * MIB);
-        assert_eq!(edk2.firmware, Some(FirmwarePlan { image, shadow: Range::new(0xe0000, 0x20000) }));
-        let qboot = Plan::new(&Config::default(), 64 << 10, 46).unwrap();
-        assert_eq!(qboot.firmware.unwrap().shadow, Range::new(0xf0000, 0x10000));
-    }
-
-    #[test]
-    fn no_firmware_has_no_place() {
-        assert_eq!(Plan::new(&Config::default(), 0, 46).unwrap().firmware, None);
-    }
-
-    #[test]
-    fn transports_take_the_second_ioapic() {
-        let plan = plan(Config::default()).unwrap();
-        let last = plan.transports.last().unwrap();
-        assert_eq!((plan.transports[0].mmio.start, plan.transports[0].gsi), (0xfeb0_0000, 24));
-        assert_eq!((last.mmio, last.gsi), (Range::new(0xfeb0_2e00, 0x200), 47));
-    }
-
-    #[test]
-    fn no_two_ranges_of_memory_overlap() {
-        let plan = Plan::new(&Config { memory: 64 * GIB, ..Config::default() }, 16 * MIB, 46).unwrap();
-        let mut ranges =
-            vec![plan.low_ram, plan.high_ram.unwrap(), plan.firmware.unwrap().image, plan.kvm_identity_map];
-        ranges.extend([plan.kvm_tss, plan.lapic, plan.ged.events, plan.ged.power]);
-        ranges.extend(plan.ioapics.iter().map(|ioapic| ioapic.mmio));
-        ranges.extend(plan.transports.iter().map(|transport| transport.mmio));
-        for (n, a) in ranges.iter().enumerate() {
-            for b in &ranges[n + 1..] {
-                assert!(!a.overlaps(*b), "{a} and {b}");
-            }
-        }
-    }
-
-    #[test]
-    fn every_gsi_in_use_has_a_pin_and_one_owner() {
-        let plan = plan(Config::default()).unwrap();
-        let mut gsis = vec![plan.ged.gsi, plan.com1.unwrap().gsi];
-        gsis.extend(plan.transports.iter().map(|transport| transport.gsi));
-        gsis.sort_unstable();
-        assert!(gsis.windows(2).all(|pair| pair[0] != pair[1]), "{gsis:?}");
-        assert!(gsis.iter().all(|&gsi| gsi < plan.gsi_count()));
-    }
-
-    #[test]
-    fn impossible_machines_are_refused_by_option() {
-        let message = |config| plan(config).unwrap_err().to_string();
-        let default = Config::default;
-        assert!(message(Config { memory: MIB, ..default() }).starts_with("--memory 1M is too small"));
-        assert!(message(Config { memory: 17 * MIB + 1, ..default() }).contains("multiple of 1M"));
-        assert!(message(Config { memory: 1 << 46, ..default() }).contains("46 bits"));
-        assert!(message(Config { memory: u64::MAX - MIB + 1, ..default() }).contains("46 bits"));
-        assert!(
-            message(Config { cpus: Topology::of_cores(0), ..default() })
-                .starts_with("--cpus 0 is out of range")
-        );
-        assert!(message(Config { cpus: Topology::of_cores(255), ..default() }).starts_with("--cpus 255"));
-        let nothing = Config { firmware: FirmwareChoice::None, ..default() };
-        assert!(message(nothing).starts_with("--firmware none starts nothing"));
-    }
-
-    #[test]
-    fn apic_ids_follow_the_topology_up_to_the_last() {
-        let threes = |sockets| Topology { sockets, dies: 3, cores: 3, threads: 3 };
-        let plan_of = |cpus| plan(Config { cpus, ..Config::default() });
-        assert_eq!(plan_of(threes(3)).unwrap().apic_ids.last(), Some(&170));
-        assert_eq!(
-            plan_of(threes(5)).unwrap_err().to_string(),
-            "--cpus sockets=5,dies=3,cores=3,threads=3: its last APIC id is 298, beyond 254; \
-             choose powers of two, which leave no gaps"
-        );
-    }
-
-    #[test]
-    fn largest_memory_fits_the_address_width_exactly() {
-        let memory = (1 << 40) - GIB;
-        assert!(Plan::new(&Config { memory, ..Config::default() }, SEABIOS, 40).is_ok());
-        let more = Config { memory: memory + MIB, ..Config::default() };
-        assert_eq!(
-            Plan::new(&more, SEABIOS, 40).unwrap_err().to_string(),
-            "--memory 1047553M is too large: the guest's CPU addresses 40 bits, which leaves room for 1047552M"
-        );
-    }
 }

@@ -4,26 +4,27 @@ use acpi::table::dsdt::Dsdt;
 use acpi::table::fadt::{Absent, Fadt};
 use acpi::table::madt::{self, Madt};
 use acpi::{Describe, OemIds, TableSet};
-use chipset::describe::{Com1, Ged, PowerButton};
+use chipset::describe::{Com1, Ged, PowerButton, PvPanic, Rtc};
 use firmware::boot_order::{self, BootDevice};
 use firmware::describe::FwCfg;
 use firmware::e820;
 use firmware::fw_cfg::{Contents, FileError, Item};
 use virtio::describe::MmioTransport;
 
-use super::plan::Plan;
+use super::plan::{ExtraPlan, Plan};
+use crate::config::ExtraDevice;
 
 /// What SLP_TYP means "off" to the GED. Any number would do if `_S5` names it; this is the contract's.
 const SOFT_OFF: u8 = chipset::ged::SOFT_OFF;
 
-/// The ACPI tables of the machine.
+/// The ACPI tables of the machine, if it has ACPI.
 #[must_use]
-pub fn acpi_tables(plan: &Plan) -> TableSet {
+pub fn acpi_tables(plan: &Plan) -> Option<TableSet> {
+    let power = plan.ged?.power.start;
     let devices = devices(plan);
     let mut tables = TableSet::new(OemIds::default());
     let dsdt =
         tables.place(&Dsdt { devices: devices.iter().map(AsRef::as_ref).collect(), soft_off_type: SOFT_OFF });
-    let power = plan.ged.power.start;
     tables.list(&Fadt {
         dsdt,
         sleep_control_register: power,
@@ -31,10 +32,10 @@ pub fn acpi_tables(plan: &Plan) -> TableSet {
         reset_register: power + 2,
         reset_value: chipset::ged::RESET_VALUE,
         // The contract leaves these bits 0 even so; Linux then polls a clock that is not there.
-        absent: Absent { vga: true, cmos_rtc: true },
+        absent: Absent { vga: true, cmos_rtc: plan.rtc.is_none() },
     });
     tables.list(&madt(plan));
-    tables
+    Some(tables)
 }
 
 /// The devices in the order of the DSDT. SeaBIOS probes from its end.
@@ -45,7 +46,9 @@ fn devices(plan: &Plan) -> Vec<Box<dyn Describe>> {
         len: len(com1.ports.len),
         irq: com1.gsi as u8,
     });
-    let ged = Ged { selector: address(plan.ged.events.start), gsi: plan.ged.gsi };
+    let rtc =
+        plan.rtc.map(|rtc| Rtc { port: port(rtc.ports.start), len: len(rtc.ports.len), irq: rtc.gsi as u8 });
+    let ged = plan.ged.map(|ged| Ged { selector: address(ged.events.start), gsi: ged.gsi });
     let transports = plan.disks().map(|(transport, _)| MmioTransport {
         index: transport.index as u8,
         base: address(transport.mmio.start),
@@ -54,16 +57,23 @@ fn devices(plan: &Plan) -> Vec<Box<dyn Describe>> {
     });
     let mut devices: Vec<Box<dyn Describe>> = vec![Box::new(fw_cfg)];
     devices.extend(com1.map(|com1| Box::new(com1) as Box<dyn Describe>));
-    devices.push(Box::new(ged));
+    devices.extend(rtc.map(|rtc| Box::new(rtc) as Box<dyn Describe>));
+    devices.extend(ged.map(|ged| Box::new(ged) as Box<dyn Describe>));
     devices.push(Box::new(PowerButton));
+    devices.extend(plan.extras.iter().filter_map(extra));
     devices.extend(transports.map(|transport| Box::new(transport) as Box<dyn Describe>));
     devices
+}
+
+/// Of the devices on request, drivers look for this one alone.
+fn extra(plan: &ExtraPlan) -> Option<Box<dyn Describe>> {
+    (plan.device == ExtraDevice::PvPanic).then(|| Box::new(PvPanic { port: port(plan.ports.start) }) as _)
 }
 
 fn madt(plan: &Plan) -> Madt {
     Madt {
         local_apic: address(plan.lapic.start),
-        pcat_compat: false,
+        pcat_compat: plan.pic.is_some(),
         cpus: plan.apic_ids.iter().map(|&apic_id| madt::Cpu { apic_id, present: true }).collect(),
         io_apics: plan
             .ioapics
@@ -96,7 +106,7 @@ pub fn fw_cfg(plan: &Plan) -> Result<Contents, FileError> {
         .item(Item::BootMenu(false))
         .item(Item::Irq0Override(true))
         .item(Item::Uuid([0; 16]));
-    for file in acpi_tables(plan).files() {
+    for file in acpi_tables(plan).iter().flat_map(TableSet::files) {
         contents.file(file.name, file.bytes)?;
     }
     contents.file(e820::FILE, e820::encode(&memory_map(plan)))?;
@@ -148,7 +158,7 @@ mod tests {
     }
 
     fn dsdt(config: &Config) -> Vec<u8> {
-        let resolved = acpi_tables(&plan(config)).resolve(0x10_0000, 0xf_0000).unwrap();
+        let resolved = acpi_tables(&plan(config)).unwrap().resolve(0x10_0000, 0xf_0000).unwrap();
         let tables = resolved.each();
         tables.into_iter().find(|(name, _)| *name == "DSDT").unwrap().1.to_vec()
     }

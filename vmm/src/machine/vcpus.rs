@@ -6,9 +6,10 @@ use std::thread::{Builder, JoinHandle};
 
 use bus::Bus;
 use chipset::ioapic::IoApic;
+use chipset::pic::Pic;
 
 use super::control::{Cause, Control, Event, Order};
-use crate::kvm::{Exit, Vcpu, Wake};
+use crate::kvm::{Exit, Vcpu, VcpuWaker};
 
 /// What a vCPU does with an access that leaves the guest.
 pub trait ExitHandler {
@@ -22,6 +23,10 @@ pub trait ExitHandler {
     fn pio_write(&self, port: u16, data: &[u8]);
     /// The guest ended a level-triggered interrupt.
     fn end_of_interrupt(&self, vector: u8);
+    /// Whether the PIC has an interrupt for the first vCPU.
+    fn has_external_interrupt(&self) -> bool;
+    /// Acknowledges the PIC's interrupt and gives its vector.
+    fn acknowledge_external_interrupt(&self) -> u8;
 }
 
 /// Both address spaces, and the interrupt controllers outside KVM.
@@ -29,6 +34,8 @@ pub(super) struct Board {
     pub(super) mmio: Bus,
     pub(super) pio: Bus,
     pub(super) ioapics: Vec<Arc<IoApic>>,
+    /// Unless it is in KVM, or nowhere.
+    pub(super) pic: Option<Arc<Pic>>,
 }
 
 impl Board {
@@ -55,10 +62,20 @@ impl ExitHandler for Board {
     fn end_of_interrupt(&self, vector: u8) {
         self.ioapics.iter().for_each(|ioapic| ioapic.end_of_interrupt(vector));
     }
+    fn has_external_interrupt(&self) -> bool {
+        self.pic.as_ref().is_some_and(|pic| pic.is_pending())
+    }
+    fn acknowledge_external_interrupt(&self) -> u8 {
+        // Without a PIC nothing is pending, so nobody asks.
+        self.pic.as_ref().map_or(0, |pic| pic.acknowledge())
+    }
 }
 
 /// The threads that run the guest.
-pub(super) struct Vcpus(Vec<JoinHandle<()>>);
+pub(super) struct Vcpus {
+    threads: Vec<JoinHandle<()>>,
+    wakers: Vec<VcpuWaker>,
+}
 
 impl Vcpus {
     /// Starts a thread for each of `vcpus`; the guest runs from here on.
@@ -71,17 +88,19 @@ impl Vcpus {
                 vcpu.detach();
             })
         };
-        vcpus.into_iter().map(spawn).collect::<io::Result<_>>().map(Self)
+        let wakers = vcpus.iter().map(Vcpu::waker).collect();
+        let threads = vcpus.into_iter().map(spawn).collect::<io::Result<_>>()?;
+        Ok(Self { threads, wakers })
     }
 
     /// Gets every vCPU out of the guest.
     pub(super) fn wake(&self) {
-        self.0.iter().for_each(Wake::wake);
+        self.wakers.iter().for_each(VcpuWaker::wake);
     }
 
     /// Waits until every thread has ended, which [`Control::stop`] makes them do.
     pub(super) fn join(self) {
-        for thread in self.0 {
+        for thread in self.threads {
             // A thread that panicked has ended the process already.
             let _ = thread.join();
         }

@@ -35,9 +35,24 @@ impl IoApic {
     /// An I/O APIC whose input 0 is `gsi_base`, with all inputs low and masked.
     #[must_use]
     pub fn new(gsi_base: u32, routes: Arc<dyn MsiRoutes>) -> Arc<Self> {
+        Self::with(gsi_base, routes, true)
+    }
+
+    /// The same where nobody reports the end of interrupts, as beside an I/O APIC in KVM.
+    ///
+    /// Level-triggered inputs then send a message whenever their wire is set high, again or for the first time, and the
+    /// messages are edge-triggered ones: Linux sees by that in its local APIC that the end reached no I/O APIC, and
+    /// writes it to the EOI register.
+    #[must_use]
+    pub fn without_ends(gsi_base: u32, routes: Arc<dyn MsiRoutes>) -> Arc<Self> {
+        Self::with(gsi_base, routes, false)
+    }
+
+    fn with(gsi_base: u32, routes: Arc<dyn MsiRoutes>, hears_ends: bool) -> Arc<Self> {
         Arc::new(Self(Mutex::new(Core {
             gsi_base,
             routes,
+            hears_ends,
             high: [false; PINS],
             told: [None; PINS],
             state: State::default(),
@@ -110,6 +125,8 @@ impl Device for IoApicDevice {
 struct Core {
     gsi_base: u32,
     routes: Arc<dyn MsiRoutes>,
+    /// Whether somebody reports the end of interrupts.
+    hears_ends: bool,
     /// The wires: theirs to change, so a reset leaves them alone.
     high: [bool; PINS],
     /// What `routes` was last told.
@@ -177,7 +194,8 @@ impl Core {
     fn end_of_interrupt(&mut self, vector: u8) {
         for pin in 0..PINS {
             let entry = &mut self.state.entries[pin];
-            if entry.remote_irr() && entry.vector() == vector {
+            let waits = entry.remote_irr() || !self.hears_ends && entry.level();
+            if waits && entry.vector() == vector {
                 entry.set_remote_irr(false);
                 self.serve_level(pin);
             }
@@ -188,7 +206,7 @@ impl Core {
     fn serve_level(&mut self, pin: usize) {
         let entry = &mut self.state.entries[pin];
         if self.high[pin] && entry.level() && !entry.masked() && !entry.remote_irr() {
-            entry.set_remote_irr(true);
+            entry.set_remote_irr(self.hears_ends);
             self.fire(pin);
         }
     }
@@ -201,7 +219,8 @@ impl Core {
     fn tell(&mut self, pin: usize) {
         let entry = self.state.entries[pin];
         let message = match (entry.masked(), entry.level()) {
-            (false, _) => Some(entry.message()),
+            (false, _) if self.hears_ends => Some(entry.message()),
+            (false, _) => Some(entry.with_level(false).message()),
             (true, true) => self.told[pin],
             (true, false) => None,
         };

@@ -447,3 +447,37 @@ proptest! {
         }
     }
 }
+
+/// The second I/O APIC beside one in KVM, with a level-triggered entry for GSI 24.
+fn deaf() -> Rig {
+    let routes = Arc::new(Recorder::default());
+    let ioapic = IoApic::without_ends(24, routes.clone());
+    let mut rig = Rig { device: ioapic.device(), ioapic, routes };
+    rig.set(0x10, LEVEL);
+    assert_eq!(rig.events(), [Route(24, Some(EDGE_MESSAGE))], "the message is an edge");
+    rig
+}
+
+#[test]
+fn without_ends_each_raise_of_a_level_is_a_message() {
+    let rig = deaf();
+    let line = rig.line(24);
+    line.set(true);
+    line.set(true);
+    line.set(false);
+    line.set(true);
+    assert_eq!(rig.events(), [Fire(24); 3]);
+}
+
+#[test]
+fn without_ends_software_ends_the_interrupt_of_a_wire_still_high() {
+    let mut rig = deaf();
+    rig.line(24).set(true);
+    rig.events();
+    assert_eq!(rig.get(0x10) & REMOTE_IRR, 0, "nobody waits for an end that will not come");
+    rig.device.write(Access { offset: 0x40, width: Width::Dword }, VECTOR.into()).unwrap();
+    assert_eq!(rig.events(), [Fire(24)]);
+    rig.line(24).set(false);
+    rig.device.write(Access { offset: 0x40, width: Width::Dword }, VECTOR.into()).unwrap();
+    assert_eq!(rig.events(), []);
+}

@@ -94,7 +94,8 @@ impl TableArgs {
     fn into_set(self) -> Result<TableSet, Failure> {
         let bits = self.address_bits.map_or_else(address_bits, |AddressBits(bits)| Ok(bits))?;
         let plan = Plan::new(&self.config.into_config()?, FIRMWARE_LEN, bits)?;
-        Ok(acpi_tables(&plan))
+        acpi_tables(&plan)
+            .ok_or_else(|| Failure::Usage("--machine acpi=off has no tables, leave it out".into()))
     }
 }
 

@@ -94,7 +94,7 @@ mod tests {
         let plan =
             Plan::new(&Config { disks: vec![DiskConfig::new("a.raw")], ..Config::default() }, 128 << 10, 46)
                 .unwrap();
-        let tables = acpi_tables(&plan).resolve(0x10_0000, 0xf_0000).unwrap();
+        let tables = acpi_tables(&plan).unwrap().resolve(0x10_0000, 0xf_0000).unwrap();
 
         assert_eq!(text(&tables), include_str!("show/small.txt"));
     }

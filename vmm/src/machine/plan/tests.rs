@@ -1,0 +1,181 @@
+use super::*;
+use crate::config::{Console, FirmwareChoice, Irqchip, MachineOptions, Switch};
+
+const SEABIOS: u64 = 128 << 10;
+
+fn plan(config: Config) -> Result<Plan, PlanError> {
+    Plan::new(&config, SEABIOS, 46)
+}
+
+#[test]
+fn memory_below_3_gib_stays_below() {
+    let plan = plan(Config { memory: 3 * GIB, ..Config::default() }).unwrap();
+    assert_eq!(plan.low_ram, Range::new(0, 3 * GIB));
+    assert_eq!(plan.high_ram, None);
+    assert_eq!(plan.e820.len(), 2);
+}
+
+#[test]
+fn memory_beyond_3_gib_continues_at_4_gib() {
+    let plan = plan(Config { memory: 6 * GIB, ..Config::default() }).unwrap();
+    assert_eq!(plan.low_ram.end(), 0xc000_0000);
+    assert_eq!(plan.high_ram, Some(Range::new(0x1_0000_0000, 3 * GIB)));
+    assert_eq!(plan.e820[2], E820Plan { range: Range::new(0x1_0000_0000, 3 * GIB), ram: true });
+}
+
+#[test]
+fn firmware_ends_at_4_gib_and_its_last_128_kib_at_1_mib() {
+    let edk2 = Plan::new(&Config::default(), 4 * MIB, 46).unwrap();
+    let image = Range::new(0xffc0_0000, 4 * MIB);
+    assert_eq!(edk2.firmware, Some(FirmwarePlan { image, shadow: Range::new(0xe0000, 0x20000) }));
+    let qboot = Plan::new(&Config::default(), 64 << 10, 46).unwrap();
+    assert_eq!(qboot.firmware.unwrap().shadow, Range::new(0xf0000, 0x10000));
+}
+
+#[test]
+fn no_firmware_has_no_place() {
+    assert_eq!(Plan::new(&Config::default(), 0, 46).unwrap().firmware, None);
+}
+
+#[test]
+fn transports_take_the_second_ioapic() {
+    let plan = plan(Config::default()).unwrap();
+    let last = plan.transports.last().unwrap();
+    assert_eq!((plan.transports[0].mmio.start, plan.transports[0].gsi), (0xfeb0_0000, 24));
+    assert_eq!((last.mmio, last.gsi), (Range::new(0xfeb0_2e00, 0x200), 47));
+}
+
+#[test]
+fn no_two_ranges_of_memory_overlap() {
+    let plan = Plan::new(&Config { memory: 64 * GIB, ..Config::default() }, 16 * MIB, 46).unwrap();
+    let mut ranges =
+        vec![plan.low_ram, plan.high_ram.unwrap(), plan.firmware.unwrap().image, plan.kvm_identity_map];
+    let ged = plan.ged.unwrap();
+    ranges.extend([plan.kvm_tss, plan.lapic, ged.events, ged.power]);
+    ranges.extend(plan.ioapics.iter().map(|ioapic| ioapic.mmio));
+    ranges.extend(plan.transports.iter().map(|transport| transport.mmio));
+    for (n, a) in ranges.iter().enumerate() {
+        for b in &ranges[n + 1..] {
+            assert!(!a.overlaps(*b), "{a} and {b}");
+        }
+    }
+}
+
+#[test]
+fn every_gsi_in_use_has_a_pin_and_one_owner() {
+    let options = MachineOptions { rtc: Switch::On, ..MachineOptions::default() };
+    let plan = plan(Config { options, ..Config::default() }).unwrap();
+    let ports = [plan.com1, plan.pit, plan.rtc];
+    let mut gsis: Vec<_> = ports.into_iter().flatten().map(|device| device.gsi).collect();
+    gsis.push(plan.ged.unwrap().gsi);
+    gsis.extend(plan.transports.iter().map(|transport| transport.gsi));
+    gsis.sort_unstable();
+    assert!(gsis.windows(2).all(|pair| pair[0] != pair[1]), "{gsis:?}");
+    assert!(gsis.iter().all(|&gsi| gsi < plan.gsi_count()));
+}
+
+#[test]
+fn impossible_machines_are_refused_by_option() {
+    let message = |config| plan(config).unwrap_err().to_string();
+    let default = Config::default;
+    assert!(message(Config { memory: MIB, ..default() }).starts_with("--memory 1M is too small"));
+    assert!(message(Config { memory: 17 * MIB + 1, ..default() }).contains("multiple of 1M"));
+    assert!(message(Config { memory: 1 << 46, ..default() }).contains("46 bits"));
+    assert!(message(Config { memory: u64::MAX - MIB + 1, ..default() }).contains("46 bits"));
+    assert!(
+        message(Config { cpus: Topology::of_cores(0), ..default() }).starts_with("--cpus 0 is out of range")
+    );
+    assert!(message(Config { cpus: Topology::of_cores(255), ..default() }).starts_with("--cpus 255"));
+    let nothing = Config { firmware: FirmwareChoice::None, ..default() };
+    assert!(message(nothing).starts_with("--firmware none starts nothing"));
+}
+
+#[test]
+fn largest_memory_fits_the_address_width_exactly() {
+    let memory = (1 << 40) - GIB;
+    assert!(Plan::new(&Config { memory, ..Config::default() }, SEABIOS, 40).is_ok());
+    let more = Config { memory: memory + MIB, ..Config::default() };
+    assert_eq!(
+        Plan::new(&more, SEABIOS, 40).unwrap_err().to_string(),
+        "--memory 1047553M is too large: the guest's CPU addresses 40 bits, which leaves room for 1047552M"
+    );
+}
+
+fn with(options: MachineOptions) -> Config {
+    Config { options, ..Config::default() }
+}
+
+/// GSIs of the first and the last transport.
+fn transport_gsis(options: MachineOptions) -> (Gsi, Gsi) {
+    let transports = plan(with(options)).unwrap().transports;
+    (transports[0].gsi, transports.last().unwrap().gsi)
+}
+
+#[test]
+fn default_machine_has_what_the_contract_says() {
+    let plan = plan(Config::default()).unwrap();
+    assert!(plan.pic.is_some() && plan.pit.is_some() && plan.rtc.is_none());
+    assert!(plan.ged.is_some() && plan.com1.is_some());
+    assert_eq!((plan.ioapics.len(), plan.transports.len()), (2, 24));
+}
+
+#[test]
+fn transports_and_their_gsis_follow_acpi_and_the_second_ioapic() {
+    let default = MachineOptions::default;
+    assert_eq!(transport_gsis(default()), (24, 47));
+    assert_eq!(transport_gsis(MachineOptions { ioapic2: Switch::Off, ..default() }), (16, 23));
+    assert_eq!(transport_gsis(MachineOptions { acpi: Switch::Off, ..default() }), (5, 12));
+}
+
+#[test]
+fn without_acpi_there_is_neither_ged_nor_second_ioapic() {
+    let plan = plan(with(MachineOptions { acpi: Switch::Off, ..MachineOptions::default() })).unwrap();
+    assert_eq!((plan.ged, plan.ioapics.len()), (None, 1));
+}
+
+#[test]
+fn edk2_gets_a_clock_unless_it_is_switched_off() {
+    let firmware = FirmwareChoice::Named("edk2".into());
+    let rtc = |rtc| {
+        let options = MachineOptions { rtc, ..MachineOptions::default() };
+        plan(Config { firmware: firmware.clone(), ..with(options) }).unwrap().rtc.is_some()
+    };
+    assert!(rtc(Switch::Auto) && rtc(Switch::On) && !rtc(Switch::Off));
+}
+
+#[test]
+fn contradictions_name_both_options() {
+    let message = |options| plan(with(options)).unwrap_err().to_string();
+    let default = MachineOptions::default;
+    let second = message(MachineOptions { acpi: Switch::Off, ioapic2: Switch::On, ..default() });
+    assert!(second.contains("ioapic2=on") && second.contains("acpi=off"), "{second}");
+    let kernel = message(MachineOptions { irqchip: Irqchip::Kernel, pic: Switch::Off, ..default() });
+    assert!(kernel.contains("irqchip=kernel") && kernel.contains("pic=off"), "{kernel}");
+    let silent = with(MachineOptions { isa_serial: Switch::Off, ..default() });
+    let file = plan(Config { console: Console::File("a".into()), ..silent }).unwrap_err().to_string();
+    assert!(file.contains("--console") && file.contains("isa-serial=off"), "{file}");
+}
+
+#[test]
+fn ports_of_devices_on_request_overlap_no_others() {
+    let message = |extras| plan(Config { extras, ..Config::default() }).unwrap_err().to_string();
+    let exit = |port| ExtraDevice::DebugExit { port };
+    let rtc = message(vec![exit(0x6e)]);
+    assert!(rtc.contains("debug-exit") && rtc.contains("the RTC"), "{rtc}");
+    let twice = message(vec![exit(0xf4), exit(0xf6)]);
+    assert!(twice.contains("belong to --device debug-exit"), "{twice}");
+    let all = vec![ExtraDevice::PvPanic, exit(0xf4), ExtraDevice::ResetPort, ExtraDevice::KeyboardReset];
+    assert_eq!(plan(Config { extras: all, ..Config::default() }).unwrap().extras.len(), 4);
+}
+
+#[test]
+fn apic_ids_follow_the_topology_up_to_the_last() {
+    let threes = |sockets| Topology { sockets, dies: 3, cores: 3, threads: 3 };
+    let plan_of = |cpus| plan(Config { cpus, ..Config::default() });
+    assert_eq!(plan_of(threes(3)).unwrap().apic_ids.last(), Some(&170));
+    assert_eq!(
+        plan_of(threes(5)).unwrap_err().to_string(),
+        "--cpus sockets=5,dies=3,cores=3,threads=3: its last APIC id is 298, beyond 254; \
+         choose powers of two, which leave no gaps"
+    );
+}

@@ -16,6 +16,11 @@ pub enum BootDevice {
         /// Address of the transport.
         base: u64,
     },
+    /// An option ROM of fw_cfg.
+    OptionRom {
+        /// The ROM's file.
+        file: &'static str,
+    },
     /// Strict booting: what is not listed is not tried. Meant for the last line.
     Halt,
 }
@@ -25,6 +30,7 @@ impl fmt::Display for BootDevice {
         match self {
             // SeaBIOS looks for exactly 16 lower-case digits.
             Self::VirtioMmioDisk { base } => write!(f, "/virtio-mmio@{base:016x}/disk@0,0"),
+            Self::OptionRom { file } => write!(f, "/rom@{file}"),
             Self::Halt => f.write_str("HALT"),
         }
     }
@@ -51,6 +57,12 @@ mod tests {
         let disks = [0xfeb0_2e00, 0xfeb0_0000].map(|base| BootDevice::VirtioMmioDisk { base });
         let expected = "/virtio-mmio@00000000feb02e00/disk@0,0\n/virtio-mmio@00000000feb00000/disk@0,0\0";
         assert_eq!(encode(&disks), expected.as_bytes());
+    }
+
+    #[test]
+    fn option_rom_is_called_by_its_file() {
+        let rom = BootDevice::OptionRom { file: "genroms/linuxboot.bin" };
+        assert_eq!(encode(&[rom]), b"/rom@genroms/linuxboot.bin\0");
     }
 
     #[test]

@@ -53,6 +53,9 @@ pub struct Firmware {
     pub size: u64,
     /// The SHA-256 of the image, lower-case hexadecimal.
     pub sha256: String,
+    /// The option ROMs by which it starts a kernel that the machine hands over.
+    #[serde(default, rename = "option-roms")]
+    pub option_roms: Vec<String>,
     /// The image; in the manifest, a file beside it.
     pub image: PathBuf,
 }

@@ -3,9 +3,10 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
+
+use crate::guest;
 
 const SECTOR: usize = 512;
 
@@ -21,7 +22,7 @@ impl BootSector {
     /// When the assembler is missing or the file cannot be written.
     pub fn create(dir: &Path, name: &str, actions: &str) -> anyhow::Result<Self> {
         let path = dir.join(name);
-        let mut image = assemble(dir)?;
+        let mut image = guest::assemble(dir, "boot", 0x7c00)?;
         ensure!(image.len() == SECTOR, "the boot sector has {} bytes", image.len());
         image.resize(1 << 20, 0); // SeaBIOS wants at least a cylinder
         let magic = b"TINDERBOX";
@@ -48,23 +49,6 @@ impl BootSector {
         file.read_exact(&mut counter)?;
         Ok(counter[0])
     }
-}
-
-/// The bytes of the boot sector, with the binutils that every Rust installation needs anyway.
-fn assemble(dir: &Path) -> anyhow::Result<Vec<u8>> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("guest/boot.S");
-    let (object, image) = (dir.join("boot.o"), dir.join("boot.bin"));
-    run(Command::new("as").args(["--32", "-o"]).arg(&object).arg(source))?;
-    run(Command::new("ld")
-        .args(["-m", "elf_i386", "-Ttext", "0x7c00", "--oformat", "binary", "-o"])
-        .args([&image, &object]))?;
-    fs::read(&image).with_context(|| format!("read {}", image.display()))
-}
-
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let output = command.output().with_context(|| format!("run {command:?}"))?;
-    ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }
 
 /// A disk of `len` bytes that starts with `label`.

@@ -17,9 +17,11 @@
 #![forbid(unsafe_code)]
 
 mod disk;
+mod guest;
 mod vm;
 
 pub use disk::{BootSector, blank_disk, debian_disk};
+pub use guest::tiny_kernel;
 pub use vm::{Vm, VmBuilder};
 
 use std::path::PathBuf;

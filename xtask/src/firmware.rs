@@ -136,7 +136,7 @@ impl Order {
 
     /// The image with its papers, from the store or built now; before it, what it needs at run time.
     fn build(&self) -> anyhow::Result<Built> {
-        self.recipe.with.iter().try_for_each(|other| build(other).map(drop))?;
+        self.recipe.option_roms.iter().try_for_each(|other| build(other).map(drop))?;
         let store = Store::open()?;
         let _lock = store.lock()?;
         let inputs = self.inputs();

@@ -35,9 +35,9 @@ pub(crate) struct Recipe {
     pub(crate) size: u64,
     /// Files of the source that go with the image.
     pub(crate) licence_texts: Vec<String>,
-    /// Other recipes whose images it needs at run time; they are built along with it.
+    /// The option ROMs by which it starts a kernel of the VMM's: recipes too, built along with it.
     #[serde(default)]
-    pub(crate) with: Vec<String>,
+    pub(crate) option_roms: Vec<String>,
     /// Where the source comes from.
     pub(crate) source: Origin,
 }
@@ -111,8 +111,8 @@ fn check(recipes: &BTreeMap<String, Recipe>) -> anyhow::Result<()> {
         {
             bail!("recipe {name}: {} has no SHA-256 among source.files", source.tarball);
         }
-        if let Some(unknown) = recipe.with.iter().find(|other| !recipes.contains_key(*other)) {
-            bail!("recipe {name}: there is no recipe {unknown} to build with it");
+        if let Some(unknown) = recipe.option_roms.iter().find(|other| !recipes.contains_key(*other)) {
+            bail!("recipe {name}: its option ROM {unknown} has no recipe");
         }
     }
     Ok(())
@@ -210,13 +210,13 @@ mod tests {
     }
 
     #[test]
-    fn recipe_that_goes_with_none_that_is_there_is_refused() {
+    fn recipe_with_an_unknown_option_rom_is_refused() {
         let mut recipes = all().unwrap();
         recipes.remove("linuxboot");
 
         let message = check(&recipes).unwrap_err().to_string();
 
-        assert_eq!(message, "recipe seabios: there is no recipe linuxboot to build with it");
+        assert_eq!(message, "recipe seabios: its option ROM linuxboot has no recipe");
     }
 
     #[test]

@@ -121,6 +121,7 @@ fn manifest(inputs: &Inputs<'_>, product: &Product) -> anyhow::Result<Value> {
         "licence": recipe.licence,
         "image": recipe.image,
         "size": recipe.size,
+        "option-roms": recipe.option_roms,
         "sha256": files::sha256_of(&product.image)?,
         "source": { "sha256": inputs.source, "config": recipe.config, "toolchain": inputs.toolchain },
     }))

@@ -134,3 +134,35 @@ fn four_cpus_use_memory_above_4_gib_and_reset_in_every_way() -> Result<()> {
     ensure!(cpus(&mut vm)? == 4);
     presses_the_power_button(vm)
 }
+
+#[test]
+fn identity_credentials_and_files_reach_the_guest() -> Result<()> {
+    let uuid = "00112233-4455-6677-8899-aabbccddeeff";
+    let args = [
+        ["--cpus", "2"],
+        ["--uuid", uuid],
+        ["--smbios", "type=0,vendor=Acme BIOS,date=08/01/2026"],
+        ["--smbios", "type=1,manufacturer=Acme,product=Toaster,,2,serial=s42,family=kitchen"],
+        ["--smbios", "type=3,asset=shelf 7"],
+        ["--smbios", "type=11,value=io.systemd.credential:tinderbox.test=from the host"],
+        ["--fw-cfg", "name=opt/tinderbox/test,string=a file"],
+    ];
+    let builder = debian("identity", args.as_flattened())?;
+    let data = blank_disk(builder.dir(), "data.raw", MIB, "data")?;
+    let mut vm = builder.disk(&data, ",serial=my data").start()?;
+    vm.login()?;
+    let identity = "sys_vendor product_name product_serial product_family product_uuid chassis_asset_tag \
+                    bios_vendor bios_date";
+    let told = vm.shell(&format!("cd /sys/class/dmi/id && cat {identity}; cd"))?;
+    let expected =
+        ["Acme", "Toaster,2", "s42", "kitchen", uuid, "shelf 7", "Acme BIOS", "08/01/2026"].join("\n");
+    ensure!(told == expected, "{told}");
+    let types = vm.shell("modprobe dmi_sysfs && ls /sys/firmware/dmi/entries | tr '\\n' ' '")?;
+    ensure!(types == "0-0 1-0 11-0 127-0 16-0 17-0 19-0 3-0 32-0 4-0", "{types}");
+    ensure!(vm.shell("cat /run/credentials/@system/tinderbox.test")? == "from the host");
+    vm.shell("modprobe qemu_fw_cfg")?;
+    ensure!(vm.shell("cat /sys/firmware/qemu_fw_cfg/by_name/opt/tinderbox/test/raw")? == "a file");
+    ensure!(vm.shell("cat /sys/block/vdb/serial")? == "my data");
+    no_complaints(&mut vm)?;
+    presses_the_power_button(vm)
+}

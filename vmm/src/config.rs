@@ -11,6 +11,7 @@ pub use kernel::KernelConfig;
 pub use options::{ExtraDevice, Irqchip, MachineOptions, Switch};
 use virtio::blk;
 
+use crate::backing::Backing;
 use crate::cpu::CpuModel;
 use crate::topology::Topology;
 
@@ -19,6 +20,8 @@ use crate::topology::Topology;
 pub struct Config {
     /// Guest RAM in bytes, a multiple of 1 MiB.
     pub memory: u64,
+    /// What the host makes it of.
+    pub backing: Backing,
     /// The vCPUs, at least 1, and their arrangement.
     pub cpus: Topology,
     /// What each vCPU can do.
@@ -49,6 +52,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             memory: 512 << 20,
+            backing: Backing::default(),
             cpus: Topology::of_cores(1),
             cpu: CpuModel::default(),
             options: MachineOptions::default(),

@@ -1,8 +1,12 @@
 //! What the host has room for.
 
+mod huge_pages;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+use std::path::PathBuf;
 
+use crate::backing::{Backing, HugePage, Pages};
 use crate::machine::plan::MIB;
 
 const CPUINFO: &str = "/proc/cpuinfo";
@@ -23,6 +27,37 @@ pub enum HostError {
         /// The host's swap space, in bytes.
         swap: u64,
     },
+    /// More memory at once than is free.
+    #[error("--memory {}M,prefault=on is more than this host has free: {}M", .wanted / MIB, .available / MIB)]
+    Prefault {
+        /// What was asked for, in bytes.
+        wanted: u64,
+        /// What the host can give without swapping, in bytes.
+        available: u64,
+    },
+    /// The pool of huge pages is too small.
+    #[error(
+        "--memory needs {wanted} huge pages of {size}, and {free} are free: reserve more as root with `echo {total} > {}`",
+        .file.display()
+    )]
+    HugePages {
+        /// Pages asked for.
+        wanted: u64,
+        /// Pages that are free.
+        free: u64,
+        /// Of what size.
+        size: HugePage,
+        /// Pages that the pool must have for this machine and its other users.
+        total: u64,
+        /// Where that number is set.
+        file: PathBuf,
+    },
+    /// There is no such pool.
+    #[error("--memory hugepages={size}: this host has no huge pages of that size")]
+    NoHugePages {
+        /// The size asked for.
+        size: HugePage,
+    },
     /// The file that describes the CPUs cannot be read.
     #[error("read {CPUINFO}")]
     ReadCpuInfo(#[source] io::Error),
@@ -31,11 +66,37 @@ pub enum HostError {
     NoAddressSizes,
 }
 
-/// Checks that `bytes` of guest memory could ever be backed by this host's memory and swap space.
+/// Checks that this host can give `bytes` of guest memory: its memory and swap space could ever back them, and what must be
+/// there at once is free.
 ///
 /// # Errors
-/// [`HostError::Memory`] if not.
-pub fn check_memory(bytes: u64) -> Result<(), HostError> {
+/// When it cannot.
+pub fn check_memory(bytes: u64, backing: &Backing) -> Result<(), HostError> {
+    match backing.pages {
+        Pages::Huge(size) => huge_pages::check(bytes, size),
+        Pages::Transparent | Pages::Small if backing.prefault => {
+            check_size(bytes).and_then(|()| check_free(bytes))
+        }
+        Pages::Transparent | Pages::Small => check_size(bytes),
+    }
+}
+
+/// A host that does not say what is free is taken at its word.
+fn check_free(wanted: u64) -> Result<(), HostError> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    match meminfo.lines().find_map(available) {
+        Some(available) if wanted > available => Err(HostError::Prefault { wanted, available }),
+        _ => Ok(()),
+    }
+}
+
+/// As in `MemAvailable:   12345 kB`, in bytes.
+fn available(line: &str) -> Option<u64> {
+    let kib: u64 = line.strip_prefix("MemAvailable:")?.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    kib.checked_mul(1 << 10)
+}
+
+fn check_size(bytes: u64) -> Result<(), HostError> {
     let info = rustix::system::sysinfo();
     let unit = u64::from(info.mem_unit);
     check_against(bytes, info.totalram.saturating_mul(unit), info.totalswap.saturating_mul(unit))
@@ -87,8 +148,16 @@ mod tests {
 
     #[test]
     fn memory_of_this_host_is_bounded() {
-        assert!(check_memory(MIB).is_ok());
-        assert!(check_memory(u64::MAX).is_err());
+        for backing in [Backing::default(), Backing { prefault: true, ..Backing::default() }] {
+            assert!(check_memory(MIB, &backing).is_ok());
+            assert!(check_memory(u64::MAX, &backing).is_err());
+        }
+    }
+
+    #[test]
+    fn available_memory_is_in_bytes() {
+        assert_eq!(available("MemAvailable:   12345 kB"), Some(12345 << 10));
+        assert_eq!(available("MemFree:   12345 kB"), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! Standards: the `microvm` machine contract, Intel SDM 3A for the processor's power-on state, ACPI 6.5.
 //! Left out so far: direct kernel boot, machine options, snapshots, the sandbox, a control socket.
 
+pub mod backing;
 pub mod bundle;
 pub mod cli;
 pub mod config;

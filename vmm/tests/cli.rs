@@ -155,6 +155,11 @@ fn memory_that_cannot_be_is_a_usage_error() {
     assert_eq!(memory("1M"), "--memory 1M is too small: firmware needs at least 16M");
     assert_eq!(memory("17408K1"), "--memory 17408K1: not a size, write for example 512M or 6G");
     assert_eq!(memory("17409K"), "--memory must be a multiple of 1M, not 17826816 bytes");
+    let small = "--memory 513M is no multiple of 2M, which hugepages=2M needs";
+    assert_eq!(memory("513M,hugepages=2M"), small);
+    let expected =
+        "--memory 1G,shared=on,merge=on: shared and merge exclude each other: only private pages are merged";
+    assert_eq!(memory("1G,shared=on,merge=on"), expected);
     let large = memory("16000000T");
     let expected = "--memory 16777216000000M is too large: the guest's CPU addresses ";
     assert!(large.starts_with(expected), "{large}");
@@ -358,7 +363,7 @@ fn dry_run_needs_neither_kvm_nor_disks() {
     let ran = Bench::new().run(&args);
     let text = ran.says();
     for line in [
-        "  memory    6144 MiB",
+        "  memory    6144 MiB, transparent huge pages",
         "  vCPUs     2, sockets=2,cores=1,threads=1, APIC ids 0 to 1",
         "  0x0100000000-0x01bfffffff  3072 MiB  RAM",
         "  disk 0  virtio-mmio 0  read-write  a.raw",

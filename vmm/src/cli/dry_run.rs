@@ -40,7 +40,7 @@ fn machine(config: &Config, plan: &Plan) -> Vec<[String; 2]> {
     };
     let debugcon = config.debugcon.as_ref().map_or("none".into(), |path| path.display().to_string());
     vec![
-        ["memory".into(), size(config.memory)],
+        ["memory".into(), format!("{}, {}", size(config.memory), plan.backing)],
         ["vCPUs".into(), vcpus(plan)],
         ["CPU".into(), plan.cpu.to_string()],
         ["ACPI".into(), if plan.ged.is_some() { "on" } else { "off" }.into()],

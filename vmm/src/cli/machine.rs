@@ -6,16 +6,20 @@ use std::str::FromStr;
 use clap::Args;
 
 use super::cpu::CpuChoice;
+use super::memory::Memory;
 use crate::config::{ExtraDevice, FirmwareChoice, MachineOptions};
 use crate::topology::Topology;
+
+/// What `--memory` takes.
+const MEMORY: &str = "SIZE[,hugepages=2M|1G][,shared=on][,prefault=on][,thp=never][,merge=on]";
 
 /// The machine itself.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Machine")]
 pub(crate) struct MachineArgs {
-    /// RAM: a number with K, M, G or T; without a unit it is MiB
-    #[arg(short, long, value_name = "SIZE", default_value = "512M")]
-    pub(crate) memory: MemorySize,
+    /// RAM: a number with K, M, G or T, without a unit it is MiB; and what the host makes it of
+    #[arg(short, long, value_name = MEMORY, default_value = "512M")]
+    pub(crate) memory: Memory,
     /// How many vCPUs, and how they are arranged
     #[arg(long, value_name = "N[,sockets=N][,dies=N][,cores=N][,threads=N]", default_value = "1")]
     pub(crate) cpus: Topology,

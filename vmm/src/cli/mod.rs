@@ -25,6 +25,7 @@ mod guest_info;
 mod kernel;
 mod log;
 mod machine;
+mod memory;
 mod options;
 mod probe_kvm;
 mod run;

@@ -65,7 +65,8 @@ impl ConfigArgs {
         let kernel = self.kernel.into_kernel();
         let default_firmware = kernel.as_ref().map_or(Config::default().firmware, |_| FirmwareChoice::None);
         Ok(Config {
-            memory: self.machine.memory.0,
+            memory: self.machine.memory.size,
+            backing: self.machine.memory.backing,
             cpus: self.machine.cpus,
             cpu: self.machine.cpu.into_model(),
             options: self.machine.options.unwrap_or_default(),
@@ -120,6 +121,7 @@ pub(super) fn address_bits() -> Result<u32, Failure> {
 mod tests {
     use super::super::Cli;
     use super::*;
+    use crate::backing::Backing;
     use crate::config::{
         Console, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, MachineOptions, Source, Switch,
     };
@@ -150,13 +152,14 @@ mod tests {
 
     #[test]
     fn every_option_reaches_the_configuration() {
-        let args = "--memory 6G --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
+        let args = "--memory 6G,shared=on --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
                     --cmdline quiet --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
                     --machine pit=off --device pvpanic --device reset-port";
         let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
             memory: 6 << 30,
+            backing: Backing { shared: true, ..Backing::default() },
             cpus: Topology::of_cores(4),
             cpu: CpuModel { switches: [("avx", false)].into(), ..CpuModel::default() },
             options: MachineOptions { pit: Switch::Off, ..MachineOptions::default() },

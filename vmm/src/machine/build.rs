@@ -46,7 +46,7 @@ impl Resources {
     /// Opens everything that `config` names.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
         let firmware = bundle::load(&config.firmware)?;
-        host::check_memory(config.memory)?;
+        host::check_memory(config.memory, &config.backing)?;
         let disks = config.disks.iter().map(open_disk).collect::<anyhow::Result<_>>()?;
         let guest_data = GuestData::read(&config.guest_info)?;
         let kvm = Kvm::open(&config.kvm)?;

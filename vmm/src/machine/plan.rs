@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::boot_order::boot_order;
+use crate::backing::{Backing, HugePage, Pages};
 use crate::config::{Config, ExtraDevice, FirmwareChoice, Irqchip, MachineOptions};
 use crate::cpu::CpuModel;
 use crate::topology::Topology;
@@ -167,6 +168,8 @@ impl FirmwarePlan {
 /// The whole machine, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
+    /// What the host makes RAM of.
+    pub backing: Backing,
     /// RAM from 0; the firmware's shadow lies over it.
     pub low_ram: Range,
     /// RAM from 4 GiB.
@@ -233,6 +236,14 @@ pub enum PlanError {
     /// RAM not in whole MiB.
     #[error("--memory must be a multiple of 1M, not {0} bytes")]
     MemoryUnaligned(u64),
+    /// RAM not in whole huge pages.
+    #[error("--memory {}M is no multiple of {size}, which hugepages={size} needs", .memory / MIB)]
+    HugePages {
+        /// What was asked for, in bytes.
+        memory: u64,
+        /// What it is to consist of.
+        size: HugePage,
+    },
     /// No vCPU, or too many.
     #[error("--cpus {0} is out of range: this machine has 1 to {MAX_CPUS} vCPUs")]
     Cpus(u32),
@@ -309,6 +320,7 @@ impl Plan {
         let kvm_identity_map = Range::new(0xfeff_c000, 0x1000);
         let kvm_tss = Range::new(0xfeff_d000, 0x3000);
         Ok(Self {
+            backing: config.backing,
             low_ram,
             high_ram,
             firmware: FirmwarePlan::new(firmware_len),
@@ -340,6 +352,7 @@ impl Plan {
     /// As [`Plan::new`].
     pub fn check(config: &Config, phys_bits: u32) -> Result<(), PlanError> {
         check_memory(config.memory, phys_bits)?;
+        check_pages(config.memory, config.backing.pages)?;
         apic_ids(config.cpus)?;
         boot_order(&config.disks)?;
         if config.firmware == FirmwareChoice::None && config.kernel.is_none() {
@@ -380,6 +393,15 @@ fn check_memory(memory: u64, bits: u32) -> Result<(), PlanError> {
         return Err(PlanError::MemoryTooLarge { memory, bits });
     }
     Ok(())
+}
+
+fn check_pages(memory: u64, pages: Pages) -> Result<(), PlanError> {
+    match pages {
+        Pages::Huge(size) if !memory.is_multiple_of(size.bytes()) => {
+            Err(PlanError::HugePages { memory, size })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn apic_ids(topology: Topology) -> Result<Vec<u32>, PlanError> {

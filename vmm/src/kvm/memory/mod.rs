@@ -1,24 +1,23 @@
 //! Guest RAM in our address space and as KVM's memory slots.
-#![expect(unsafe_code, reason = "maps memory, and hands host addresses to KVM")]
+#![expect(unsafe_code, reason = "hands host addresses to KVM")]
+
+mod prefault;
+mod ram;
 
 use std::fs::File;
 use std::io;
-use std::ptr;
 use std::sync::Arc;
 
 use kvm_bindings::kvm_userspace_memory_region;
 use kvm_ioctls::VmFd;
 use rustix::fs::MemfdFlags;
-use rustix::mm::{Advice, MapFlags, ProtFlags};
 use vm_memory::{
     Bytes as _, FileOffset, GuestAddress, GuestMemoryBackend as _, GuestMemoryMmap, GuestMemoryRegion as _,
     GuestRegionMmap, MmapRegion,
 };
 
 use crate::machine::plan::{FirmwarePlan, Plan, Range};
-
-/// Host huge pages fit the guest's only if both sides start at the same offset in one.
-const HUGE_PAGE: usize = 2 << 20;
+use ram::Ram;
 
 /// Why there is no memory for the guest.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +30,12 @@ pub enum MemoryError {
         /// Why not.
         source: io::Error,
     },
+    /// The host cannot give all of it at once.
+    #[error("--memory prefault=on: take the guest's memory (it needs Linux 5.14)")]
+    Prefault(#[source] io::Error),
+    /// The host does not merge.
+    #[error("--memory merge=on: this kernel has no KSM, leave it out")]
+    Merge(#[source] io::Error),
     /// The pieces do not make an address space.
     #[error("lay out guest memory")]
     Layout(#[from] vm_memory::GuestRegionCollectionError),
@@ -46,17 +51,18 @@ pub struct GuestRam {
 }
 
 impl GuestRam {
-    /// Maps the plan's memory. Nothing is touched, so nothing is paid for until the guest writes.
+    /// Maps the plan's memory.
     ///
     /// # Errors
     /// When the host refuses.
     pub fn allocate(plan: &Plan) -> Result<Self, MemoryError> {
-        let low = map_ram(plan.low_ram.len)?;
-        let top = plan.firmware.map(|firmware| map_firmware(&low, plan.low_ram, firmware)).transpose()?;
-        let mut regions = vec![at(low, plan.low_ram)?];
-        regions.extend(top);
+        let low = Ram::map(plan.low_ram.len, &plan.backing)?;
+        let mut regions = match plan.firmware {
+            Some(firmware) => around_shadow(&low, plan.low_ram, firmware)?,
+            None => vec![at(low.region(0, plan.low_ram.len)?, plan.low_ram)?],
+        };
         if let Some(range) = plan.high_ram {
-            regions.push(at(map_ram(range.len)?, range)?);
+            regions.push(at(Ram::map(range.len, &plan.backing)?.region(0, range.len)?, range)?);
         }
         Ok(Self { memory: GuestMemoryMmap::from_regions(regions)?, firmware: plan.firmware })
     }
@@ -93,69 +99,23 @@ fn firmware_buffer(len: u64) -> Result<Arc<File>, MemoryError> {
     make().map(Arc::new).map_err(map_failed(len))
 }
 
-/// Makes the firmware's memory: the region below 4 GiB, and its end again over `low`.
-fn map_firmware(
-    low: &MmapRegion,
+/// The regions below 4 GiB: RAM, the end of the firmware image instead of RAM up to 1 MiB, and the whole image at the top.
+/// They are regions of their own, because a mapping of huge pages cannot have another in its middle.
+fn around_shadow(
+    low: &Ram,
     low_ram: Range,
-    firmware: FirmwarePlan,
-) -> Result<GuestRegionMmap, MemoryError> {
-    let len = firmware.image.len;
-    let image = firmware_buffer(len)?;
-    overlay(low, low_ram, &image, firmware)?;
-    let top = MmapRegion::from_file(FileOffset::from_arc(image, 0), len as usize)
-        .map_err(|error| map_failed(len)(io::Error::other(error)))?;
-    at(top, firmware.image)
-}
-
-/// Private anonymous memory that starts at a huge page. It lives as long as the process.
-fn map_ram(len: u64) -> Result<MmapRegion, MemoryError> {
-    let failed = map_failed(len);
-    let size = usize::try_from(len).map_err(|_| failed(io::ErrorKind::OutOfMemory.into()))?;
-    let reserve = size.checked_add(HUGE_PAGE).ok_or_else(|| failed(io::ErrorKind::OutOfMemory.into()))?;
-    let prot = ProtFlags::READ | ProtFlags::WRITE;
-    let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
-    // SAFETY: a new mapping at an address of the kernel's choice disturbs no other.
-    let base = unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), reserve, prot, flags) }
-        .map_err(|error| failed(error.into()))?
-        .cast::<u8>();
-    // `base` is page-aligned and the reserve has a huge page to spare, so `skip + size` stays inside.
-    let skip = base.align_offset(HUGE_PAGE).min(HUGE_PAGE);
-    let start = base.wrapping_add(skip);
-    // SAFETY: the range is our own mapping of above. Advice changes no content; without it RAM is merely slower.
-    let _ = unsafe { rustix::mm::madvise(start.cast(), size, Advice::LinuxHugepage) };
-    // SAFETY: as above; core dumps need no guest memory.
-    let _ = unsafe { rustix::mm::madvise(start.cast(), size, Advice::LinuxDontDump) };
-    // SAFETY: `start..start + size` is mapped readable and writable, is used by nobody else, and is never unmapped.
-    unsafe { MmapRegion::build_raw(start, size, prot.bits() as i32, flags.bits() as i32) }
-        .map_err(|error| failed(io::Error::other(error)))
-}
-
-/// Puts the end of the image over RAM, ending at 1 MiB.
-fn overlay(
-    low: &MmapRegion,
-    low_ram: Range,
-    image: &File,
-    FirmwarePlan { image: whole, shadow }: FirmwarePlan,
-) -> Result<(), MemoryError> {
-    let failed = map_failed(shadow.len);
-    if shadow.end() > low_ram.len {
-        return Err(failed(io::ErrorKind::InvalidInput.into()));
-    }
-    let address = low.as_ptr().wrapping_add(shadow.start as usize);
-    // SAFETY: the fixed range lies inside `low` (checked above), which we own and nobody has used yet; it stays readable
-    // and writable, and the file is as long as the image.
-    unsafe {
-        rustix::mm::mmap(
-            address.cast(),
-            shadow.len as usize,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::SHARED | MapFlags::FIXED,
-            image,
-            whole.len - shadow.len,
-        )
-    }
-    .map_err(|error| failed(error.into()))?;
-    Ok(())
+    FirmwarePlan { image, shadow }: FirmwarePlan,
+) -> Result<Vec<GuestRegionMmap>, MemoryError> {
+    let file = firmware_buffer(image.len)?;
+    let view = |range: Range| {
+        let offset = FileOffset::from_arc(Arc::clone(&file), image.len - range.len);
+        let mapping = MmapRegion::from_file(offset, range.len as usize);
+        at(mapping.map_err(|error| map_failed(range.len)(io::Error::other(error)))?, range)
+    };
+    let ram = |range: Range| at(low.region(range.start, range.len)?, range);
+    let below = Range::new(low_ram.start, shadow.start);
+    let above = Range::new(shadow.end(), low_ram.end().saturating_sub(shadow.end()));
+    Ok(vec![ram(below)?, view(shadow)?, ram(above)?, view(image)?])
 }
 
 fn at(mapping: MmapRegion, range: Range) -> Result<GuestRegionMmap, MemoryError> {
@@ -174,7 +134,7 @@ pub(super) fn set_slots(vm: &VmFd, ram: &GuestRam) -> Result<(), kvm_ioctls::Err
             userspace_addr: region.as_ptr() as u64,
         };
         // SAFETY: the mapping is at least that long and outlives the VM: RAM is never unmapped, and the machine drops
-        // the firmware's region after the VM. Guest and devices may race on it; all our accesses are volatile.
+        // the firmware's regions after the VM. Guest and devices may race on it; all our accesses are volatile.
         unsafe { vm.set_user_memory_region(region) }?;
     }
     Ok(())
@@ -183,6 +143,7 @@ pub(super) fn set_slots(vm: &VmFd, ram: &GuestRam) -> Result<(), kvm_ioctls::Err
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backing::{Backing, Pages};
     use crate::config::Config;
     use crate::machine::plan::{GIB, MIB};
 
@@ -219,6 +180,39 @@ mod tests {
         ram.restore_firmware(&image).unwrap();
         assert_eq!(ram.memory().read_obj::<u8>(GuestAddress(0xe_0005)).unwrap(), 5);
         assert_eq!(ram.memory().read_obj::<u8>(GuestAddress(0x7c00)).unwrap(), 0x77);
+    }
+
+    #[test]
+    fn every_backing_holds_what_is_written() {
+        let plain = Backing::default();
+        for backing in [
+            Backing { shared: true, prefault: true, ..plain },
+            Backing { pages: Pages::Small, prefault: true, ..plain },
+        ] {
+            let config = Config { memory: 64 * MIB, backing, ..Config::default() };
+            let ram = GuestRam::allocate(&Plan::new(&config, 128 << 10, 46).unwrap()).unwrap();
+            ram.memory().write_obj(0x5a_u8, GuestAddress(64 * MIB - 1)).unwrap();
+            assert_eq!(ram.memory().read_obj::<u8>(GuestAddress(64 * MIB - 1)).unwrap(), 0x5a);
+        }
+    }
+
+    #[test]
+    fn shared_memory_has_a_file_for_others_to_map() {
+        let backing = Backing { shared: true, ..Backing::default() };
+        let config = Config { memory: 64 * MIB, backing, ..Config::default() };
+        let ram = GuestRam::allocate(&Plan::new(&config, 128 << 10, 46).unwrap()).unwrap();
+        let region = ram.memory().find_region(GuestAddress(MIB)).unwrap();
+        assert_eq!(region.file_offset().unwrap().start(), MIB);
+    }
+
+    #[test]
+    fn access_across_the_shadow_is_one_access() {
+        let (ram, _) = ram(64 * MIB, 128 << 10);
+        let bytes: Vec<u8> = (0..0x30000).map(|n: u32| (n >> 8) as u8).collect();
+        ram.memory().write_slice(&bytes, GuestAddress(0xd_8000)).unwrap();
+        let mut read = vec![0; bytes.len()];
+        ram.memory().read_slice(&mut read, GuestAddress(0xd_8000)).unwrap();
+        assert_eq!(read, bytes);
     }
 
     #[test]

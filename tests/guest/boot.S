@@ -6,7 +6,9 @@
 # Sector 1:  0  "TINDERBOX"     what it must find there
 #           16  u8 counter      how many times it has run, written back
 #           17  u8[15] actions  what to do after each run, by counter:
-#                               'P' power off, 'R' reset register, 'T' triple fault, 'H' halt for ever
+#                               'P' power off, 'R' reset register, 'T' triple fault, 'O' write to a port,
+#                               'I' ten interrupts of the PIT through the PIC, anything else: halt for ever
+#           32  u16 port, u8 value   what 'O' writes
         .code16
         .globl _start
 _start:
@@ -26,7 +28,7 @@ main:
         call    transfer
         movw    $bad_read, %si
         jc      stop
-        movw    $0x8000, %di
+        movw    $0x7e00, %di
         movw    $magic, %si
         movw    $9, %cx
         repe    cmpsb
@@ -35,34 +37,43 @@ main:
         movw    $good_read, %si
         call    print
 
-        incb    0x8010
+        incb    0x7e10
         movw    $0x4300, %ax            # extended write, no verify
         call    transfer
         movw    $bad_write, %si
         jc      stop
-        movb    0x8010, %bl             # what must come back
-        movb    $0, 0x8010
+        movb    0x7e10, %bl             # what must come back
+        movb    $0, 0x7e10
         movb    $0x42, %ah
         call    transfer
         movw    $bad_read, %si
         jc      stop
-        cmpb    0x8010, %bl
+        cmpb    0x7e10, %bl
         movw    $bad_data, %si
         jne     stop
         movw    $good_write, %si
         call    print
 
         xorb    %bh, %bh                # the action of this run
-        movb    0x8010(%bx), %al
+        movb    0x7e10(%bx), %al
         cmpb    $'T', %al
         je      protected
         cmpb    $'P', %al
         je      protected
         cmpb    $'R', %al
         je      protected
+        cmpb    $'O', %al
+        je      port
+        cmpb    $'I', %al
+        je      interrupts
         movw    $halted, %si
 stop:   call    print
 halt:   hlt
+        jmp     halt
+
+port:   movw    0x7e20, %dx
+        movb    0x7e22, %al
+        outb    %al, %dx
         jmp     halt
 
 # The ACPI registers lie at 4 GiB less 22 MiB, out of real mode's reach, and emulators of real mode forget the limit of
@@ -124,7 +135,7 @@ drive:          .byte 0
         .balign 4
 packet:         .byte 16, 0
                 .word 1                 # sectors
-                .word 0x8000, 0         # to 0:8000
+                .word 0x7e00, 0         # to 0:8000
                 .quad 1                 # sector 1
 no_idt:         .word 0
                 .long 0
@@ -137,3 +148,38 @@ gdt:            .quad 0
 gdt_end:
         .org    510
         .word   0xaa55
+
+# Sector 1: what the test writes there, then code for which the first has no room.
+        .org    512 + 64
+# IRQ 0 is vector 8, as on a PC since 1981.
+interrupts:
+        cli
+        movw    $tick, 8 * 4
+        movw    $0, 8 * 4 + 2
+        movw    $setup, %si
+1:      lodsb                           # pairs of port and value
+        movzbw  %al, %dx
+        lodsb
+        outb    %al, %dx
+        cmpw    $setup_end, %si
+        jne     1b
+        sti
+2:      hlt
+        cmpb    $10, ticks
+        jb      2b
+        movw    $ticked, %si
+        jmp     stop
+
+tick:   incb    ticks
+        pushw   %ax
+        movb    $0x20, %al              # end of interrupt
+        outb    %al, $0x20
+        popw    %ax
+        iret
+
+ticked:         .asciz "boot: ten ticks\r\n"
+setup:          .byte 0x20, 0x11, 0x21, 8, 0x21, 4, 0x21, 1     # ICW1 to ICW4 of the first PIC
+                .byte 0x21, 0xfe                                # all masked but IRQ 0
+                .byte 0x43, 0x34, 0x40, 0x9c, 0x40, 0x2e        # counter 0, mode 2, 100 Hz
+setup_end:
+ticks:          .byte 0

@@ -23,13 +23,24 @@ impl BootSector {
     pub fn create(dir: &Path, name: &str, actions: &str) -> anyhow::Result<Self> {
         let path = dir.join(name);
         let mut image = guest::assemble(dir, "boot", 0x7c00)?;
-        ensure!(image.len() == SECTOR, "the boot sector has {} bytes", image.len());
+        ensure!((SECTOR..=2 * SECTOR).contains(&image.len()), "the boot sectors have {} bytes", image.len());
         image.resize(1 << 20, 0); // SeaBIOS wants at least a cylinder
         let magic = b"TINDERBOX";
         image[SECTOR..][..magic.len()].copy_from_slice(magic);
         image[SECTOR + 17..][..actions.len()].copy_from_slice(actions.as_bytes());
         fs::write(&path, image).with_context(|| format!("write {}", path.display()))?;
         Ok(Self { path })
+    }
+
+    /// Lets the action `O` write `value` to `port`.
+    ///
+    /// # Errors
+    /// When the image cannot be written.
+    pub fn writes_port(&self, port: u16, value: u8) -> anyhow::Result<()> {
+        let [low, high] = port.to_le_bytes();
+        let mut file = File::options().write(true).open(&self.path)?;
+        file.seek(SeekFrom::Start(SECTOR as u64 + 32))?;
+        Ok(file.write_all(&[low, high, value])?)
     }
 
     /// Where the image is.

@@ -171,3 +171,65 @@ fn console_none_has_no_serial_port() -> Result<()> {
     ensure!(vm.wait(patience(20))?.code() == Some(0));
     Ok(())
 }
+
+/// A machine with `device`, whose guest writes `value` to `port` and does nothing else.
+fn writes_port(name: &str, device: &str, port: u16, value: u8, actions: &str) -> Result<Vm> {
+    let builder = VmBuilder::new(name)?;
+    let disk = BootSector::create(builder.dir(), "boot.raw", actions)?;
+    disk.writes_port(port, value)?;
+    builder.disk(disk.path(), "").args(&["--device", device]).start()
+}
+
+#[test]
+fn debug_exit_ends_the_run_with_the_status_of_the_guest() -> Result<()> {
+    let vm = writes_port("debug_exit", "debug-exit", 0xf4, 0x10, "O")?;
+    ensure!(vm.wait(patience(20))?.code() == Some(33));
+    let vm = writes_port("debug_exit_elsewhere", "debug-exit,port=0x501", 0x501, 0, "O")?;
+    ensure!(vm.wait(patience(20))?.code() == Some(1));
+    Ok(())
+}
+
+#[test]
+fn reset_ports_reset_the_machine_if_there() -> Result<()> {
+    for (device, port, value, cause) in
+        [("reset-port", 0xcf9, 0x06, "reset port"), ("keyboard-reset", 0x64, 0xfe, "keyboard controller")]
+    {
+        let mut vm = writes_port(device, device, port, value, "OP")?;
+        runs_once(&mut vm)?;
+        runs_once(&mut vm)?;
+        ensure!(vm.messages()?.contains(cause), "{}", vm.messages()?);
+        ensure!(vm.wait(patience(5))?.code() == Some(0));
+    }
+    Ok(())
+}
+
+#[test]
+fn panicked_guest_ends_the_run_with_a_failure() -> Result<()> {
+    let builder = VmBuilder::new("pvpanic")?;
+    let stderr = builder.dir().join("stderr.log");
+    drop(builder);
+    let vm = writes_port("pvpanic", "pvpanic", 0x505, 1, "O")?;
+    ensure!(vm.wait(patience(20))?.code() == Some(1));
+    let messages = std::fs::read_to_string(stderr)?;
+    ensure!(messages.ends_with("tinderbox: the guest panicked\n"), "{messages}");
+    Ok(())
+}
+
+/// The one path that has no message and no eventfd: PIT, PIC, LINT0 of the first vCPU.
+#[test]
+fn pit_interrupts_through_the_pic_wherever_it_is() -> Result<()> {
+    for irqchip in ["split", "kernel"] {
+        let machine = format!("irqchip={irqchip}");
+        let (mut vm, _disk) = boot(&format!("pit_{irqchip}"), "I", &["--machine", &machine])?;
+        vm.expect("boot: ten ticks", patience(20))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn seabios_boots_with_a_clock_and_one_ioapic_and_no_pic() -> Result<()> {
+    let (mut vm, _disk) = boot("rtc_one_ioapic", "P", &["--machine", "rtc=on,pic=off,pit=off,ioapic2=off"])?;
+    runs_once(&mut vm)?;
+    ensure!(vm.wait(patience(20))?.code() == Some(0));
+    Ok(())
+}

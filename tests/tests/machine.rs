@@ -158,7 +158,10 @@ fn identity_credentials_and_files_reach_the_guest() -> Result<()> {
         ["Acme", "Toaster,2", "s42", "kitchen", uuid, "shelf 7", "Acme BIOS", "08/01/2026"].join("\n");
     ensure!(told == expected, "{told}");
     let types = vm.shell("modprobe dmi_sysfs && ls /sys/firmware/dmi/entries | tr '\\n' ' '")?;
-    ensure!(types == "0-0 1-0 11-0 127-0 16-0 17-0 19-0 3-0 32-0 4-0", "{types}");
+    // Caches (7-…) are described as far as the processor tells.
+    let without_caches: Vec<_> = types.split(' ').filter(|name| !name.starts_with("7-")).collect();
+    let expected = ["0-0", "1-0", "11-0", "127-0", "16-0", "17-0", "19-0", "3-0", "32-0", "4-0"];
+    ensure!(without_caches == expected, "{types}");
     ensure!(vm.shell("cat /run/credentials/@system/tinderbox.test")? == "from the host");
     vm.shell("modprobe qemu_fw_cfg")?;
     ensure!(vm.shell("cat /sys/firmware/qemu_fw_cfg/by_name/opt/tinderbox/test/raw")? == "a file");

@@ -34,9 +34,11 @@ use vmm_sys_util::eventfd::EventFd;
 use crate::cpu::CpuError;
 use crate::cpu::feature::Feature;
 use crate::machine::plan::Plan;
+use crate::topology::Topology;
 
 use irqchip::KernelIrqchip;
 
+pub use cpuid::processor::Processor;
 pub use memory::{GuestRam, MemoryError};
 pub use probe::{Verdict, probe};
 pub use routes::Routes;
@@ -239,6 +241,12 @@ impl Vm {
     /// When KVM refuses.
     pub fn set_memory(&self, ram: &GuestRam) -> Result<(), KvmError> {
         memory::set_slots(&self.fd, ram).context("give the guest its memory")
+    }
+
+    /// The processor of the guest in words of SMBIOS, in packages of `topology`.
+    #[must_use]
+    pub fn processor(&self, topology: Topology) -> Processor {
+        cpuid::processor::describe(&self.cpuid, topology)
     }
 
     /// Makes vCPU `index` of `plan` in its power-on state.

@@ -236,7 +236,7 @@ impl<'a> Builder<'a> {
 
     fn fw_cfg(&mut self, data: &GuestData) -> anyhow::Result<()> {
         let mut contents = tables::fw_cfg(self.plan)?;
-        data.offer(self.plan, &mut contents)?;
+        data.offer(self.plan, &self.vm.processor(self.plan.topology), &mut contents)?;
         self.pio("fw_cfg", self.plan.fw_cfg, FwCfg::new(contents, self.ram.memory().clone()))
     }
 

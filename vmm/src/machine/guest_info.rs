@@ -10,6 +10,7 @@ use firmware::smbios::{self, Bios, Hardware, Smbios, Tables, Text, TooLong, Uuid
 
 use super::plan::{MIB, Plan};
 use crate::config::{GuestInfo, SmbiosConfig, Source};
+use crate::kvm::Processor;
 use crate::topology::Topology;
 
 /// Bytes that a file for fw_cfg may have: it is held in memory as long as the machine runs.
@@ -36,9 +37,9 @@ impl GuestData {
 
     /// The SMBIOS structures of the machine of `plan`, if it has any. A guest without firmware to describe itself is told
     /// that we are it.
-    pub(super) fn smbios(&self, plan: &Plan) -> Result<Option<Tables>, TooLong> {
+    pub(super) fn smbios(&self, plan: &Plan, processor: &Processor) -> Result<Option<Tables>, TooLong> {
         let Some(smbios) = &self.smbios else { return Ok(None) };
-        let hardware = hardware(plan);
+        let hardware = hardware(plan, processor);
         if plan.firmware.is_some() || smbios.bios.is_some() {
             return smbios.encode(self.uuid, &hardware).map(Some);
         }
@@ -46,11 +47,16 @@ impl GuestData {
     }
 
     /// Adds all of it to `contents`.
-    pub(super) fn offer(&self, plan: &Plan, contents: &mut Contents) -> anyhow::Result<()> {
+    pub(super) fn offer(
+        &self,
+        plan: &Plan,
+        processor: &Processor,
+        contents: &mut Contents,
+    ) -> anyhow::Result<()> {
         if let Some(uuid) = self.uuid {
             contents.item(Item::Uuid(uuid.bytes()));
         }
-        for (name, bytes) in self.smbios(plan)?.iter().flat_map(Tables::files) {
+        for (name, bytes) in self.smbios(plan, processor)?.iter().flat_map(Tables::files) {
             contents.file(name, bytes)?;
         }
         for (name, bytes) in &self.files {
@@ -60,7 +66,7 @@ impl GuestData {
     }
 }
 
-fn hardware(plan: &Plan) -> Hardware {
+fn hardware(plan: &Plan, processor: &Processor) -> Hardware {
     let memory = [Some(plan.low_ram), plan.high_ram].into_iter().flatten();
     let Topology { sockets, dies, cores, threads } = plan.topology;
     // All are bounded by the vCPUs that APIC ids leave room for.
@@ -68,8 +74,8 @@ fn hardware(plan: &Plan) -> Hardware {
         sockets: sockets as u8,
         cores: (dies * cores) as u16,
         threads: threads as u16,
-        processor_id: 0,
-        caches: Vec::new(),
+        processor_id: processor.id,
+        caches: processor.caches.clone(),
         memory: memory.map(|range| (range.start, range.len)).collect(),
     }
 }
@@ -116,7 +122,7 @@ mod tests {
 
     fn contents(info: &GuestInfo) -> anyhow::Result<Contents> {
         let mut contents = Contents::new();
-        GuestData::read(info)?.offer(&plan(), &mut contents)?;
+        GuestData::read(info)?.offer(&plan(), &Processor::default(), &mut contents)?;
         Ok(contents)
     }
 
@@ -143,8 +149,11 @@ mod tests {
         let dir = tempfile::TempDir::new().unwrap();
         let path = dir.path().join("credential");
         std::fs::write(&path, "io.systemd.credential:a=b\nc\n").unwrap();
-        let tables =
-            GuestData::read(&oem(Source::File(path.clone()))).unwrap().smbios(&plan()).unwrap().unwrap();
+        let tables = GuestData::read(&oem(Source::File(path.clone())))
+            .unwrap()
+            .smbios(&plan(), &Processor::default())
+            .unwrap()
+            .unwrap();
         let found = tables.structures().windows(4).any(|bytes| bytes == b"b\nc\n");
         assert!(found);
         std::fs::write(&path, "a\0b").unwrap();
@@ -163,7 +172,7 @@ mod tests {
     fn machine_without_firmware_describes_itself() {
         let kinds = |plan: &Plan| {
             let data = GuestData::read(&oem(Source::Text("x".into()))).unwrap();
-            data.smbios(plan).unwrap().unwrap().structures()[0]
+            data.smbios(plan, &Processor::default()).unwrap().unwrap().structures()[0]
         };
         let without = Plan { firmware: None, ..plan() };
         assert_eq!((kinds(&plan()), kinds(&without)), (1, 0));

@@ -1,6 +1,7 @@
 //! CPUID: what KVM supports, with the leaves that depend on the vCPU (Intel SDM 2A, CPUID; AMD APM 3, appendix E).
 
 mod features;
+pub(super) mod processor;
 mod topology;
 
 use std::collections::BTreeSet;

@@ -3,6 +3,7 @@
 use acpi::table::dsdt::Dsdt;
 use acpi::table::fadt::{Absent, Fadt};
 use acpi::table::madt::{self, Madt};
+use acpi::table::{Dbg2, Spcr};
 use acpi::{Describe, OemIds, TableSet};
 use chipset::describe::{Com1, Ged, PowerButton, PvPanic, Rtc};
 use firmware::boot_order::{self, BootDevice};
@@ -11,7 +12,7 @@ use firmware::e820;
 use firmware::fw_cfg::{Contents, FileError, Item};
 use virtio::describe::MmioTransport;
 
-use super::plan::{ExtraPlan, Plan};
+use super::plan::{ExtraPlan, Plan, PortPlan};
 use crate::config::ExtraDevice;
 
 /// What SLP_TYP means "off" to the GED. Any number would do if `_S5` names it; this is the contract's.
@@ -35,7 +36,18 @@ pub fn acpi_tables(plan: &Plan) -> Option<TableSet> {
         absent: Absent { vga: true, cmos_rtc: plan.rtc.is_none() },
     });
     tables.list(&madt(plan));
+    if let Some(com1) = plan.com1 {
+        list_console(&mut tables, com1, plan.pic.is_some());
+    }
     Some(tables)
+}
+
+/// COM1 as the console (`console=` of a kernel's command line still decides, and Linux obeys the SPCR only without one) and as
+/// the port that kernel debuggers may have.
+fn list_console(tables: &mut TableSet, com1: PortPlan, pic: bool) {
+    let port = port(com1.ports.start);
+    tables.list(&Spcr { port, irq: com1.gsi as u8, pic });
+    tables.list(&Dbg2 { port, len: com1.ports.len as u32, path: "\\_SB.COM1" });
 }
 
 /// The devices in the order of the DSDT. SeaBIOS probes from its end.
@@ -94,15 +106,13 @@ fn madt(plan: &Plan) -> Madt {
 /// When a file does not fit the directory.
 pub fn fw_cfg(plan: &Plan) -> Result<Contents, FileError> {
     let cpus = plan.apic_ids.len() as u16;
-    // SeaBIOS tries each id below this number for its MP table: where ids have gaps, a count would cut it short.
-    let apic_id_limit = plan.apic_ids.last().map_or(1, |last| last + 1) as u16;
     let memory = plan.low_ram.len + plan.high_ram.map_or(0, |range| range.len);
     let mut contents = Contents::new();
     contents
         .item(Item::RamSize(memory))
         .item(Item::Nographic(true)) // there is no graphics, so SeaBIOS talks on COM1
         .item(Item::BootCpus(cpus))
-        .item(Item::MaxCpus(apic_id_limit))
+        .item(Item::MaxCpus(cpus))
         .item(Item::BootMenu(false))
         .item(Item::Irq0Override(true))
         .item(Item::Uuid([0; 16]));

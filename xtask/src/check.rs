@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
 
-use crate::{host, paths};
+use crate::{conformance, host, paths};
 
 /// Options of the verb.
 #[derive(clap::Args)]
@@ -20,7 +20,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Formatting, lints, documentation, and the tests that need no machine.
+/// Formatting, lints, documentation, the tests that need no machine, and the ACPI tables of a few.
 pub(crate) fn all(fix: bool) -> anyhow::Result<()> {
     host::ensure_packages("to check the ACPI tables with iasl", &["acpica-tools"])?;
     cargo(if fix { &["fmt", "--all"] } else { &["fmt", "--all", "--check"] }, &[])?;
@@ -29,7 +29,8 @@ pub(crate) fn all(fix: bool) -> anyhow::Result<()> {
         &["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
         &[("RUSTDOCFLAGS", "-Dwarnings")],
     )?;
-    cargo(&["test", "--workspace", "--quiet"], &[])
+    cargo(&["test", "--workspace", "--quiet"], &[])?;
+    conformance::golden_machines()
 }
 
 /// Runs cargo in the checkout with its output on our own.

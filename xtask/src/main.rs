@@ -4,6 +4,7 @@
 mod accel;
 mod bench;
 mod check;
+mod conformance;
 mod debian;
 mod files;
 mod firmware;
@@ -35,6 +36,9 @@ enum Verb {
     Test(test::Args),
     /// What CI checks before any machine test: fmt, clippy, doc, unit tests
     Check(check::Args),
+    /// Hold the product against standards
+    #[command(subcommand)]
+    Conformance(conformance::Subject),
     /// Build firmware from source
     Firmware(firmware::Args),
     /// Build guest disk images
@@ -53,6 +57,7 @@ fn main() -> std::process::ExitCode {
         Verb::Run(args) => run::run(args),
         Verb::Test(args) => test::run(args),
         Verb::Check(args) => check::run(args),
+        Verb::Conformance(subject) => conformance::run(subject),
         Verb::Firmware(args) => firmware::run(args),
         Verb::Image(args) => image::run(args),
         Verb::Lab(args) => lab::run(args),

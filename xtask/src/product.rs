@@ -18,6 +18,16 @@ pub(crate) fn build() -> anyhow::Result<PathBuf> {
     Ok(paths::target().join("release/tinderbox"))
 }
 
+/// Builds the VMM alone, unoptimised, as the unit tests have it: for what needs no machine.
+pub(crate) fn build_debug() -> anyhow::Result<PathBuf> {
+    let step = progress::step("build tinderbox");
+    let mut cargo = Command::new(check::cargo_program());
+    cargo.args(["build", "--package", "vmm", "--bin", "tinderbox"]).current_dir(paths::root());
+    step.command(&mut cargo, &paths::target_dir("log")?.join("build.log"))?;
+    step.done();
+    Ok(paths::target().join("debug/tinderbox"))
+}
+
 /// Builds the machine tests of the file `tests/tests/NAME.rs`; returns the program that runs them.
 pub(crate) fn machine_tests(name: &str) -> anyhow::Result<PathBuf> {
     let args = ["test", "--quiet", "--package", "machine-tests", "--test", name, "--no-run"];

@@ -1,0 +1,137 @@
+//! The machines whose tables are examined. A new option is a new axis, or a new grid of few axes.
+
+/// One machine: its name and the options that make it.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    pub(super) name: String,
+    pub(super) args: Vec<&'static str>,
+    /// Physical address bits of its CPU.
+    pub(super) address_bits: u32,
+    /// The folder of its golden disassembly.
+    pub(super) golden: Option<&'static str>,
+}
+
+/// One choice on an axis: what it is called, and its options.
+type Choice = (&'static str, &'static [&'static str]);
+
+const ADDRESS_BITS: u32 = 46;
+
+const CPUS: &[Choice] = &[
+    ("1 cpu", &[]),
+    ("2 cpus", &["--cpus", "2"]),
+    ("7 cpus", &["--cpus", "7"]),
+    ("64 cpus", &["--cpus", "64"]),
+    ("254 cpus", &["--cpus", "254"]),
+];
+const DISKS: &[Choice] = &[
+    ("no disk", &[]),
+    ("1 disk", &["--disk", "0.raw"]),
+    ("2 disks", &["--disk", "0.raw", "--disk", "1.raw,readonly=on"]),
+    ("24 disks", ALL_DISKS),
+];
+/// `--disk=PATH` is one argument, so that it repeats.
+const ALL_DISKS: &[&str] = &["--disk=n.raw"; 24];
+const SERIAL: &[Choice] = &[("serial", &[]), ("no serial", &["--console", "none"])];
+const MEMORY: &[Choice] = &[
+    ("16M", &["--memory", "16M"]),
+    ("3G", &["--memory", "3G"]),
+    ("64G", &["--memory", "64G"]),
+    ("32T", &["--memory", "32T"]),
+];
+const TOPOLOGY: &[Choice] = &[
+    ("3 cores of 2 threads", &["--cpus", "6,cores=3,threads=2"]),
+    ("5 sockets of 3 cores", &["--cpus", "15,sockets=5,cores=3"]),
+];
+const SWITCHES: &[Choice] = &[
+    ("default switches", &[]),
+    ("no pic", &["--machine", "pic=off"]),
+    ("rtc", &["--machine", "rtc=on"]),
+    ("no ioapic2", &["--machine", "ioapic2=off"]),
+    ("no pic, rtc", &["--machine", "pic=off,rtc=on"]),
+    ("no pic, no ioapic2", &["--machine", "pic=off,ioapic2=off"]),
+    ("rtc, no ioapic2", &["--machine", "rtc=on,ioapic2=off"]),
+    (
+        "no pic, no pit, rtc, no ioapic2, no isa-serial",
+        &["--machine", "pic=off,pit=off,rtc=on,ioapic2=off,isa-serial=off"],
+    ),
+];
+/// Without the second IOAPIC there are 8 transports.
+const FEW_DISKS: &[Choice] = &[("no disk", &[]), ("8 disks", EIGHT_DISKS)];
+const EIGHT_DISKS: &[&str] = &["--disk=n.raw"; 8];
+const DEVICES: &[Choice] = &[
+    ("no device", &[]),
+    ("pvpanic", &["--device", "pvpanic"]),
+    (
+        "every device",
+        &["--device=pvpanic", "--device=debug-exit", "--device=reset-port", "--device=keyboard-reset"],
+    ),
+];
+
+/// Every combination of the choices of a grid's axes is a machine.
+const GRIDS: &[&[&[Choice]]] =
+    &[&[CPUS, DISKS, SERIAL], &[SWITCHES, FEW_DISKS, DEVICES], &[MEMORY], &[TOPOLOGY]];
+
+/// Machines whose disassembly is kept as text.
+const GOLDEN: &[(&str, &[&str])] = &[
+    ("default", &["--disk", "0.raw"]),
+    ("four-cpus-two-disks", &["--cpus", "4", "--disk", "0.raw", "--disk", "1.raw"]),
+    ("no-serial", &["--console", "none"]),
+    (
+        "no-ioapic2-rtc-pvpanic",
+        &["--machine", "ioapic2=off,rtc=on", "--device", "pvpanic", "--disk", "0.raw"],
+    ),
+    ("no-pic", &["--machine", "pic=off,pit=off"]),
+];
+
+/// All machines, those with golden text first.
+pub(super) fn cells() -> Vec<Cell> {
+    golden().into_iter().chain(GRIDS.iter().flat_map(|axes| product(axes))).collect()
+}
+
+/// The machines with golden text.
+pub(super) fn golden() -> Vec<Cell> {
+    let cell = |&(name, args): &(&'static str, &'static [&str])| Cell {
+        name: name.into(),
+        args: args.to_vec(),
+        address_bits: ADDRESS_BITS,
+        golden: Some(name),
+    };
+    GOLDEN.iter().map(cell).collect()
+}
+
+fn product(axes: &[&[Choice]]) -> Vec<Cell> {
+    let none = Cell { name: String::new(), args: vec![], address_bits: ADDRESS_BITS, golden: None };
+    axes.iter().fold(vec![none], |cells, axis| cells.iter().flat_map(|cell| along(cell, axis)).collect())
+}
+
+/// The cell with each choice of an axis.
+fn along(cell: &Cell, axis: &[Choice]) -> Vec<Cell> {
+    let with = |&(name, args): &Choice| {
+        let gap = if cell.name.is_empty() { "" } else { ", " };
+        let args = [&cell.args, args].concat();
+        Cell { name: format!("{}{gap}{name}", cell.name), args, ..cell.clone() }
+    };
+    axis.iter().map(with).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn cells_are_at_least_forty_and_each_has_its_own_name() {
+        let cells = cells();
+        let names: BTreeSet<_> = cells.iter().map(|cell| cell.name.as_str()).collect();
+        assert!(cells.len() >= 40, "{}", cells.len());
+        assert_eq!(names.len(), cells.len());
+    }
+
+    #[test]
+    fn product_has_every_combination_once() {
+        let cells = product(&[&[("a", &["-a"]), ("b", &[])], &[("c", &["-c"]), ("d", &["-d"])]]);
+        let names: Vec<_> = cells.iter().map(|cell| cell.name.as_str()).collect();
+        assert_eq!(names, ["a, c", "a, d", "b, c", "b, d"]);
+        assert_eq!(cells[1].args, ["-a", "-d"]);
+    }
+}

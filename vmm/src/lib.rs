@@ -11,13 +11,15 @@
 //! ```
 //!
 //! * [`config`] is what the user asked for, [`machine::Plan`] what follows from it: both are plain data.
+//! * [`boot`] starts a kernel without firmware.
 //! * [`kvm`] holds all unsafe code of this crate.
 //! * [`machine`] puts devices where the plan says and supervises the run.
 //!
 //! Standards: the `microvm` machine contract, Intel SDM 3A for the processor's power-on state, ACPI 6.5.
-//! Left out so far: direct kernel boot, machine options, snapshots, the sandbox, a control socket.
+//! Left out so far: machine options, snapshots, the sandbox, a control socket.
 
 pub mod backing;
+pub mod boot;
 pub mod bundle;
 pub mod cli;
 pub mod config;

@@ -175,6 +175,40 @@ fn options_of_a_kernel_need_one() {
 }
 
 #[test]
+fn kernels_that_cannot_start_are_refused_before_kvm_is_opened() {
+    let bench = Bench::new();
+    let message = |args: &[&str]| {
+        let ran = bench.tinderbox(&[&["run", "--kvm", "/nonexistent/kvm"], args].concat());
+        ran.fails(1).replace(&bench.path(""), "")
+    };
+    let zeros = bench.file("zeros", 4096);
+    assert!(message(&["--kernel", &zeros]).starts_with("--kernel: zeros is no kernel: "));
+    assert!(message(&["--kernel", &zeros, "--dry-run"]).starts_with("--kernel: zeros is no kernel: "));
+    assert_eq!(message(&["--kernel", "/usr"]), "--kernel: /usr is no file");
+    let absent = message(&["--kernel", &bench.path("absent")]);
+    assert!(absent.starts_with("--kernel: read absent: No such file"), "{absent}");
+}
+
+#[test]
+fn dry_run_shows_a_kernel_and_what_it_finds() {
+    let bench = Bench::new();
+    let kernel = bench.path("kernel");
+    // Multiboot with addresses: magic, flags, checksum, header, load, load end, bss end, entry.
+    let header = [0x1bad_b002_u32, 0x1_0000, 0xe451_4ffe, 0x10_0000, 0x10_0000, 0, 0x10_2000, 0x10_0000];
+    fs::write(&kernel, header.map(u32::to_le_bytes).concat()).unwrap();
+    let ran = bench.tinderbox(&["run", "--dry-run", "--kernel", &kernel, "--cmdline", "test"]);
+    let text = ran.says();
+    for line in [
+        "  firmware  none",
+        "  command line  test",
+        "  multiboot, flat  entered at 0x100000",
+        "  0x0000100000-0x000010001f  32 B    kernel",
+    ] {
+        assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
+    }
+}
+
+#[test]
 fn vcpus_that_cannot_be_are_usage_errors() {
     let cpus = |text: &str| usage(&["run", "--cpus", text]);
     assert_eq!(cpus("0"), "--cpus 0 is out of range: this machine has 1 to 254 vCPUs");

@@ -1,6 +1,10 @@
 //! `--dry-run`: the resolved machine as text. It needs no KVM and opens no disk.
 
+mod kernel;
+
 use std::fmt::Write as _;
+
+pub(crate) use kernel::start;
 
 use super::table::columns;
 use crate::config::{Config, Console, DiskBus, DiskConfig, FirmwareChoice, Irqchip};
@@ -9,13 +13,16 @@ use crate::machine::plan::{E820Plan, Gsi, MIB, PortPlan, Range, TransportPlan};
 
 /// Everything that `plan` decided about the machine of `config`.
 pub(crate) fn describe(config: &Config, plan: &Plan) -> String {
+    let e820_title = if plan.firmware.is_some() { "e820 of the firmware's start" } else { "e820" };
+    let kernel = config.kernel.as_ref().map(kernel::files).unwrap_or_default();
     let sections = [
         ("machine", columns(&machine(config, plan))),
         ("memory", columns(&memory(plan))),
         ("ports", columns(&ports(plan))),
         ("interrupts", columns(&interrupts(plan))),
         ("disks", columns(&disks(config, plan))),
-        ("e820 of the firmware's start", columns(&e820(&plan.e820))),
+        ("kernel", columns(&kernel)),
+        (e820_title, columns(&e820(&plan.e820))),
     ];
     let mut text = String::new();
     for (title, body) in sections.iter().filter(|(_, body)| !body.is_empty()) {

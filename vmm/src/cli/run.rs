@@ -13,8 +13,8 @@ use super::kernel::KernelArgs;
 use super::machine::MachineArgs;
 use super::{cpu, dry_run, print};
 use crate::config::{Config, FirmwareChoice, OnReset};
-use crate::machine::{self, Outcome, Plan};
-use crate::{bundle, host};
+use crate::host;
+use crate::machine::{self, Outcome, Plan, Start};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -97,10 +97,11 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
 }
 
 fn show(config: &Config) -> Result<ExitCode, Failure> {
-    let image = bundle::load(&config.firmware).map_err(anyhow::Error::new)?;
-    let firmware_len = image.map_or(0, |image| image.bytes().len() as u64);
-    let plan = Plan::new(config, firmware_len, address_bits()?)?;
-    print(&dry_run::describe(config, &plan))?;
+    let start = Start::open(config)?;
+    let plan = Plan::new(config, start.firmware_len(), address_bits()?)?;
+    let placed = start.place(&plan).map_err(anyhow::Error::new)?;
+    let kernel = placed.kernel().map(dry_run::start).unwrap_or_default();
+    print(&(dry_run::describe(config, &plan) + &kernel))?;
     Ok(ExitCode::SUCCESS)
 }
 

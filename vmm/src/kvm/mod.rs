@@ -12,6 +12,7 @@
 //! nested and paravirtual hosts leave some out.
 
 mod cpuid;
+mod entry;
 mod irqchip;
 mod memory;
 mod probe;
@@ -31,6 +32,7 @@ use kvm_bindings::{KVM_API_VERSION, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2};
 use kvm_ioctls::{Cap, IoEventAddress, VmFd};
 use vmm_sys_util::eventfd::EventFd;
 
+use crate::boot::Entry;
 use crate::cpu::CpuError;
 use crate::cpu::feature::Feature;
 use crate::machine::plan::Plan;
@@ -249,11 +251,11 @@ impl Vm {
         cpuid::processor::describe(&self.cpuid, topology)
     }
 
-    /// Makes vCPU `index` of `plan` in its power-on state.
+    /// Makes vCPU `index` of `plan` in its power-on state, which without firmware is that of `entry`.
     ///
     /// # Errors
     /// When KVM refuses a step.
-    pub fn create_vcpu(&self, index: usize, plan: &Plan) -> Result<Vcpu, KvmError> {
-        Vcpu::new(self, index, plan)
+    pub fn create_vcpu(&self, index: usize, plan: &Plan, entry: Option<&Entry>) -> Result<Vcpu, KvmError> {
+        Vcpu::new(self, index, plan, entry)
     }
 }

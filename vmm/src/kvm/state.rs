@@ -7,6 +7,7 @@ use kvm_bindings::{
 };
 use kvm_ioctls::VcpuFd;
 
+use super::entry::MTRR_DEF_TYPE;
 use super::{Context as _, KvmError};
 
 /// IA32_TIME_STAMP_COUNTER.
@@ -38,7 +39,8 @@ impl State {
             xsave: vcpu.get_xsave().context("read the FPU")?,
             // A CPU without XSAVE shows XCR0 here, but does not let it be set.
             xcrs: vcpu.get_xcrs().ok().filter(|xcrs| vcpu.set_xcrs(xcrs).is_ok()),
-            msrs: read_msrs(vcpu, msrs),
+            // Older KVMs know the MTRRs, but do not list them.
+            msrs: read_msrs(vcpu, &[msrs, &[MTRR_DEF_TYPE]].concat()),
         })
     }
 

@@ -12,7 +12,8 @@ use vmm_sys_util::ioctl_iow_nr;
 use super::cpuid::{self, Traits};
 use super::state::State;
 use super::wake::VcpuWaker;
-use super::{Context as _, KvmError, Vm};
+use super::{Context as _, KvmError, Vm, entry};
+use crate::boot::Entry;
 use crate::machine::{ExitHandler, Plan};
 
 /// IA32_MISC_ENABLE: fast string operations are on after reset (Intel SDM 4, table 2-2).
@@ -83,7 +84,7 @@ pub struct Vcpu {
 }
 
 impl Vcpu {
-    pub(super) fn new(vm: &Vm, index: usize, plan: &Plan) -> Result<Self, KvmError> {
+    pub(super) fn new(vm: &Vm, index: usize, plan: &Plan, entry: Option<&Entry>) -> Result<Self, KvmError> {
         let apic_id = plan.apic_ids.get(index).copied().unwrap_or_default();
         let fd = vm.fd.create_vcpu(u64::from(apic_id)).context("create a vCPU")?;
         let traits = Traits {
@@ -100,6 +101,12 @@ impl Vcpu {
         // The boot processor starts at the reset vector; the others wait for INIT and SIPI.
         let mp_state = if index == 0 { KVM_MP_STATE_RUNNABLE } else { KVM_MP_STATE_UNINITIALIZED };
         fd.set_mp_state(kvm_mp_state { mp_state }).context("set the run state")?;
+        if let Some(entry) = entry {
+            entry::cache_memory(&fd);
+            if index == 0 {
+                entry::enter(&fd, entry)?;
+            }
+        }
         let reset = State::save(&fd, &vm.msrs)?;
         Ok(Self { fd, index, reset, waker: VcpuWaker::default() })
     }

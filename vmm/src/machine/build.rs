@@ -1,4 +1,4 @@
-//! From the plan to a machine that stands at its reset vector.
+//! From the plan to a machine that stands at its first instruction.
 //!
 //! The order matters to the user: what is wrong with the command line, the firmware or an image is said before
 //! `/dev/kvm` is touched, and nothing on the host is changed before everything is open.
@@ -16,7 +16,6 @@ use chipset::debugcon;
 use chipset::ged::{Ged, PowerButton, PowerEvent, SleepReset};
 use chipset::ioapic::IoApic;
 use chipset::uart;
-use firmware::FirmwareImage;
 use firmware::fw_cfg::FwCfg;
 use virtio::blk::{self, Blk};
 use virtio::mmio::{self, MmioTransport};
@@ -25,16 +24,17 @@ use super::console::{Console, Log, Serial, Waker};
 use super::control::{Cause, Control, Event};
 use super::guest_info::GuestData;
 use super::plan::{Plan, Range, TransportPlan};
+use super::start::Placed;
 use super::tables;
 use super::timers::{Alarm, Timers};
 use super::vcpus::{Board, Vcpus};
+use crate::boot::Ram;
 use crate::config::{self, Config, DiskConfig, Irqchip};
+use crate::host;
 use crate::kvm::{GuestRam, Kvm, Vcpu, Vm, install_wake_handler};
-use crate::{bundle, host};
 
-/// What the host contributes, opened before anything else happens.
+/// What the host contributes besides what the machine starts with.
 pub(super) struct Resources {
-    firmware: Option<FirmwareImage>,
     disks: Vec<Disk>,
     console: Option<(Box<dyn io::Write + Send>, bool)>,
     debugcon: Option<File>,
@@ -45,7 +45,6 @@ pub(super) struct Resources {
 impl Resources {
     /// Opens everything that `config` names.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
-        let firmware = bundle::load(&config.firmware)?;
         host::check_memory(config.memory, &config.backing)?;
         let disks = config.disks.iter().map(open_disk).collect::<anyhow::Result<_>>()?;
         let guest_data = GuestData::read(&config.guest_info)?;
@@ -56,12 +55,7 @@ impl Resources {
             config::Console::None => None,
         };
         let debugcon = config.debugcon.as_deref().map(|path| create(path, "--debugcon")).transpose()?;
-        Ok(Self { firmware, disks, console, debugcon, guest_data, kvm })
-    }
-
-    /// Size of the firmware image in bytes, which the plan needs; 0 without one.
-    pub(super) fn firmware_len(&self) -> u64 {
-        self.firmware.as_ref().map_or(0, |image| image.bytes().len() as u64)
+        Ok(Self { disks, console, debugcon, guest_data, kvm })
     }
 }
 
@@ -84,7 +78,7 @@ fn create(path: &Path, option: &str) -> anyhow::Result<File> {
     File::create(path).with_context(|| format!("{option}: create {}", path.display()))
 }
 
-/// A machine with its devices in place and its vCPUs at the reset vector.
+/// A machine with its devices in place and its vCPUs about to start.
 pub(super) struct Machine {
     // Dropped in this order: the VM's vCPUs and slots before the memory they use.
     vcpus: Vec<Vcpu>,
@@ -97,23 +91,22 @@ pub(super) struct Machine {
     _timers: Option<Timers>,
     vm: Vm,
     ram: GuestRam,
-    firmware: Option<FirmwareImage>,
+    start: Placed,
 }
 
 impl Machine {
-    /// Builds the machine of `plan`.
-    pub(super) fn build(plan: &Plan, resources: Resources) -> anyhow::Result<Self> {
-        let Resources { firmware, disks, console, debugcon, guest_data, kvm } = resources;
+    /// Builds the machine of `plan`, to begin with `start`.
+    pub(super) fn build(plan: &Plan, resources: Resources, start: Placed) -> anyhow::Result<Self> {
+        let Resources { disks, console, debugcon, guest_data, kvm } = resources;
         let ram = GuestRam::allocate(plan)?;
-        if let Some(firmware) = &firmware {
-            ram.restore_firmware(firmware.bytes())?;
-        }
+        start.write(&ram, Ram::Fresh)?;
         let vm = kvm.create_vm(plan)?;
         vm.set_memory(&ram)?;
         let (control, events) = Control::new(plan.apic_ids.len());
         let control = Arc::new(control);
-        let vcpus: Vec<_> =
-            (0..plan.apic_ids.len()).map(|index| vm.create_vcpu(index, plan)).collect::<Result<_, _>>()?;
+        let vcpus: Vec<_> = (0..plan.apic_ids.len())
+            .map(|index| vm.create_vcpu(index, plan, start.entry()))
+            .collect::<Result<_, _>>()?;
         let mut builder = Builder::new(&vm, plan, &ram)?;
         builder.pic(vcpus.first().map(Vcpu::waker).unwrap_or_default())?;
         let alarm = Alarm::default();
@@ -141,7 +134,7 @@ impl Machine {
             _timers: timers,
             vm,
             ram,
-            firmware,
+            start,
         })
     }
 
@@ -156,10 +149,7 @@ impl Machine {
     pub(super) fn reset(&self) -> anyhow::Result<()> {
         self.board.reset();
         self.vm.reset_irqchip()?;
-        if let Some(firmware) = &self.firmware {
-            self.ram.restore_firmware(firmware.bytes())?;
-        }
-        Ok(())
+        self.start.write(&self.ram, Ram::Used)
     }
 
     /// Writes out what the guest sent last.

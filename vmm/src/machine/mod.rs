@@ -13,6 +13,7 @@ mod control;
 mod guest_info;
 mod legacy;
 pub mod plan;
+mod start;
 pub mod tables;
 mod timers;
 mod vcpus;
@@ -27,6 +28,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 pub use plan::Plan;
+pub use start::{Placed, Start};
 pub use vcpus::ExitHandler;
 
 use crate::config::{Config, Console, OnReset};
@@ -57,9 +59,10 @@ pub enum Outcome {
 /// # Errors
 /// When the machine cannot be built, a vCPU cannot go on, or a signal ended the run before the guest powered off.
 pub fn run(config: &Config) -> anyhow::Result<Outcome> {
-    let resources = Resources::open(config)?;
-    let plan = Plan::new(config, resources.firmware_len(), host::physical_address_bits()?)?;
-    let mut machine = Machine::build(&plan, resources)?;
+    let start = Start::open(config)?;
+    let plan = Plan::new(config, start.firmware_len(), host::physical_address_bits()?)?;
+    let start = start.place(&plan)?;
+    let mut machine = Machine::build(&plan, Resources::open(config)?, start)?;
     watch_signals(&machine.control)?;
     let raw_mode = match config.console {
         Console::Stdio => Some(RawMode::enter().context("set up the terminal")?),

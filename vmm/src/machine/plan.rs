@@ -145,6 +145,14 @@ pub struct E820Plan {
     pub ram: bool,
 }
 
+impl E820Plan {
+    /// The type as every boot protocol numbers it. ACPI 6.5, table 15.4.
+    #[must_use]
+    pub const fn kind(self) -> u32 {
+        if self.ram { 1 } else { 2 }
+    }
+}
+
 /// One buffer at two addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirmwarePlan {
@@ -319,11 +327,13 @@ impl Plan {
             (config.memory > LOW_RAM_LIMIT).then(|| Range::new(HIGH_RAM, config.memory - LOW_RAM_LIMIT));
         let kvm_identity_map = Range::new(0xfeff_c000, 0x1000);
         let kvm_tss = Range::new(0xfeff_d000, 0x3000);
+        let kvm_pages = Range::new(kvm_identity_map.start, 0x4000);
+        let firmware = FirmwarePlan::new(firmware_len);
         Ok(Self {
             backing: config.backing,
             low_ram,
             high_ram,
-            firmware: FirmwarePlan::new(firmware_len),
+            firmware,
             kvm_identity_map,
             kvm_tss,
             topology: config.cpus,
@@ -342,7 +352,10 @@ impl Plan {
             extras: devices::extras(config)?,
             transports: transports(config.disks.len(), options)?,
             boot_disks: boot_order(&config.disks)?,
-            e820: e820(Range::new(kvm_identity_map.start, 0x4000), low_ram, high_ram),
+            e820: match firmware {
+                Some(_) => e820(kvm_pages, low_ram, high_ram),
+                None => e820_without_firmware(kvm_pages, low_ram, high_ram),
+            },
         })
     }
 
@@ -441,4 +454,14 @@ fn transports(disks: usize, options: &MachineOptions) -> Result<Vec<TransportPla
 fn e820(kvm_pages: Range, low_ram: Range, high_ram: Option<Range>) -> Vec<E820Plan> {
     let ram = |range| E820Plan { range, ram: true };
     [E820Plan { range: kvm_pages, ram: false }, ram(low_ram)].into_iter().chain(high_ram.map(ram)).collect()
+}
+
+/// What firmware would have made of it, by address: the tables of [`crate::boot`] lie below 1 MiB.
+fn e820_without_firmware(kvm_pages: Range, low_ram: Range, high_ram: Option<Range>) -> Vec<E820Plan> {
+    const BASE_MEMORY: u64 = 0x9_fc00;
+    let ram = |range| E820Plan { range, ram: true };
+    let reserved = |range| E820Plan { range, ram: false };
+    let below = [ram(Range::new(0, BASE_MEMORY)), reserved(Range::new(BASE_MEMORY, MIB - BASE_MEMORY))];
+    let above = [ram(Range::new(MIB, low_ram.end() - MIB)), reserved(kvm_pages)];
+    below.into_iter().chain(above).chain(high_ram.map(ram)).collect()
 }

@@ -33,8 +33,19 @@ fn firmware_ends_at_4_gib_and_its_last_128_kib_at_1_mib() {
 }
 
 #[test]
-fn no_firmware_has_no_place() {
-    assert_eq!(Plan::new(&Config::default(), 0, 46).unwrap().firmware, None);
+fn without_firmware_the_map_has_its_holes_already() {
+    let plan = Plan::new(&Config { memory: 4 * GIB, ..Config::default() }, 0, 46).unwrap();
+    assert_eq!(plan.firmware, None);
+    let map: Vec<_> =
+        plan.e820.iter().map(|entry| (entry.range.start, entry.range.end(), entry.ram)).collect();
+    let expected = [
+        (0, 0x9_fc00, true),
+        (0x9_fc00, MIB, false),
+        (MIB, 3 * GIB, true),
+        (0xfeff_c000, 0xff00_0000, false),
+        (4 * GIB, 5 * GIB, true),
+    ];
+    assert_eq!(map, expected);
 }
 
 #[test]

@@ -1,0 +1,42 @@
+//! What direct boot puts below 1 MiB: the one list of its addresses.
+//!
+//! ```text
+//!  0x00000 - 0x00fff   nothing: a null pointer stays one
+//!  0x01000 - 0x01fff   GDT
+//!  0x02000 - 0x06fff   start info of PVH and multiboot with what it points to
+//!  0x07000 - 0x07fff   zero page of Linux
+//!  0x08000 - 0x0dfff   page tables: 4 GiB, one to one
+//!  0x20000 - 0x2ffff   command line
+//!  0x30000 - 0x9fbff   free
+//!  0xe0000 - 0xfffff   ACPI: the root pointer where it is searched for, then the tables
+//! ```
+
+use crate::machine::plan::{MIB, Range};
+
+/// The segment descriptors that the CPU starts with.
+pub(super) const GDT: Range = Range::new(0x1000, 0x1000);
+/// What PVH and multiboot tell: a structure, and the lists it points to.
+pub(super) const START_INFO: Range = Range::new(0x2000, 0x5000);
+/// What Linux is told.
+pub(super) const ZERO_PAGE: Range = Range::new(0x7000, 0x1000);
+/// PML4, PDPT and four page directories.
+pub(super) const PAGE_TABLES: Range = Range::new(0x8000, 0x6000);
+/// The command line.
+pub(super) const CMDLINE: Range = Range::new(0x2_0000, 0x1_0000);
+/// The longest command line, which leaves room for the kernel's name before it and the NUL.
+pub(super) const CMDLINE_MAX: u64 = 0x8000;
+/// RSDP and tables, in memory that the map calls reserved. ACPI 6.5, 5.2.5.1.
+pub(super) const ACPI: Range = Range::new(0xe_0000, 0x2_0000);
+
+const _: () = assert!(ACPI.end() == MIB);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_places_overlap() {
+        let places = [GDT, START_INFO, ZERO_PAGE, PAGE_TABLES, CMDLINE, ACPI];
+        assert!(places.windows(2).all(|pair| pair[0].end() <= pair[1].start));
+    }
+}

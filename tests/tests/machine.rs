@@ -169,3 +169,33 @@ fn identity_credentials_and_files_reach_the_guest() -> Result<()> {
     no_complaints(&mut vm)?;
     presses_the_power_button(vm)
 }
+
+/// The boot disk is the last of 24, and each has an interrupt of its own.
+#[test]
+fn twenty_four_disks_are_found_and_interrupt() -> Result<()> {
+    let builder = VmBuilder::new("many_disks")?;
+    let boot = debian_disk(builder.dir())?;
+    let blanks = (0..23)
+        .map(|n| blank_disk(builder.dir(), &format!("{n}.raw"), MIB, &format!("disk {n}")))
+        .collect::<Result<Vec<_>>>()?;
+    let builder = blanks.iter().fold(builder, |builder, disk| builder.disk(disk, ""));
+    let args = ["--cpus", "2", "--memory", "512M", "--machine", "irqchip=kernel,rtc=on"];
+    let mut vm = builder.disk(&boot, ",bootindex=0").args(&args).start()?;
+    vm.login()?;
+    let labels = vm.shell(
+        "for n in $(seq 0 22); do disk=$(ls /sys/bus/virtio/devices/virtio$n/block); head -c 7 /dev/$disk | tr -d '\\0'; echo; done",
+    )?;
+    let expected: Vec<_> = (0..23).map(|n| format!("disk {n}")).collect();
+    ensure!(labels.lines().eq(expected.iter().map(String::as_str)), "{labels}");
+    let silent = vm.shell("awk '/virtio/ && $2 + $3 == 0' /proc/interrupts")?;
+    ensure!(silent.is_empty(), "no interrupt came from\n{silent}");
+    ensure!(vm.shell("grep -c 'IO-APIC.*virtio' /proc/interrupts")? == "24");
+    ensure!(vm.shell("cat /sys/class/rtc/rtc0/name")?.starts_with("rtc_cmos"));
+    // The clock's own interrupt, of the alarm, wakes this up.
+    vm.shell("echo 0 > /sys/class/rtc/rtc0/wakealarm; echo +2 > /sys/class/rtc/rtc0/wakealarm; sleep 4")?;
+    ensure!(vm.shell("awk '/rtc0/ {print $2 + $3}' /proc/interrupts")? != "0", "the clock's alarm");
+    let drift = vm.shell("echo $(( $(date +%s) - $(cat /sys/class/rtc/rtc0/since_epoch) ))")?;
+    ensure!(["-1", "0", "1"].contains(&drift.as_str()), "the clock is off by {drift} s");
+    no_complaints(&mut vm)?;
+    presses_the_power_button(vm)
+}

@@ -1,4 +1,14 @@
 //! What firmware is told: the ACPI tables and the contents of fw_cfg, from the plan alone.
+//!
+//! | table | for whom |
+//! |---|---|
+//! | DSDT | drivers of everything that cannot be enumerated; SeaBIOS finds its disks there |
+//! | FADT | every system: hardware-reduced profile, sleep and reset registers |
+//! | MADT | every system: processors, IOAPICs |
+//! | SPCR, DBG2 | early consoles and kernel debuggers; only with COM1 |
+//!
+//! There is no WAET: it spares Windows work on an RTC's periodic interrupt and on a PM timer, and this machine has no PM timer
+//! and rarely an RTC. `cargo xtask conformance acpi` tests them all, `vmm/tests/tables.rs` the plans of random machines.
 
 use acpi::table::dsdt::Dsdt;
 use acpi::table::fadt::{Absent, Fadt};
@@ -42,8 +52,8 @@ pub fn acpi_tables(plan: &Plan) -> Option<TableSet> {
     Some(tables)
 }
 
-/// COM1 as the console (`console=` of a kernel's command line still decides, and Linux obeys the SPCR only without one) and as
-/// the port that kernel debuggers may have.
+/// COM1 as the console, which Linux on x86 takes for a bare `earlycon` alone (`console=` decides as ever), and as the port
+/// that kernel debuggers may have.
 fn list_console(tables: &mut TableSet, com1: PortPlan, pic: bool) {
     let port = port(com1.ports.start);
     tables.list(&Spcr { port, irq: com1.gsi as u8, pic });

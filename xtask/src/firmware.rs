@@ -93,7 +93,7 @@ pub(crate) fn build(name: &str) -> anyhow::Result<Built> {
 ///
 /// # Errors
 ///
-/// As [`build`], and when any two of the three differ.
+/// As [`build()`], and when any two of the three differ.
 pub(crate) fn check_reproducible(name: &str) -> anyhow::Result<String> {
     let order = Order::new(name, None)?;
     order.check_reproducible(&order.build()?)

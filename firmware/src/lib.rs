@@ -30,7 +30,9 @@ pub mod describe;
 pub mod e820;
 pub mod fw_cfg;
 pub mod image;
+pub mod option_rom;
 pub mod smbios;
 
 pub use catalogue::{Catalogue, CatalogueError, Firmware};
 pub use image::{FirmwareImage, ImageError};
+pub use option_rom::OptionRomError;

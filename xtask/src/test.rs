@@ -3,7 +3,7 @@
 //! | ring | where | what |
 //! |---|---|---|
 //! | check | here | fmt, clippy, doc, unit and device tests |
-//! | firmware | this machine's `/dev/kvm`, or the lab without one | SeaBIOS to a boot sector; the build is reproducible |
+//! | firmware | this machine's `/dev/kvm`, or the lab without one | SeaBIOS and qboot to code of ours; their builds are reproducible |
 //! | machine | `/dev/kvm` if it runs 64-bit guests, else the lab | Debian |
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
@@ -64,7 +64,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// SeaBIOS runs on any KVM that opens.
 fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     let accel = args.accel.unwrap_or(if Path::new("/dev/kvm").exists() { Accel::Kvm } else { Accel::Lab });
-    let suites = ["firmware", "terminal"].map(|name| Suite::new(name, tinderbox));
+    firmware::build("qboot")?;
+    let suites = ["firmware", "handover", "terminal"].map(|name| Suite::new(name, tinderbox));
     suites.into_iter().try_for_each(|suite| suite?.run(accel, args.filter.as_deref()))
 }
 

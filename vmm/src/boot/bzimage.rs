@@ -7,12 +7,13 @@ use vm_memory::ByteValued as _;
 
 use super::entry::Entry;
 use super::error::BootError;
+use super::handover::Offer;
 use super::piece::{KERNEL, Piece};
 use super::source::Source;
-use super::{Format, Given, Limits, layout, zero_page};
+use super::{Format, Given, Limits, layout, setup, zero_page};
 use crate::machine::plan::Range;
 
-const HEADER: usize = 0x1f1;
+pub(super) const HEADER: usize = 0x1f1;
 /// The header ends this far from its first byte, plus what its jump skips.
 const HEADER_JUMP_BASE: usize = 0x202 - HEADER;
 const MAGIC: u32 = u32::from_le_bytes(*b"HdrS");
@@ -49,12 +50,16 @@ pub(super) fn detect(file: &Source) -> Result<Option<Box<dyn Format + Send>>, Bo
 /// The header, without what is code behind it in older kernels.
 fn header(head: &[u8]) -> Option<setup_header> {
     let mut bytes = [0; size_of::<setup_header>()];
-    let skips = usize::from(*head.get(HEADER + 0x10)?);
-    let given = head.get(HEADER..)?;
-    let len = (HEADER_JUMP_BASE + skips).min(bytes.len()).min(given.len());
-    bytes.get_mut(..len)?.copy_from_slice(given.get(..len)?);
+    let len = header_len(head);
+    bytes.get_mut(..len)?.copy_from_slice(head.get(HEADER..)?.get(..len)?);
     let header = setup_header::from_slice(&bytes).copied()?;
     (header.header == MAGIC).then_some(header)
+}
+
+/// How much of the header there is, by the jump over it.
+fn header_len(head: &[u8]) -> usize {
+    let skips = head.get(HEADER + 0x10).map_or(0, |skips| usize::from(*skips));
+    (HEADER_JUMP_BASE + skips).min(size_of::<setup_header>()).min(head.len().saturating_sub(HEADER))
 }
 
 impl BzImage {
@@ -103,5 +108,14 @@ impl Format for BzImage {
         let mut pieces = entry.pieces();
         pieces.extend(zero_page::pieces(header, given));
         (pieces, entry)
+    }
+
+    fn offer(&self, file: &Arc<Source>, given: &Given<'_>) -> Result<Option<Offer>, BootError> {
+        let mut setup = file.read(Range::new(0, self.payload.start))?;
+        let len = header_len(&setup);
+        setup::patch(&mut setup, len, self.header, given);
+        // All that follows, with signatures that the header does not count, as QEMU has it.
+        let rest = Range::new(self.payload.start, file.len() - self.payload.start);
+        Offer::bzimage(file, setup, rest).map(Some)
     }
 }

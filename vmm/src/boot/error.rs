@@ -85,6 +85,25 @@ pub enum BootError {
         /// What is there.
         other: &'static str,
     },
+    /// A format for direct boot alone.
+    #[error("--kernel: {} is a kernel ({format}) that no firmware starts, leave --firmware away", .path.display())]
+    NotForFirmware {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        format: String,
+    },
+    /// A format that this firmware does not know.
+    #[error(
+        "--kernel: {} is a kernel ({format}) that this --firmware does not start: take qboot, or leave --firmware away",
+        .path.display()
+    )]
+    NotForBios {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        format: String,
+    },
     /// The initrd finds no place.
     #[error(
         "--initrd: {} has {len} bytes, beside this kernel there is room for {room}, see --memory",

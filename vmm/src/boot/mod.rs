@@ -20,10 +20,12 @@ mod elf;
 mod elf64;
 mod entry;
 mod error;
+mod handover;
 mod layout;
 mod multiboot;
 mod piece;
 mod pvh;
+mod setup;
 mod source;
 #[cfg(test)]
 mod testing;
@@ -38,6 +40,8 @@ use crate::machine::plan::{E820Plan, MIB, Plan, Range};
 
 pub use entry::{CODE_SELECTOR, DATA_SELECTOR, Entry, Mode};
 pub use error::BootError;
+use handover::Offer;
+pub use handover::{Handover, HandoverFormat};
 pub use piece::{Content, Piece, Ram};
 use source::Source;
 
@@ -53,6 +57,10 @@ trait Format {
     fn limits(&self) -> Limits;
     /// What the kernel is told, and where the CPU begins.
     fn hand_over(&self, given: &Given<'_>) -> (Vec<Piece>, Entry);
+    /// What firmware is told, if firmware starts kernels of this format.
+    fn offer(&self, _file: &Arc<Source>, _given: &Given<'_>) -> Result<Option<Offer>, BootError> {
+        Ok(None)
+    }
 }
 
 /// What a kernel leaves for others.
@@ -116,29 +124,40 @@ impl Kernel {
     /// When something does not fit.
     pub fn boot(&self, plan: &Plan) -> Result<Boot, BootError> {
         let limits = self.format.limits();
-        let cmdline = self.cmdline.as_str();
-        let most = limits.cmdline.min(layout::CMDLINE_MAX);
-        if cmdline.len() as u64 > most {
-            return Err(BootError::CmdlineTooLong { len: cmdline.len(), most });
-        }
+        let cmdline = self.cmdline(&limits)?;
         let mut pieces = self.format.kernel(&self.file);
         self.check_kernel(&pieces, limits.memory_end, plan)?;
         let initrd = self.place_initrd(&limits, plan)?;
         let tables = acpi::tables(plan)?;
-        let given = Given {
-            path: self.file.path().display().to_string(),
-            cmdline,
-            rsdp: tables.first().map(|root| root.start),
-            map: &plan.e820,
-            initrd: initrd.as_ref().zip(self.initrd.as_ref()).map(|(piece, source)| Module {
-                path: source.path().display().to_string(),
-                at: piece.range(),
-            }),
-        };
+        let rsdp = tables.first().map(|root| root.start);
+        let given = self.given(cmdline, initrd.as_ref(), rsdp, plan);
         let (handed, entry) = self.format.hand_over(&given);
         pieces.extend(tables.into_iter().chain(handed).chain(initrd));
         self.check_overlaps(&mut pieces)?;
         Ok(Boot { format: self.format.name(), pieces, entry })
+    }
+
+    fn cmdline(&self, limits: &Limits) -> Result<&str, BootError> {
+        let (len, most) = (self.cmdline.len(), limits.cmdline.min(layout::CMDLINE_MAX));
+        if len as u64 > most {
+            return Err(BootError::CmdlineTooLong { len, most });
+        }
+        Ok(&self.cmdline)
+    }
+
+    fn given<'a>(
+        &'a self,
+        cmdline: &'a str,
+        initrd: Option<&Piece>,
+        rsdp: Option<u64>,
+        plan: &'a Plan,
+    ) -> Given<'a> {
+        let module = |(piece, source): (&Piece, &Arc<Source>)| Module {
+            path: source.path().display().to_string(),
+            at: piece.range(),
+        };
+        let initrd = initrd.zip(self.initrd.as_ref()).map(module);
+        Given { path: self.file.path().display().to_string(), cmdline, initrd, rsdp, map: &plan.e820 }
     }
 
     fn check_kernel(&self, pieces: &[Piece], end: u64, plan: &Plan) -> Result<(), BootError> {

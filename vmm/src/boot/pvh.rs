@@ -10,6 +10,7 @@ use vm_memory::ByteValued;
 use super::elf::Elf;
 use super::entry::Entry;
 use super::error::BootError;
+use super::handover::Offer;
 use super::piece::Piece;
 use super::source::Source;
 use super::{Format, Given, Limits, layout};
@@ -102,5 +103,9 @@ impl Format for Pvh {
         pieces.push(Piece::bytes("start info", layout::START_INFO.start, start_info(given)));
         pieces.push(Piece::text("command line", layout::CMDLINE.start, given.cmdline));
         (pieces, entry)
+    }
+
+    fn offer(&self, file: &Arc<Source>, _: &Given<'_>) -> Result<Option<Offer>, BootError> {
+        Offer::pvh(file, self.entry, self.elf.pieces(file)).map(Some)
     }
 }

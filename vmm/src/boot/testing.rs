@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap};
 
-use super::{Boot, BootError, Kernel, Ram};
+use super::{Boot, BootError, Handover, Kernel, Ram};
 use crate::config::{Config, FirmwareChoice, KernelConfig};
 use crate::machine::plan::{MIB, Plan};
 
@@ -52,10 +52,18 @@ impl Bench {
         Kernel::open(&self.kernel)?.boot(&self.plan())
     }
 
+    pub(super) fn hand_over(&self) -> Result<Handover, BootError> {
+        Kernel::open(&self.kernel)?.hand_over(&self.plan())
+    }
+
     /// The message for a kernel that cannot be started, without the folder of its files.
     pub(super) fn refusal(&self) -> String {
-        let message = self.boot().err().unwrap().to_string();
-        message.replace(&format!("{}/", self.dir.path().display()), "")
+        self.shorten(self.boot().err().unwrap())
+    }
+
+    /// The message of `error` without the folder of the kernel's files.
+    pub(super) fn shorten(&self, error: BootError) -> String {
+        error.to_string().replace(&format!("{}/", self.dir.path().display()), "")
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {

@@ -28,7 +28,7 @@ use super::start::Placed;
 use super::tables;
 use super::timers::{Alarm, Timers};
 use super::vcpus::{Board, Vcpus};
-use crate::boot::Ram;
+use crate::boot::{Handover, Ram};
 use crate::config::{self, Config, DiskConfig, Irqchip};
 use crate::host;
 use crate::kvm::{GuestRam, Kvm, Vcpu, Vm, install_wake_handler};
@@ -96,7 +96,7 @@ pub(super) struct Machine {
 
 impl Machine {
     /// Builds the machine of `plan`, to begin with `start`.
-    pub(super) fn build(plan: &Plan, resources: Resources, start: Placed) -> anyhow::Result<Self> {
+    pub(super) fn build(plan: &Plan, resources: Resources, mut start: Placed) -> anyhow::Result<Self> {
         let Resources { disks, console, debugcon, guest_data, kvm } = resources;
         let ram = GuestRam::allocate(plan)?;
         start.write(&ram, Ram::Fresh)?;
@@ -113,7 +113,7 @@ impl Machine {
         let timers = builder.clocks(&alarm)?;
         let power_button = builder.ged(&control)?;
         builder.extras(&control)?;
-        builder.fw_cfg(&guest_data)?;
+        builder.fw_cfg(&guest_data, start.handover())?;
         let waker = Waker::new().context("make an eventfd")?;
         let serial = builder.com1(console, &waker)?;
         let log = builder.debugcon(debugcon, &waker)?;
@@ -224,8 +224,8 @@ impl<'a> Builder<'a> {
         Ok(Some(button))
     }
 
-    fn fw_cfg(&mut self, data: &GuestData) -> anyhow::Result<()> {
-        let mut contents = tables::fw_cfg(self.plan)?;
+    fn fw_cfg(&mut self, data: &GuestData, kernel: Option<&mut Handover>) -> anyhow::Result<()> {
+        let mut contents = tables::fw_cfg(self.plan, kernel)?;
         data.offer(self.plan, &self.vm.processor(self.plan.topology), &mut contents)?;
         self.pio("fw_cfg", self.plan.fw_cfg, FwCfg::new(contents, self.ram.memory().clone()))
     }

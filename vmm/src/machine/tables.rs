@@ -22,7 +22,8 @@ use firmware::e820;
 use firmware::fw_cfg::{Contents, FileError, Item};
 use virtio::describe::MmioTransport;
 
-use super::plan::{ExtraPlan, Plan, PortPlan};
+use super::plan::{ExtraPlan, Plan, PortPlan, TransportPlan};
+use crate::boot::Handover;
 use crate::config::ExtraDevice;
 
 /// What SLP_TYP means "off" to the GED. Any number would do if `_S5` names it; this is the contract's.
@@ -110,11 +111,11 @@ fn madt(plan: &Plan) -> Madt {
     }
 }
 
-/// Everything that fw_cfg serves.
+/// Everything that fw_cfg serves; of `kernel`, which is there for firmware to start, it takes the bytes.
 ///
 /// # Errors
 /// When a file does not fit the directory.
-pub fn fw_cfg(plan: &Plan) -> Result<Contents, FileError> {
+pub fn fw_cfg(plan: &Plan, kernel: Option<&mut Handover>) -> Result<Contents, FileError> {
     let cpus = plan.apic_ids.len() as u16;
     let memory = plan.low_ram.len + plan.high_ram.map_or(0, |range| range.len);
     let mut contents = Contents::new();
@@ -130,10 +131,11 @@ pub fn fw_cfg(plan: &Plan) -> Result<Contents, FileError> {
         contents.file(file.name, file.bytes)?;
     }
     contents.file(e820::FILE, e820::encode(&memory_map(plan)))?;
-    contents.file(boot_order::FILE, boot_order::encode(&boot_devices(plan)))?;
+    contents.file(boot_order::FILE, boot_order::encode(&boot_devices(plan, kernel.as_deref())))?;
     contents.file("bios-geometry", [])?;
     // Never: a person looks at "No bootable device" until they end it.
     contents.file("etc/boot-fail-wait", u32::MAX.to_le_bytes())?;
+    kernel.map_or(Ok(()), |kernel| kernel.offer(&mut contents))?;
     Ok(contents)
 }
 
@@ -146,8 +148,10 @@ fn memory_map(plan: &Plan) -> Vec<e820::Entry> {
     plan.e820.iter().map(entry).collect()
 }
 
-fn boot_devices(plan: &Plan) -> Vec<BootDevice> {
-    plan.boot_order().map(|transport| BootDevice::VirtioMmioDisk { base: transport.mmio.start }).collect()
+/// The kernel comes before all disks.
+fn boot_devices(plan: &Plan, kernel: Option<&Handover>) -> Vec<BootDevice> {
+    let disk = |transport: &TransportPlan| BootDevice::VirtioMmioDisk { base: transport.mmio.start };
+    kernel.and_then(Handover::boot_device).into_iter().chain(plan.boot_order().map(disk)).collect()
 }
 
 // The plan puts ports below 64 KiB and these registers below 4 GiB; its tests hold it to that.
@@ -202,7 +206,7 @@ mod tests {
 
     #[test]
     fn fw_cfg_has_the_files_that_seabios_reads() {
-        let contents = fw_cfg(&plan(&disks(1))).unwrap();
+        let contents = fw_cfg(&plan(&disks(1)), None).unwrap();
         let files: Vec<_> = contents.files().collect();
         let names: Vec<_> = files.iter().map(|(name, _)| *name).collect();
         let expected = [

@@ -218,6 +218,17 @@ impl Vm {
         bail!("the machine does not end; see {}", self.dir.display())
     }
 
+    /// Host memory that the program has taken, in MiB.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resident_mib(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().context("VmRSS is no number")?;
+        Ok(kib >> 10)
+    }
+
     /// What the firmware logged so far.
     ///
     /// # Errors

@@ -199,3 +199,28 @@ fn twenty_four_disks_are_found_and_interrupt() -> Result<()> {
     no_complaints(&mut vm)?;
     presses_the_power_button(vm)
 }
+
+#[test]
+fn topology_and_features_are_as_asked() -> Result<()> {
+    let cpus_args = ["--cpus", "4,sockets=2,cores=1,threads=2", "--cpu", "host,-ssse3,-kvm-steal-time"];
+    let memory_args = ["--memory", "512M,shared=on,prefault=on"];
+    let mut vm = debian("topology", &cpus_args)?.args(memory_args).start()?;
+    vm.expect("SeaBIOS (version", patience(30))?;
+    ensure!(vm.resident_mib()? >= 512, "all memory is there before the guest wants it");
+    vm.login()?;
+    ensure!(cpus(&mut vm)? == 4);
+    let topology = vm.shell("lscpu | grep -E '^ *(Socket|Core|Thread)' | tr -s ' ' | sed 's/^ //'")?;
+    ensure!(topology == "Thread(s) per core: 2\nCore(s) per socket: 1\nSocket(s): 2", "{topology}");
+    let siblings =
+        vm.shell("cat /sys/devices/system/cpu/cpu[0-3]/topology/thread_siblings_list | sort -u")?;
+    ensure!(siblings == "0-1\n2-3", "{siblings}");
+    let flags = vm.shell("grep -m1 ^flags /proc/cpuinfo")?;
+    let has = |name: &str| flags.split_ascii_whitespace().any(|flag| flag == name);
+    ensure!(has("pni") && has("hypervisor"), "what was not named stays: {flags}");
+    for gone in ["ssse3", "sse4_1", "sse4_2"] {
+        ensure!(!has(gone), "{gone} is off, or needs what is off: {flags}");
+    }
+    ensure!(vm.shell("dmesg | grep -c 'stealtime' || true")? == "0", "kvm-steal-time is off");
+    no_complaints(&mut vm)?;
+    presses_the_power_button(vm)
+}

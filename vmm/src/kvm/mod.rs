@@ -148,7 +148,11 @@ impl Kvm {
     /// # Errors
     /// When KVM refuses a step.
     pub fn create_vm(&self, plan: &Plan) -> Result<Vm, KvmError> {
-        let cpuid = cpuid::of_model(self.offered()?, &plan.cpu)?;
+        let mut offered = self.offered()?;
+        if plan.topology.threads > 1 {
+            cpuid::topology::offer_threads(&mut offered);
+        }
+        let cpuid = cpuid::of_model(offered, &plan.cpu)?;
         let (asked, most) = (plan.apic_ids.len(), self.0.get_max_vcpus());
         if asked > most {
             return Err(KvmError::Cpus { asked, most });

@@ -2,7 +2,7 @@
 
 mod features;
 pub(super) mod processor;
-mod topology;
+pub(super) mod topology;
 
 use std::collections::BTreeSet;
 

@@ -12,6 +12,9 @@ const TOPOLOGY_V2: u32 = 0x1f;
 /// AMD's form of it. KVM copies the host's, and readers are content without.
 const TOPOLOGY_AMD: u32 = 0x8000_0026;
 
+/// AMD's extended APIC id.
+const EXTENDED_APIC_ID: u32 = 0x8000_001e;
+
 /// Level types of both extended topology leaves (Intel SDM 2A, table 3-17).
 #[derive(Clone, Copy)]
 enum Level {
@@ -19,6 +22,25 @@ enum Level {
     Thread = 1,
     Core = 2,
     Die = 5,
+}
+
+/// Adds what threads need on AMD. Linux believes in threads there only if TOPOEXT is set, which says that leaf 0x8000_001E
+/// exists. We fill that leaf in, so that a host need not have it.
+pub(in crate::kvm) fn offer_threads(leaves: &mut Vec<kvm_cpuid_entry2>) {
+    let amd = leaves.iter().any(|leaf| leaf.function == 0 && leaf.ebx == u32::from_le_bytes(*b"Auth"));
+    if !amd {
+        return;
+    }
+    for leaf in leaves.iter_mut() {
+        match leaf.function {
+            0x8000_0000 => leaf.eax = leaf.eax.max(EXTENDED_APIC_ID),
+            0x8000_0001 => set(&mut leaf.ecx, 22, 22, 1), // TOPOEXT
+            _ => {}
+        }
+    }
+    if leaves.iter().all(|leaf| leaf.function != EXTENDED_APIC_ID) {
+        leaves.push(kvm_cpuid_entry2 { function: EXTENDED_APIC_ID, ..Default::default() });
+    }
 }
 
 /// Makes `leaves` those of the vCPU `apic_id` in `topology`.
@@ -50,7 +72,7 @@ fn adjust(leaf: &mut kvm_cpuid_entry2, topology: Topology, apic_id: u32) {
             set(&mut leaf.ecx, 15, 12, topology.package_shift());
         }
         0x8000_001d => set(&mut leaf.eax, 25, 14, sharer),
-        0x8000_001e => identify(leaf, topology, apic_id),
+        EXTENDED_APIC_ID => identify(leaf, topology, apic_id),
         _ => {}
     }
 }
@@ -180,6 +202,25 @@ mod tests {
             assert_eq!(leaf(&leaves, function, 3).eax & 0x3fff, 3 << 5 | 3, "cache type and level stay");
         }
         assert_eq!(leaf(&leaves, 4, 1).eax >> 26, 3, "cores of the package");
+    }
+
+    #[test]
+    fn threads_are_offered_to_amd_guests_on_any_amd_host() {
+        let amd = kvm_cpuid_entry2 { ebx: 0x6874_7541, ..Default::default() };
+        let entry = |function, eax| kvm_cpuid_entry2 { function, eax, ..Default::default() };
+        let mut leaves = vec![amd, entry(0x8000_0000, 0x8000_000a), entry(0x8000_0001, 0)];
+        offer_threads(&mut leaves);
+        assert_eq!(leaf(&leaves, 0x8000_0000, 0).eax, 0x8000_001e);
+        assert_eq!(leaf(&leaves, 0x8000_0001, 0).ecx, 1 << 22);
+        assert_eq!(leaves.iter().filter(|leaf| leaf.function == 0x8000_001e).count(), 1);
+    }
+
+    #[test]
+    fn threads_need_nothing_on_intel() {
+        let intel = kvm_cpuid_entry2 { ebx: 0x756e_6547, ..Default::default() };
+        let mut leaves = vec![intel];
+        offer_threads(&mut leaves);
+        assert_eq!(leaves, [intel]);
     }
 
     #[test]

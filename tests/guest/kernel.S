@@ -59,12 +59,17 @@ gdt_pointer:
         .long   0
         .org    1024
 
-# EBX is where _start is. This runs at 1 MiB, wherever it was linked.
+# EBX is where _start is. This runs at 1 MiB, wherever it was linked. Started without the real-mode part it has no EBX,
+# but flat segments already, and a zero page at ESI, in which the header is where it is in _start.
         .code32
-kernel: movw    $16, %ax
+kernel: testl   %ebx, %ebx
+        jnz     3f
+        movl    %esi, %ebx
+        jmp     4f
+3:      movw    $16, %ax
         movw    %ax, %ds
         movw    %ax, %ss
-        movl    $0x90000, %esp
+4:      movl    $0x90000, %esp
         movl    $hello - kernel + 0x100000, %esi
         call    print
         movl    cmdline(%ebx), %esi

@@ -74,6 +74,14 @@ pub fn blank_disk(dir: &Path, name: &str, len: u64, label: &str) -> anyhow::Resu
     Ok(path)
 }
 
+/// The kernel of the Debian image, or its initial RAM disk.
+///
+/// # Errors
+/// When `cargo xtask test` did not say where they are.
+pub fn debian_boot_file(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(crate::setting("TINDERBOX_DEBIAN_BOOT")?.join(name))
+}
+
 /// A copy of the Debian image that the test may write to, out of those that were made beforehand: copying is slow in an
 /// emulated host.
 ///

@@ -12,6 +12,7 @@
 //! |---|---|
 //! | `TINDERBOX` | the program under test |
 //! | `TINDERBOX_TEST_DIR` | where logs and disks of each test are kept |
+//! | `TINDERBOX_DEBIAN_BOOT` | a folder with the kernel and the initial RAM disk of that image |
 //! | `TINDERBOX_DEBIAN_COPIES` | a folder with a copy of the Debian image for each test that boots it |
 //! | `TINDERBOX_TEST_PATIENCE` | factor on every time-out, for emulated hosts |
 #![forbid(unsafe_code)]
@@ -20,7 +21,7 @@ mod disk;
 mod guest;
 mod vm;
 
-pub use disk::{BootSector, blank_disk, debian_disk};
+pub use disk::{BootSector, blank_disk, debian_boot_file, debian_disk};
 pub use guest::tiny_kernel;
 pub use vm::{Vm, VmBuilder};
 

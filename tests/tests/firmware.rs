@@ -1,7 +1,7 @@
-//! SeaBIOS on `/dev/kvm` up to a boot sector of ours: everything that needs no 64-bit guest, so it runs on any KVM.
+//! SeaBIOS on `/dev/kvm` up to a boot sector of ours, and a kernel of ours: everything that needs no 64-bit guest, so it runs on any KVM.
 
 use anyhow::{Result, ensure};
-use machine_tests::{BootSector, Vm, VmBuilder, blank_disk, patience};
+use machine_tests::{BootSector, Vm, VmBuilder, blank_disk, patience, tiny_kernel};
 use rustix::process::Signal;
 
 /// Starts a machine with the boot sector that does `actions`.
@@ -57,6 +57,22 @@ fn firmware_takes_our_smbios_and_shows_the_uuid() -> Result<()> {
     let log = vm.firmware_log()?;
     ensure!(log.contains("Copying SMBIOS 3.0 from"), "{log}");
     ensure!(vm.wait(patience(20))?.code() == Some(0));
+    Ok(())
+}
+
+#[test]
+fn kernel_without_firmware_gets_its_command_line_and_initrd() -> Result<()> {
+    let builder = VmBuilder::new("direct_kernel")?;
+    let (kernel, initrd) = (tiny_kernel(builder.dir())?, builder.dir().join("initrd"));
+    std::fs::write(&initrd, b"of 18 bytes here\r\0")?;
+    let (kernel, initrd) = (kernel.into_os_string(), initrd.into_os_string());
+    let args = ["--kernel".into(), kernel, "--initrd".into(), initrd, "--cmdline".into(), "one two".into()];
+    let mut vm = builder.args(args).start()?;
+    let before = vm.expect("kernel: runs\r\n", patience(20))?;
+    ensure!(before.trim().is_empty(), "somebody else runs first: {before}");
+    vm.expect("kernel: command line one two\r\n", patience(5))?;
+    vm.expect("kernel: initrd of 18 bytes here\r", patience(5))?;
+    ensure!(vm.wait(patience(5))?.code() == Some(0));
     Ok(())
 }
 

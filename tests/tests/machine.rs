@@ -5,7 +5,7 @@
 use std::fs;
 
 use anyhow::{Result, ensure};
-use machine_tests::{Vm, VmBuilder, blank_disk, debian_disk, patience};
+use machine_tests::{Vm, VmBuilder, blank_disk, debian_boot_file, debian_disk, patience};
 use rustix::process::Signal;
 
 const MIB: u64 = 1 << 20;
@@ -168,6 +168,50 @@ fn identity_credentials_and_files_reach_the_guest() -> Result<()> {
     ensure!(vm.shell("cat /sys/block/vdb/serial")? == "my data");
     no_complaints(&mut vm)?;
     presses_the_power_button(vm)
+}
+
+/// A machine that starts in Debian's kernel.
+fn direct(builder: VmBuilder, cmdline: &str, args: &[&str]) -> Result<VmBuilder> {
+    let (kernel, initrd) = (debian_boot_file("vmlinuz")?, debian_boot_file("initrd.img")?);
+    let builder =
+        builder.args(["--kernel".as_ref(), kernel.as_os_str(), "--initrd".as_ref(), initrd.as_os_str()]);
+    Ok(builder.args(["--cmdline", cmdline]).args(args))
+}
+
+#[test]
+fn kernel_starts_without_firmware_and_again_after_a_reset() -> Result<()> {
+    let cmdline = "root=/dev/vda1 ro console=ttyS0,115200 loglevel=6 cryptomgr.notests init_on_alloc=0";
+    let builder = debian("direct_boot", &["--cpus", "2", "--memory", "512M"])?;
+    let mut vm = direct(builder, cmdline, &[])?.start()?;
+    for reset in [true, false] {
+        vm.login()?;
+        ensure!(cpus(&mut vm)? == 2);
+        ensure!((400..512).contains(&ram_mib(&mut vm)?));
+        ensure!(vm.shell("cat /proc/cmdline")? == cmdline);
+        ensure!(vm.shell("dmesg | grep -c 'ACPI: RSDP 0x00000000000E0000'")? == "1");
+        no_complaints(&mut vm)?;
+        if reset {
+            vm.shell("sync; mount -o remount,ro /")?;
+            vm.send("reboot -f\n")?;
+        }
+    }
+    presses_the_power_button(vm)
+}
+
+/// Nothing but the initial RAM disk: Debian's kernel cannot be told of virtio-mmio devices by its command line.
+#[test]
+fn cpus_start_by_the_mp_table_where_there_is_no_acpi() -> Result<()> {
+    let args = ["--cpus", "2", "--machine", "acpi=off", "--no-reboot"];
+    let builder = direct(VmBuilder::new("mp_table")?, "console=ttyS0,115200 rdinit=/bin/sh reboot=t", &args)?;
+    let mut vm = builder.start()?;
+    vm.expect("# ", patience(60))?;
+    vm.shell("mount -t sysfs sysfs /sys; mount -t proc proc /proc")?;
+    ensure!(vm.shell("cat /sys/devices/system/cpu/online")? == "0-1");
+    let interrupts = vm.shell("cat /proc/interrupts")?;
+    let serial = interrupts.lines().find(|line| line.contains("ttyS0")).unwrap_or_default();
+    ensure!(serial.contains("IO-APIC") && serial.contains("4-edge"), "{interrupts}");
+    vm.send("reboot\n")?;
+    powers_off(vm)
 }
 
 /// The boot disk is the last of 24, and each has an interrupt of its own.

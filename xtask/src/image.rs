@@ -109,6 +109,35 @@ impl Image {
         point_at_newest(&qcow2)?;
         Ok(qcow2)
     }
+
+    /// Copies the kernel and its initial RAM disk to `vmlinuz` and `initrd.img` in the new folder `dir`.
+    ///
+    /// # Errors
+    ///
+    /// When a program is missing and may not be installed, or the image has no kernel.
+    pub(crate) fn extract_boot(&self, dir: &Path) -> anyhow::Result<()> {
+        host::ensure_packages("reading a disk image", &["e2fsprogs"])?;
+        fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
+        for name in ["vmlinuz", "initrd.img"] {
+            // At the root of Debian's file system lie links of these names to the newest ones.
+            let link = debugfs(&self.raw, &format!("stat /{name}"))?;
+            let target = link.split_once("Fast link dest: \"").and_then(|(_, rest)| rest.split_once('"'));
+            let (target, _) = target.with_context(|| format!("no link /{name} in {}", self.raw.display()))?;
+            debugfs(&self.raw, &format!("dump /{target} {}", dir.join(name).display()))?;
+            ensure!(dir.join(name).exists(), "no {target} in {}", self.raw.display());
+        }
+        Ok(())
+    }
+}
+
+/// What debugfs answers to `request` about the root file system of `image`.
+fn debugfs(image: &Path, request: &str) -> anyhow::Result<String> {
+    let file_system = format!("{}?offset={}", image.display(), recipe::ROOT.first * gpt::SECTOR);
+    // It lies where only root's PATH leads.
+    let program = Path::new("/sbin/debugfs");
+    let output = Command::new(program).args(["-R", request, &file_system]).output();
+    let output = output.with_context(|| format!("start {}", program.display()))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The Debian disk, built if the recipe has changed or there is none.

@@ -73,7 +73,9 @@ fn machine_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     let choice = accel::choose(args.accel, tinderbox)?;
     eprintln!("{}", choice.why);
     let suite = Suite::new("machine", tinderbox)?;
-    suite.copy_image(&image::debian()?.raw, args.filter.as_deref())?;
+    let debian = image::debian()?;
+    debian.extract_boot(&suite.folder.join("boot"))?;
+    suite.copy_image(&debian.raw, args.filter.as_deref())?;
     suite.run(choice.accel, args.filter.as_deref())
 }
 
@@ -133,6 +135,7 @@ impl Suite {
         command.push(setting("TINDERBOX", &self.tinderbox));
         command.push(setting("TINDERBOX_TEST_DIR", &self.folder));
         command.push(setting("TINDERBOX_DEBIAN_COPIES", &self.folder.join("copies")));
+        command.push(setting("TINDERBOX_DEBIAN_BOOT", &self.folder.join("boot")));
         command.push(format!("TINDERBOX_TEST_PATIENCE={patience}").into());
         command.push(self.program.clone().into());
         command.push(format!("--test-threads={threads}").into());

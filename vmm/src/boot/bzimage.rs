@@ -43,7 +43,9 @@ pub(super) fn detect(file: &Source) -> Result<Option<Box<dyn Format + Send>>, Bo
         if version >= 0x204 { u64::from(header.syssize) * 16 } else { file.len().saturating_sub(offset) };
     let payload = Range::new(offset, len);
     file.check(payload)?;
-    let start = if version >= 0x20a { header.pref_address } else { header.code32_start.into() };
+    // A header that ends before it has no preferred address.
+    let preferred = if version >= 0x20a { header.pref_address } else { 0 };
+    let start = if preferred != 0 { preferred } else { header.code32_start.into() };
     Ok(Some(Box::new(BzImage { header, payload, start })))
 }
 

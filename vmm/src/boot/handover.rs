@@ -19,7 +19,7 @@ use vm_memory::GuestMemoryMmap;
 use super::error::BootError;
 use super::piece::{KERNEL, Piece, Ram};
 use super::source::Source;
-use super::{Kernel, Limits};
+use super::{Kernel, Limits, cmdline};
 use crate::machine::plan::{MIB, Plan, Range};
 
 /// Where the real-mode part goes.
@@ -144,7 +144,7 @@ impl Kernel {
     /// When no firmware starts kernels of its format, or something does not fit.
     pub fn hand_over(&self, plan: &Plan) -> Result<Handover, BootError> {
         let limits = self.format.limits();
-        let cmdline = self.cmdline(&limits)?;
+        let cmdline = cmdline(&limits, plan)?;
         self.check_kernel(&self.format.kernel(&self.file), limits.memory_end, plan)?;
         let limits = Limits { memory_end: limits.memory_end + FIRMWARE_RESERVE, ..limits };
         let initrd = self.place_initrd(&limits, plan)?;

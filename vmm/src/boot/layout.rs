@@ -8,7 +8,8 @@
 //!  0x08000 - 0x0dfff   page tables: 4 GiB, one to one
 //!  0x20000 - 0x2ffff   command line
 //!  0x30000 - 0x9fbff   free
-//!  0xe0000 - 0xfffff   ACPI: the root pointer where it is searched for, then the tables
+//!  0xe0000 - 0xeffff   ACPI: the root pointer where it is searched for, then the tables
+//!  0xf0000 - 0xfffff   without ACPI: the MP pointer where it is searched for, then the table
 //! ```
 
 use crate::machine::plan::{MIB, Range};
@@ -26,9 +27,11 @@ pub(super) const CMDLINE: Range = Range::new(0x2_0000, 0x1_0000);
 /// The longest command line, which leaves room for the kernel's name before it and the NUL.
 pub(super) const CMDLINE_MAX: u64 = 0x8000;
 /// RSDP and tables, in memory that the map calls reserved. ACPI 6.5, 5.2.5.1.
-pub(super) const ACPI: Range = Range::new(0xe_0000, 0x2_0000);
+pub(super) const ACPI: Range = Range::new(0xe_0000, 0x1_0000);
+/// Floating pointer and table of a machine without ACPI. MP 1.4, chapter 4.
+pub(super) const MP_TABLE: Range = Range::new(0xf_0000, 0x1_0000);
 
-const _: () = assert!(ACPI.end() == MIB);
+const _: () = assert!(MP_TABLE.end() == MIB);
 
 #[cfg(test)]
 mod tests {
@@ -36,7 +39,7 @@ mod tests {
 
     #[test]
     fn no_two_places_overlap() {
-        let places = [GDT, START_INFO, ZERO_PAGE, PAGE_TABLES, CMDLINE, ACPI];
+        let places = [GDT, START_INFO, ZERO_PAGE, PAGE_TABLES, CMDLINE, ACPI, MP_TABLE];
         assert!(places.windows(2).all(|pair| pair[0].end() <= pair[1].start));
     }
 }

@@ -11,7 +11,7 @@
 //! below 1 MiB is in `layout`.
 //!
 //! Standards: the Linux/x86 boot protocol up to 2.15, the PVH boot ABI (`hvm_start_info` version 1), Multiboot 0.6.96,
-//! ELF 1.2. Wire structures of the first two are those of the crate `linux-loader`. Its loaders are not used: they copy while
+//! ELF 1.2, MultiProcessor 1.4. Wire structures of the first two are those of the crate `linux-loader`. Its loaders are not used: they copy while
 //! they parse, know neither 32-bit ELF files nor what else is in memory, and leave a kernel's zeroed memory as it is.
 
 mod acpi;
@@ -22,6 +22,7 @@ mod entry;
 mod error;
 mod handover;
 mod layout;
+mod mp_table;
 mod multiboot;
 mod piece;
 mod pvh;
@@ -100,7 +101,6 @@ type Detect = fn(&Source) -> Result<Option<Box<dyn Format + Send>>, BootError>;
 pub struct Kernel {
     file: Arc<Source>,
     initrd: Option<Arc<Source>>,
-    cmdline: String,
     format: Box<dyn Format + Send>,
 }
 
@@ -114,8 +114,7 @@ impl Kernel {
         let format = FORMATS.iter().find_map(|detect| detect(&file).transpose());
         let format = format.ok_or_else(|| BootError::NoKernel { path: config.path.clone() })??;
         let initrd = config.initrd.as_deref().map(|path| Source::open("--initrd", path)).transpose()?;
-        let cmdline = config.cmdline.clone();
-        Ok(Self { file: file.into(), initrd: initrd.map(Arc::new), cmdline, format })
+        Ok(Self { file: file.into(), initrd: initrd.map(Arc::new), format })
     }
 
     /// Places everything in the memory of `plan`.
@@ -124,25 +123,20 @@ impl Kernel {
     /// When something does not fit.
     pub fn boot(&self, plan: &Plan) -> Result<Boot, BootError> {
         let limits = self.format.limits();
-        let cmdline = self.cmdline(&limits)?;
+        let cmdline = cmdline(&limits, plan)?;
         let mut pieces = self.format.kernel(&self.file);
         self.check_kernel(&pieces, limits.memory_end, plan)?;
         let initrd = self.place_initrd(&limits, plan)?;
-        let tables = acpi::tables(plan)?;
+        let mut tables = acpi::tables(plan)?;
         let rsdp = tables.first().map(|root| root.start);
+        if rsdp.is_none() {
+            tables.extend(mp_table::pieces(plan));
+        }
         let given = self.given(cmdline, initrd.as_ref(), rsdp, plan);
         let (handed, entry) = self.format.hand_over(&given);
         pieces.extend(tables.into_iter().chain(handed).chain(initrd));
         self.check_overlaps(&mut pieces)?;
         Ok(Boot { format: self.format.name(), pieces, entry })
-    }
-
-    fn cmdline(&self, limits: &Limits) -> Result<&str, BootError> {
-        let (len, most) = (self.cmdline.len(), limits.cmdline.min(layout::CMDLINE_MAX));
-        if len as u64 > most {
-            return Err(BootError::CmdlineTooLong { len, most });
-        }
-        Ok(&self.cmdline)
     }
 
     fn given<'a>(
@@ -197,6 +191,16 @@ impl Kernel {
             Err(BootError::InTheWay { path: path(), range, other })
         })
     }
+}
+
+/// The command line of the plan, which has more than the user gave.
+fn cmdline<'a>(limits: &Limits, plan: &'a Plan) -> Result<&'a str, BootError> {
+    let text = plan.kernel_cmdline.as_deref().unwrap_or_default();
+    let (len, most) = (text.len(), limits.cmdline.min(layout::CMDLINE_MAX));
+    if len as u64 > most {
+        return Err(BootError::CmdlineTooLong { len, most });
+    }
+    Ok(text)
 }
 
 /// What is in memory when the kernel starts, and how it starts.

@@ -7,8 +7,9 @@ use tempfile::TempDir;
 use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap};
 
 use super::{Boot, BootError, Handover, Kernel, Ram};
-use crate::config::{Config, FirmwareChoice, KernelConfig};
+use crate::config::{Config, FirmwareChoice, KernelConfig, MachineOptions, Switch};
 use crate::machine::plan::{MIB, Plan};
+use crate::topology::Topology;
 
 /// A kernel's files, and a machine for it.
 pub(super) struct Bench {
@@ -69,6 +70,13 @@ impl Bench {
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
+}
+
+/// A machine without ACPI.
+pub(super) fn without_acpi(cpus: u32) -> Plan {
+    let options = MachineOptions { acpi: Switch::Off, ..MachineOptions::default() };
+    let config = Config { cpus: Topology::of_cores(cpus), options, ..Config::default() };
+    Plan::new(&config, 0, 46).unwrap()
 }
 
 /// What the kernel finds in fresh memory of 64 MiB.

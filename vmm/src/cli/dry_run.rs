@@ -14,7 +14,7 @@ use crate::machine::plan::{E820Plan, Gsi, MIB, PortPlan, Range, TransportPlan};
 /// Everything that `plan` decided about the machine of `config`.
 pub(crate) fn describe(config: &Config, plan: &Plan) -> String {
     let e820_title = if plan.firmware.is_some() { "e820 of the firmware's start" } else { "e820" };
-    let kernel = config.kernel.as_ref().map(kernel::files).unwrap_or_default();
+    let kernel = config.kernel.as_ref().map(|kernel| kernel::files(kernel, plan)).unwrap_or_default();
     let sections = [
         ("machine", columns(&machine(config, plan))),
         ("memory", columns(&memory(plan))),

@@ -3,6 +3,7 @@
 //! ACPI, e820, fw_cfg, `--dry-run` and the buses read the plan; no other file holds an address.
 //! The numbers are those of the `microvm` machine contract.
 
+mod cmdline;
 mod devices;
 #[cfg(test)]
 mod tests;
@@ -218,6 +219,8 @@ pub struct Plan {
     pub extras: Vec<ExtraPlan>,
     /// virtio-mmio, all of them.
     pub transports: Vec<TransportPlan>,
+    /// The command line of the kernel, if there is one.
+    pub kernel_cmdline: Option<String>,
     /// The disks in the order in which firmware tries them, as indices into [`Config::disks`].
     pub boot_disks: Vec<usize>,
     /// The memory map that firmware starts from.
@@ -327,6 +330,7 @@ impl Plan {
             (config.memory > LOW_RAM_LIMIT).then(|| Range::new(HIGH_RAM, config.memory - LOW_RAM_LIMIT));
         let kvm_identity_map = Range::new(0xfeff_c000, 0x1000);
         let kvm_tss = Range::new(0xfeff_d000, 0x3000);
+        let transports = transports(config.disks.len(), options)?;
         let kvm_pages = Range::new(kvm_identity_map.start, 0x4000);
         let firmware = FirmwarePlan::new(firmware_len);
         Ok(Self {
@@ -350,7 +354,8 @@ impl Plan {
             debugcon: config.debugcon.is_some().then_some(devices::DEBUGCON),
             fw_cfg: devices::FW_CFG,
             extras: devices::extras(config)?,
-            transports: transports(config.disks.len(), options)?,
+            kernel_cmdline: cmdline::kernel_cmdline(config, &transports),
+            transports,
             boot_disks: boot_order(&config.disks)?,
             e820: match firmware {
                 Some(_) => e820(kvm_pages, low_ram, high_ram),

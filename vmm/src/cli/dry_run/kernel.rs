@@ -1,11 +1,13 @@
 use super::{columns, size};
 use crate::boot::Boot;
 use crate::config::KernelConfig;
+use crate::machine::Plan;
 
-/// What the user gave.
-pub(super) fn files(config: &KernelConfig) -> Vec<[String; 2]> {
+/// What the user gave, and what the machine adds to the command line.
+pub(super) fn files(config: &KernelConfig, plan: &Plan) -> Vec<[String; 2]> {
     let initrd = config.initrd.as_ref().map(|path| ["initrd".into(), path.display().to_string()]);
-    let cmdline = (!config.cmdline.is_empty()).then(|| ["command line".into(), config.cmdline.clone()]);
+    let cmdline = plan.kernel_cmdline.clone().filter(|text| !text.is_empty());
+    let cmdline = cmdline.map(|text| ["command line".into(), text]);
     [["file".into(), config.path.display().to_string()]].into_iter().chain(initrd).chain(cmdline).collect()
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{Console, FirmwareChoice, Irqchip, MachineOptions, Switch};
+use crate::config::{Console, DiskConfig, FirmwareChoice, Irqchip, KernelConfig, MachineOptions, Switch};
 
 const SEABIOS: u64 = 128 << 10;
 
@@ -30,6 +30,23 @@ fn firmware_ends_at_4_gib_and_its_last_128_kib_at_1_mib() {
     assert_eq!(edk2.firmware, Some(FirmwarePlan { image, shadow: Range::new(0xe0000, 0x20000) }));
     let qboot = Plan::new(&Config::default(), 64 << 10, 46).unwrap();
     assert_eq!(qboot.firmware.unwrap().shadow, Range::new(0xf0000, 0x10000));
+}
+
+#[test]
+fn kernel_is_told_of_disks_that_no_acpi_describes() {
+    let kernel = KernelConfig { path: "vmlinuz".into(), initrd: None, cmdline: "quiet".into() };
+    let config = |options| Config {
+        kernel: Some(kernel.clone()),
+        options,
+        disks: ["a.raw", "b.raw"].map(|path| path.parse::<DiskConfig>().unwrap()).into(),
+        ..Config::default()
+    };
+    let cmdline = |options| plan(config(options)).unwrap().kernel_cmdline.unwrap();
+    let without = MachineOptions { acpi: Switch::Off, ..MachineOptions::default() };
+    let devices = "quiet virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6";
+    assert_eq!(cmdline(without.clone()), devices);
+    assert_eq!(cmdline(MachineOptions { auto_kernel_cmdline: Switch::Off, ..without }), "quiet");
+    assert_eq!(cmdline(MachineOptions::default()), "quiet");
 }
 
 #[test]

@@ -61,6 +61,25 @@ impl State {
         vcpu.set_vcpu_events(&self.events).context("reset pending events")?;
         vcpu.set_mp_state(self.mp_state).context("reset the run state")
     }
+
+    /// The names of the parts in which two states differ. Time passes, so the TSC is none.
+    pub(super) fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let mut parts = vec![
+            ("registers", self.regs == other.regs),
+            ("system registers", self.sregs == other.sregs),
+            ("local APIC", self.lapic.regs == other.lapic.regs),
+            ("run state", self.mp_state == other.mp_state),
+            ("pending events", self.events == other.events),
+            ("debug registers", self.debug == other.debug),
+            ("FPU", self.xsave.region == other.xsave.region),
+            ("XCR0", self.xcrs == other.xcrs),
+        ];
+        let msrs = |state: &Self| -> Vec<_> {
+            state.msrs.iter().filter(|msr| msr.index != TSC).map(|msr| (msr.index, msr.data)).collect()
+        };
+        parts.push(("MSRs", msrs(self) == msrs(other)));
+        parts.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
+    }
 }
 
 /// Reads what can be read: KVM lists MSRs that this vCPU's features do not have, and stops at the first.

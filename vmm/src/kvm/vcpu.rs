@@ -80,6 +80,8 @@ pub struct Vcpu {
     fd: VcpuFd,
     index: usize,
     reset: State,
+    /// What KVM lists.
+    msrs: Vec<u32>,
     waker: VcpuWaker,
 }
 
@@ -108,7 +110,7 @@ impl Vcpu {
             }
         }
         let reset = State::save(&fd, &vm.msrs)?;
-        Ok(Self { fd, index, reset, waker: VcpuWaker::default() })
+        Ok(Self { fd, index, reset, msrs: vm.msrs.clone(), waker: VcpuWaker::default() })
     }
 
     /// Which vCPU this is.
@@ -124,6 +126,14 @@ impl Vcpu {
     pub fn reset(&mut self) -> Result<(), KvmError> {
         self.finish_access();
         self.reset.restore(&self.fd)
+    }
+
+    /// The parts of the state that are not as at power-on: none after a reset. For tests.
+    ///
+    /// # Errors
+    /// When KVM refuses to tell.
+    pub fn differences(&self) -> Result<Vec<&'static str>, KvmError> {
+        Ok(self.reset.differences(&State::save(&self.fd, &self.msrs)?))
     }
 
     /// Lets KVM finish the instruction whose access led to the last exit: it would else do so after the reset, and put

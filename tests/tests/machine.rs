@@ -172,7 +172,12 @@ fn identity_credentials_and_files_reach_the_guest() -> Result<()> {
 
 /// A machine that starts in Debian's kernel.
 fn direct(builder: VmBuilder, cmdline: &str, args: &[&str]) -> Result<VmBuilder> {
-    let (kernel, initrd) = (debian_boot_file("vmlinuz")?, debian_boot_file("initrd.img")?);
+    with_kernel(builder, "vmlinuz", cmdline, args)
+}
+
+/// A machine that is given the file `kernel` of Debian's.
+fn with_kernel(builder: VmBuilder, kernel: &str, cmdline: &str, args: &[&str]) -> Result<VmBuilder> {
+    let (kernel, initrd) = (debian_boot_file(kernel)?, debian_boot_file("initrd.img")?);
     let builder =
         builder.args(["--kernel".as_ref(), kernel.as_os_str(), "--initrd".as_ref(), initrd.as_os_str()]);
     Ok(builder.args(["--cmdline", cmdline]).args(args))
@@ -196,6 +201,43 @@ fn kernel_starts_without_firmware_and_again_after_a_reset() -> Result<()> {
         }
     }
     presses_the_power_button(vm)
+}
+
+/// Debian's own root, by the kernel and the initial RAM disk that firmware was given.
+fn firmware_starts(name: &str, args: &[&str]) -> Result<()> {
+    let cmdline = "root=/dev/vda1 ro console=ttyS0,115200 loglevel=6 cryptomgr.notests init_on_alloc=0";
+    let mut vm = direct(debian(name, &["--cpus", "2", "--memory", "512M"])?, cmdline, args)?.start()?;
+    vm.login()?;
+    ensure!(cpus(&mut vm)? == 2);
+    ensure!(vm.shell("cat /proc/cmdline")? == cmdline);
+    no_complaints(&mut vm)?;
+    presses_the_power_button(vm)
+}
+
+#[test]
+fn seabios_starts_a_bzimage_by_the_option_rom() -> Result<()> {
+    firmware_starts("seabios_kernel", &["--firmware", "seabios"])
+}
+
+#[test]
+fn qboot_starts_a_bzimage() -> Result<()> {
+    firmware_starts("qboot_kernel", &["--firmware", "qboot"])
+}
+
+/// A kernel has written all over its own memory when the machine resets.
+#[test]
+fn qboot_starts_an_elf_kernel_and_again_after_a_reset() -> Result<()> {
+    let cmdline = "console=ttyS0,115200 rdinit=/bin/sh reboot=t";
+    let builder = with_kernel(VmBuilder::new("qboot_elf")?, "vmlinux", cmdline, &["--firmware", "qboot"])?;
+    let mut vm = builder.start()?;
+    for _ in 0..2 {
+        vm.expect("Linux version", patience(30))?;
+        vm.expect("# ", patience(60))?;
+        vm.shell("mkdir -p /proc && mount -t proc proc /proc")?;
+        ensure!(vm.shell("cat /proc/cmdline")? == cmdline);
+        vm.send("reboot -f\n")?;
+    }
+    vm.expect("Linux version", patience(30)).map(drop)
 }
 
 /// Nothing but the initial RAM disk: Debian's kernel cannot be told of virtio-mmio devices by its command line.

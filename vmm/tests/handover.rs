@@ -37,11 +37,14 @@ impl Bench {
 
     /// What the program says of the file `kernel` under `firmware`: nothing if it would run, else its one line.
     fn refusal(&self, kernel: &str, firmware: &str, more: &[&str]) -> String {
+        let kernel = self.path(kernel);
+        let args = ["--firmware", firmware, "--kernel", kernel.to_str().unwrap()];
+        self.message(&[&args, more].concat())
+    }
+
+    fn message(&self, args: &[&str]) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tinderbox"));
-        command
-            .args(["run", "--dry-run", "--firmware", firmware, "--kernel"])
-            .arg(self.path(kernel))
-            .args(more);
+        command.args(["run", "--dry-run"]).args(args);
         let output =
             command.env("TINDERBOX_FIRMWARE_DIR", self.0.path()).stdin(Stdio::null()).output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
@@ -110,6 +113,14 @@ fn missing_option_rom_is_missed_by_the_firmware_that_needs_it() {
         message,
         "--firmware: no option ROM \"absent\" is bundled; build it with `cargo xtask firmware build absent`"
     );
+}
+
+#[test]
+fn qboot_without_a_kernel_is_refused() {
+    let expected = "--firmware qboot, the default with --machine acpi=off, starts nothing by itself, give it a kernel \
+                    with --kernel FILE";
+    assert_eq!(Bench::new().message(&["--firmware", "qboot"]), expected);
+    assert_eq!(Bench::new().message(&["--machine", "acpi=off"]), expected);
 }
 
 #[test]

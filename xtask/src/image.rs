@@ -31,7 +31,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
 
-use crate::{host, paths, progress};
+use crate::{host, lab, paths, progress};
 
 /// What the guest prints on the serial port on its way, in order.
 pub(crate) mod marker {
@@ -110,7 +110,8 @@ impl Image {
         Ok(qcow2)
     }
 
-    /// Copies the kernel and its initial RAM disk to `vmlinuz` and `initrd.img` in the new folder `dir`.
+    /// Copies the kernel and its initial RAM disk to `vmlinuz` and `initrd.img` in the new folder `dir`, and puts the
+    /// kernel there as an ELF file, `vmlinux`.
     ///
     /// # Errors
     ///
@@ -126,7 +127,10 @@ impl Image {
             debugfs(&self.raw, &format!("dump /{target} {}", dir.join(name).display()))?;
             ensure!(dir.join(name).exists(), "no {target} in {}", self.raw.display());
         }
-        Ok(())
+        let (bzimage, elf) = (dir.join("vmlinuz"), dir.join("vmlinux"));
+        let elf = File::create(&elf).with_context(|| format!("create {}", elf.display()))?;
+        let bzimage = fs::read(&bzimage).with_context(|| format!("read {}", bzimage.display()))?;
+        lab::unpack_kernel(&bzimage, &elf)
     }
 }
 

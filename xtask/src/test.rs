@@ -72,6 +72,7 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
 fn machine_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     let choice = accel::choose(args.accel, tinderbox)?;
     eprintln!("{}", choice.why);
+    firmware::build("qboot")?;
     let suite = Suite::new("machine", tinderbox)?;
     let debian = image::debian()?;
     debian.extract_boot(&suite.folder.join("boot"))?;

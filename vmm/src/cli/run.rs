@@ -12,9 +12,12 @@ use super::guest_info::GuestInfoArgs;
 use super::kernel::KernelArgs;
 use super::machine::MachineArgs;
 use super::{cpu, dry_run, print};
-use crate::config::{Config, FirmwareChoice, OnReset};
+use crate::config::{Config, FirmwareChoice, MachineOptions, OnReset};
 use crate::host;
 use crate::machine::{self, Outcome, Plan, Start};
+
+/// The firmware that starts kernels alone, and needs no ACPI for it.
+const QBOOT: &str = "qboot";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,13 +66,14 @@ impl ConfigArgs {
     /// When two options contradict each other.
     pub(crate) fn into_config(self) -> Result<Config, Failure> {
         let kernel = self.kernel.into_kernel();
-        let default_firmware = kernel.as_ref().map_or(Config::default().firmware, |_| FirmwareChoice::None);
+        let options = self.machine.options.unwrap_or_default();
+        let default_firmware = default_firmware(kernel.is_some(), &options);
         Ok(Config {
             memory: self.machine.memory.size,
             backing: self.machine.memory.backing,
             cpus: self.machine.cpus,
             cpu: self.machine.cpu.into_model(),
-            options: self.machine.options.unwrap_or_default(),
+            options,
             extras: self.machine.extras,
             firmware: self.machine.firmware.unwrap_or(default_firmware),
             kernel,
@@ -83,6 +87,26 @@ impl ConfigArgs {
     }
 }
 
+/// A kernel needs no firmware, SeaBIOS finds no disk without ACPI.
+fn default_firmware(has_kernel: bool, options: &MachineOptions) -> FirmwareChoice {
+    match (has_kernel, options.has_acpi()) {
+        (true, _) => FirmwareChoice::None,
+        (false, true) => Config::default().firmware,
+        (false, false) => FirmwareChoice::Named(QBOOT.into()),
+    }
+}
+
+/// qboot starts a kernel of the host's, and stands still for ever without one.
+fn check_kernel(config: &Config) -> Result<(), Failure> {
+    let is_qboot = config.firmware == FirmwareChoice::Named(QBOOT.into());
+    if is_qboot && config.kernel.is_none() {
+        let message = "--firmware qboot, the default with --machine acpi=off, starts nothing by itself, \
+                       give it a kernel with --kernel FILE";
+        return Err(Failure::Usage(message.into()));
+    }
+    Ok(())
+}
+
 /// Boots the machine and waits for its end, or prints it.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     if args.config.machine.cpu == CpuChoice::List {
@@ -93,6 +117,7 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     let config = args.config.into_config()?;
     // What no firmware could change is said first, and says the same on a host without firmware or KVM.
     Plan::check(&config, address_bits()?)?;
+    check_kernel(&config)?;
     if dry_run { show(&config) } else { boot(&config) }
 }
 
@@ -123,9 +148,7 @@ mod tests {
     use super::super::Cli;
     use super::*;
     use crate::backing::Backing;
-    use crate::config::{
-        Console, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, MachineOptions, Source, Switch,
-    };
+    use crate::config::{Console, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, Source, Switch};
     use crate::cpu::CpuModel;
     use crate::topology::Topology;
     use clap::{CommandFactory as _, Parser};
@@ -191,6 +214,16 @@ mod tests {
         assert_eq!(
             config("--kernel vmlinuz --firmware qboot").firmware,
             FirmwareChoice::Named("qboot".into())
+        );
+    }
+
+    #[test]
+    fn machine_without_acpi_starts_in_qboot() {
+        assert_eq!(config("--machine acpi=off").firmware, FirmwareChoice::Named("qboot".into()));
+        assert_eq!(config("--machine acpi=off --kernel vmlinuz").firmware, FirmwareChoice::None);
+        assert_eq!(
+            config("--machine acpi=off --firmware seabios").firmware,
+            FirmwareChoice::Named("seabios".into())
         );
     }
 

@@ -28,9 +28,9 @@ const XZ: &[u8] = b"\xfd7zXZ\0";
 /// # Errors
 ///
 /// When it is no such image, or not compressed with xz.
-pub(super) fn unpack(bzimage: &[u8], into: &File) -> anyhow::Result<()> {
-    let payload = payload(bzimage).context("the lab's kernel is no bzImage with an xz payload")?;
-    host::ensure_packages("the lab", &["xz-utils"])?;
+pub(crate) fn unpack(bzimage: &[u8], into: &File) -> anyhow::Result<()> {
+    let payload = payload(bzimage).context("the kernel is no bzImage with an xz payload")?;
+    host::ensure_packages("unpacking a kernel", &["xz-utils"])?;
     let mut compressed = tempfile::tempfile().context("create a temporary file")?;
     compressed.write_all(payload).and_then(|()| compressed.rewind()).context("write a temporary file")?;
     // The size of the kernel follows the stream: trailing garbage for xz.
@@ -41,7 +41,7 @@ pub(super) fn unpack(bzimage: &[u8], into: &File) -> anyhow::Result<()> {
         .status()
         .context("start xz")?;
     if !status.success() {
-        bail!("unpack the lab's kernel: xz ended with {status}");
+        bail!("unpack the kernel: xz ended with {status}");
     }
     Ok(())
 }

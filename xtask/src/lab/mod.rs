@@ -42,6 +42,7 @@ use anyhow::{Context as _, ensure};
 use crate::progress;
 use emulator::Computer;
 use job::Job;
+pub(crate) use kernel::unpack as unpack_kernel;
 #[expect(unused_imports, reason = "for bench, which compares with it")]
 pub(crate) use parts::{Qemu, qemu};
 use session::Session;

@@ -247,7 +247,7 @@ fn cpus_start_by_the_mp_table_where_there_is_no_acpi() -> Result<()> {
     let builder = direct(VmBuilder::new("mp_table")?, "console=ttyS0,115200 rdinit=/bin/sh reboot=t", &args)?;
     let mut vm = builder.start()?;
     vm.expect("# ", patience(60))?;
-    vm.shell("mount -t sysfs sysfs /sys; mount -t proc proc /proc")?;
+    vm.shell("mkdir -p /sys /proc; mount -t sysfs sysfs /sys; mount -t proc proc /proc")?;
     ensure!(vm.shell("cat /sys/devices/system/cpu/online")? == "0-1");
     let interrupts = vm.shell("cat /proc/interrupts")?;
     let serial = interrupts.lines().find(|line| line.contains("ttyS0")).unwrap_or_default();

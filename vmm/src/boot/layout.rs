@@ -9,7 +9,8 @@
 //!  0x20000 - 0x2ffff   command line
 //!  0x30000 - 0x9fbff   free
 //!  0xe0000 - 0xeffff   ACPI: the root pointer where it is searched for, then the tables
-//!  0xf0000 - 0xfffff   without ACPI: the MP pointer where it is searched for, then the table
+//!  0xf0000 - 0xfffdf   without ACPI: the MP pointer where it is searched for, then the table
+//!  0xfffe0 - 0xfffff   code for who jumps to the reset vector
 //! ```
 
 use crate::machine::plan::{MIB, Range};
@@ -29,9 +30,11 @@ pub(super) const CMDLINE_MAX: u64 = 0x8000;
 /// RSDP and tables, in memory that the map calls reserved. ACPI 6.5, 5.2.5.1.
 pub(super) const ACPI: Range = Range::new(0xe_0000, 0x1_0000);
 /// Floating pointer and table of a machine without ACPI. MP 1.4, chapter 4.
-pub(super) const MP_TABLE: Range = Range::new(0xf_0000, 0x1_0000);
+pub(super) const MP_TABLE: Range = Range::new(0xf_0000, 0xffe0);
+/// The last 32 bytes of the first MiB; the reset vector is in their middle.
+pub(super) const RESET_VECTOR: Range = Range::new(0xf_ffe0, 0x20);
 
-const _: () = assert!(MP_TABLE.end() == MIB);
+const _: () = assert!(RESET_VECTOR.end() == MIB);
 
 #[cfg(test)]
 mod tests {
@@ -39,7 +42,7 @@ mod tests {
 
     #[test]
     fn no_two_places_overlap() {
-        let places = [GDT, START_INFO, ZERO_PAGE, PAGE_TABLES, CMDLINE, ACPI, MP_TABLE];
+        let places = [GDT, START_INFO, ZERO_PAGE, PAGE_TABLES, CMDLINE, ACPI, MP_TABLE, RESET_VECTOR];
         assert!(places.windows(2).all(|pair| pair[0].end() <= pair[1].start));
     }
 }

@@ -26,6 +26,7 @@ mod mp_table;
 mod multiboot;
 mod piece;
 mod pvh;
+mod reset_vector;
 mod setup;
 mod source;
 #[cfg(test)]
@@ -134,7 +135,7 @@ impl Kernel {
         }
         let given = self.given(cmdline, initrd.as_ref(), rsdp, plan);
         let (handed, entry) = self.format.hand_over(&given);
-        pieces.extend(tables.into_iter().chain(handed).chain(initrd));
+        pieces.extend(tables.into_iter().chain(handed).chain(initrd).chain([reset_vector::piece()]));
         self.check_overlaps(&mut pieces)?;
         Ok(Boot { format: self.format.name(), pieces, entry })
     }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | check | here | fmt, clippy, doc, unit and device tests |
 //! | firmware | this machine's `/dev/kvm`, or the lab without one | SeaBIOS and qboot to code of ours; their builds are reproducible |
-//! | machine | `/dev/kvm` if it runs 64-bit guests, else the lab | Debian |
+//! | machine | `/dev/kvm` if it runs 64-bit guests, else the lab | the switches under Debian's kernel; Debian |
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
 
@@ -73,8 +73,11 @@ fn machine_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     let choice = accel::choose(args.accel, tinderbox)?;
     eprintln!("{}", choice.why);
     firmware::build("qboot")?;
-    let suite = Suite::new("machine", tinderbox)?;
     let debian = image::debian()?;
+    let suite = Suite::new("switches", tinderbox)?;
+    debian.extract_boot(&suite.folder.join("boot"))?;
+    suite.run(choice.accel, args.filter.as_deref())?;
+    let suite = Suite::new("machine", tinderbox)?;
     debian.extract_boot(&suite.folder.join("boot"))?;
     suite.copy_image(&debian.raw, args.filter.as_deref())?;
     suite.run(choice.accel, args.filter.as_deref())
@@ -103,7 +106,6 @@ impl Suite {
             Command::new(&self.program).arg("--list").args(filter).output().context("list the tests")?;
         let tests =
             String::from_utf8_lossy(&list.stdout).lines().filter(|line| line.ends_with(": test")).count();
-        ensure!(tests > 0, "no test has {:?} in its name", filter.unwrap_or_default());
         (0..tests).try_for_each(|n| run::copy(image, &self.folder.join(format!("copies/{n}.raw"))))
     }
 

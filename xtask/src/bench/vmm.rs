@@ -63,7 +63,7 @@ impl Machine {
         let mut command = Command::new(&self.tinderbox);
         command.arg("run").arg(option("", files.disk.to_string_lossy()));
         command.args(["--memory", &format!("{}M", self.memory_mib), "--cpus", &self.cpus.to_string()]);
-        command.arg("--firmware").arg(&self.firmware);
+        command.args(["--machine", "pic=off,pit=off"]).arg("--firmware").arg(&self.firmware);
         command.arg("--debugcon").arg(option("file:", files.debugcon.to_string_lossy()));
         command.arg("--console").arg(option("file:", files.serial.to_string_lossy()));
         command
@@ -120,7 +120,7 @@ mod tests {
     fn command_gives_both_the_same_machine() {
         let (ours, qemu) = (words(Vmm::Ours), words(Vmm::Qemu));
 
-        assert!(ours.contains("--memory 256M --cpus 3 --firmware /fw "), "{ours}");
+        assert!(ours.contains("--memory 256M --cpus 3 --machine pic=off,pit=off --firmware /fw "), "{ours}");
         assert!(qemu.contains("-smp 3 -m 256M -bios /fw "), "{qemu}");
     }
 

@@ -21,6 +21,8 @@ mod vmm;
 
 use std::process::ExitCode;
 
+use boot::Way;
+
 /// Options of the verb.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -32,11 +34,14 @@ pub(crate) struct Args {
 enum What {
     /// From the start of the process to userspace: times, KVM exits, resident memory
     Boot(boot::Args),
+    /// The same for a kernel that is given to the VMM: ours without firmware, QEMU's by qboot
+    Direct(boot::Args),
 }
 
 /// Does it.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.what {
-        What::Boot(args) => boot::run(&args),
+        What::Boot(args) => boot::run(&args, Way::Boot),
+        What::Direct(args) => boot::run(&args, Way::Direct),
     }
 }

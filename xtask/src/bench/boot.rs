@@ -1,4 +1,4 @@
-//! `cargo xtask bench boot`: builds all that takes part, has it measured, and shows the result.
+//! `cargo xtask bench boot` and `bench direct`: builds all that takes part, has it measured, and shows the result.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,7 +10,7 @@ use anyhow::{Context as _, ensure};
 
 use super::measure::{self, Job, Sample};
 use super::report::{Report, Setup};
-use super::vmm::Machine;
+use super::vmm::{Machine, Start};
 use crate::accel::{self, Accel};
 use crate::lab::{self, Lab};
 use crate::{check, files, firmware, image, paths};
@@ -18,10 +18,22 @@ use crate::{check, files, firmware, image, paths};
 /// The lab is switched off after this.
 const LAB_LIMIT: Duration = Duration::from_secs(2 * 3600);
 
+/// What a kernel of Debian's that no boot loader started is told.
+const CMDLINE: &str = "root=/dev/vda1 ro console=ttyS0,115200 loglevel=6 cryptomgr.notests init_on_alloc=0";
+
+/// What is compared.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// SeaBIOS boots the disk.
+    Boot,
+    /// The kernel of the disk is given to the VMM.
+    Direct,
+}
+
 /// Options of the verb.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Boots of each VMM that end at the boot sector; medians count
+    /// Boots of each VMM that end at the boot sector, or at the kernel's first line; medians count
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     short: u32,
     /// Boots of each VMM to userspace
@@ -48,12 +60,12 @@ pub(super) struct Args {
 }
 
 /// Does it.
-pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &Args, way: Way) -> anyhow::Result<ExitCode> {
     if let Some(job) = &args.inside {
         measure::run_file(job)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let report = compare(args)?;
+    let report = compare(args, way)?;
     print!("{report}");
     if let Some(path) = &args.json {
         files::write(path, format!("{:#}\n", report.json()))?;
@@ -61,8 +73,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn compare(args: &Args) -> anyhow::Result<Report> {
-    let machine = parts(args)?;
+fn compare(args: &Args, way: Way) -> anyhow::Result<Report> {
+    let machine = parts(args, way)?;
     let choice = accel::choose(args.accel, &machine.tinderbox)?;
     eprintln!("{}", choice.why);
     let folder = paths::target_dir("bench")?;
@@ -85,15 +97,28 @@ fn compare(args: &Args) -> anyhow::Result<Report> {
 }
 
 /// Everything that takes part but the disk, built or installed where it is not there.
-fn parts(args: &Args) -> anyhow::Result<Machine> {
+fn parts(args: &Args, way: Way) -> anyhow::Result<Machine> {
     check::cargo(&["build", "--release", "--package", "vmm", "--quiet"], &[])?;
+    let (firmware, start) = match way {
+        Way::Boot => ("seabios", Start::Firmware),
+        Way::Direct => ("qboot", kernel()?),
+    };
     Ok(Machine {
         tinderbox: paths::target().join("release/tinderbox"),
         qemu: lab::qemu()?.binary,
-        firmware: firmware::build("seabios")?.image,
+        firmware: firmware::build(firmware)?.image,
+        start,
         memory_mib: args.memory,
         cpus: args.cpus,
     })
+}
+
+/// The kernel of the Debian image.
+fn kernel() -> anyhow::Result<Start> {
+    let folder = paths::target_dir("bench/kernel")?;
+    image::debian()?.extract_boot(&folder)?;
+    let (kernel, initrd) = (folder.join("vmlinuz"), folder.join("initrd.img"));
+    Ok(Start::Kernel { kernel, initrd, cmdline: CMDLINE.to_owned() })
 }
 
 fn measure_in_lab(job: &Job, work: &Path) -> anyhow::Result<()> {
@@ -120,6 +145,7 @@ fn setup(job: &Job, accel: Accel) -> anyhow::Result<Setup> {
         firmware: machine.firmware.clone(),
         firmware_sha256: files::sha256_of(&machine.firmware)?,
         image: job.image.clone(),
+        early: machine.start.early(),
         memory_mib: machine.memory_mib,
         cpus: machine.cpus,
         short: job.short,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::memory::{self, Overhead};
 use super::serial::{self, Channel};
 use super::tracing::{Counts, Kind, Trace};
-use super::vmm::{Files, Machine, Vmm};
+use super::vmm::{Files, Machine, Start, Vmm};
 use crate::image::marker;
 
 /// The line on the debug console with which SeaBIOS leaves for the boot sector.
@@ -28,7 +28,7 @@ pub(super) struct Job {
     pub(super) machine: Machine,
     /// The disk, which is copied and never written.
     pub(super) image: PathBuf,
-    /// Boots of each VMM that end at the boot sector.
+    /// Boots of each VMM that end at the early mark.
     pub(super) short: u32,
     /// Boots of each VMM that go on to userspace.
     pub(super) full: u32,
@@ -41,8 +41,35 @@ pub(super) struct Job {
 /// How far a boot goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Goal {
-    BootSector,
+    /// The boot sector, or where there is none, the kernel's first line.
+    Early,
     Userspace,
+}
+
+impl Start {
+    /// What the early mark is.
+    pub(super) const fn early(&self) -> &'static str {
+        match self {
+            Self::Firmware => "boot sector",
+            Self::Kernel { .. } => "kernel's first line",
+        }
+    }
+
+    /// The early mark on the debug console.
+    const fn logged(&self) -> &'static [&'static str] {
+        match self {
+            Self::Firmware => &[BOOT_SECTOR],
+            Self::Kernel { .. } => &[],
+        }
+    }
+
+    /// The marks on the serial port.
+    const fn printed(&self) -> &'static [&'static str] {
+        match self {
+            Self::Firmware => &[marker::BOOT_LOADER, marker::KERNEL, marker::USERSPACE],
+            Self::Kernel { .. } => &[marker::KERNEL, marker::USERSPACE],
+        }
+    }
 }
 
 /// What one boot showed. Times in microseconds.
@@ -51,9 +78,9 @@ pub(super) struct Sample {
     pub(super) vmm: Vmm,
     /// From the start of the process to the first instruction of its guest.
     pub(super) first_instruction: u64,
-    /// From the first instruction to the boot sector.
-    pub(super) boot_sector: u64,
-    pub(super) exits_to_boot_sector: Exits,
+    /// From the first instruction to the early mark.
+    pub(super) early: u64,
+    pub(super) exits_to_early: Exits,
     pub(super) rest: Option<Rest>,
 }
 
@@ -61,7 +88,7 @@ pub(super) struct Sample {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Rest {
     /// From the first instruction, like the next two.
-    pub(super) boot_loader: u64,
+    pub(super) boot_loader: Option<u64>,
     pub(super) kernel: u64,
     pub(super) userspace: u64,
     /// All since the first instruction.
@@ -96,8 +123,9 @@ pub(super) fn run(job: &Job) -> anyhow::Result<()> {
     let bench = Bench { job, scratch: scratch.context("make a folder in /dev/shm")? };
     println!("copying the disk into memory");
     copy(&job.image, &bench.pristine())?;
-    bench.rounds("warm-up, not counted", 1, Goal::BootSector)?;
-    let mut samples = bench.rounds("to the boot sector", job.short, Goal::BootSector)?;
+    bench.rounds("warm-up, not counted", 1, Goal::Early)?;
+    let mut samples =
+        bench.rounds(&format!("to the {}", job.machine.start.early()), job.short, Goal::Early)?;
     samples.extend(bench.rounds("to userspace", job.full, Goal::Userspace)?);
     let text = serde_json::to_vec(&samples).context("write the samples")?;
     fs::write(&job.result, text).with_context(|| format!("write {}", job.result.display()))
@@ -137,15 +165,15 @@ impl Bench<'_> {
         let dir = tempfile::tempdir_in(self.scratch.path()).context("make a folder for one boot")?;
         // A disk as it came for each guest that writes; up to the boot sector none does.
         let disk = match goal {
-            Goal::BootSector => self.pristine(),
+            Goal::Early => self.pristine(),
             Goal::Userspace => dir.path().join("disk.raw"),
         };
         if goal == Goal::Userspace {
             copy(&self.pristine(), &disk)?;
         }
-        let log = Channel::create(dir.path().join("log"), &[BOOT_SECTOR])?;
-        let words = [marker::BOOT_LOADER, marker::KERNEL, marker::USERSPACE];
-        let serial = Channel::create(dir.path().join("serial"), &words)?;
+        let start_with = &self.job.machine.start;
+        let log = Channel::create(dir.path().join("log"), start_with.logged())?;
+        let serial = Channel::create(dir.path().join("serial"), start_with.printed())?;
         let files = Files { disk: &disk, debugcon: log.path(), serial: serial.path() };
         let mut command = self.job.machine.command(vmm, &files);
         let counted = self.job.counted();
@@ -186,30 +214,40 @@ impl Drop for Running {
 
 impl Running {
     fn sample(&mut self, vmm: Vmm, goal: Goal, ram_kib: u64) -> anyhow::Result<Sample> {
-        self.wait_until(|running| running.log.is_complete())?;
-        let exits_to_boot_sector = self.exits()?;
+        self.wait_until(|running| running.early().is_some())?;
+        let exits_to_early = self.exits()?;
         let (start, entry) = self.trace.start_and_first_entry(self.child.id())?;
         let rest = match goal {
-            Goal::BootSector => None,
+            Goal::Early => None,
             Goal::Userspace => Some(self.rest(entry, ram_kib)?),
         };
-        let came = self.log.came().first().context("no boot sector")?;
+        let early = self.early().context("no early mark")?;
         Ok(Sample {
             vmm,
             first_instruction: micros(start, entry),
-            boot_sector: micros(entry, *came),
-            exits_to_boot_sector,
+            early: micros(entry, early),
+            exits_to_early,
             rest,
         })
+    }
+
+    /// When the early mark came: what the firmware logs, or else what is printed first.
+    fn early(&self) -> Option<Duration> {
+        let marks = if self.log.expects_nothing() { &self.serial } else { &self.log };
+        marks.came().first().copied()
     }
 
     fn rest(&mut self, entry: Duration, ram_kib: u64) -> anyhow::Result<Rest> {
         self.wait_until(|running| running.serial.is_complete())?;
         let exits_to_userspace = self.exits()?;
         let overhead = memory::overhead(self.child.id(), ram_kib)?;
-        let &[boot_loader, kernel, userspace] = self.serial.came() else { bail!("no login prompt") };
+        let (boot_loader, kernel, userspace) = match *self.serial.came() {
+            [boot_loader, kernel, userspace] => (Some(boot_loader), kernel, userspace),
+            [kernel, userspace] => (None, kernel, userspace),
+            _ => bail!("no login prompt"),
+        };
         Ok(Rest {
-            boot_loader: micros(entry, boot_loader),
+            boot_loader: boot_loader.map(|boot_loader| micros(entry, boot_loader)),
             kernel: micros(entry, kernel),
             userspace: micros(entry, userspace),
             exits_to_userspace,

@@ -21,6 +21,8 @@ pub(super) struct Setup {
     pub(super) firmware: PathBuf,
     pub(super) firmware_sha256: String,
     pub(super) image: PathBuf,
+    /// Where the first of two phases ends.
+    pub(super) early: &'static str,
     pub(super) memory_mib: u32,
     pub(super) cpus: u32,
     pub(super) short: u32,
@@ -74,11 +76,12 @@ impl Report {
     /// When a VMM has no samples.
     pub(super) fn new(setup: Setup, samples: Vec<Sample>) -> anyhow::Result<Self> {
         let pair = Pair { ours: of(&samples, Vmm::Ours), qemu: of(&samples, Vmm::Qemu) };
-        let mut sections = vec![times(&pair)?, memory(&pair)?];
-        sections.extend(phases(&pair, "exits to KVM", |exits| &exits.kvm)?);
-        sections.extend(phases(&pair, "of these to the VMM", |exits| &exits.vmm)?);
-        if samples.iter().any(|sample| !sample.exits_to_boot_sector.accesses.is_empty()) {
-            sections.extend(phases(&pair, "accesses", |exits| &exits.accesses)?);
+        let early = setup.early;
+        let mut sections = vec![times(&pair, early)?, memory(&pair)?];
+        sections.extend(phases(&pair, early, "exits to KVM", |exits| &exits.kvm)?);
+        sections.extend(phases(&pair, early, "of these to the VMM", |exits| &exits.vmm)?);
+        if samples.iter().any(|sample| !sample.exits_to_early.accesses.is_empty()) {
+            sections.extend(phases(&pair, early, "accesses", |exits| &exits.accesses)?);
         }
         Ok(Self { setup, sections, samples })
     }
@@ -128,15 +131,15 @@ fn median(mut values: Vec<u64>) -> Option<f64> {
     Some((upper + lower) as f64 / 2.0)
 }
 
-fn times(pair: &Pair<'_>) -> anyhow::Result<Section> {
-    let row = |name, value: fn(&Sample) -> Option<u64>| pair.row(name, Unit::Us, value);
-    let rows = vec![
-        row("process start to first guest instruction", |sample| Some(sample.first_instruction))?,
-        row("reset to boot sector", |sample| Some(sample.boot_sector))?,
-        row("reset to boot loader's kernel load", |sample| Some(rest(sample)?.boot_loader))?,
-        row("reset to kernel's first line", |sample| Some(rest(sample)?.kernel))?,
-        row("reset to userspace (login prompt)", |sample| Some(rest(sample)?.userspace))?,
-    ];
+fn times(pair: &Pair<'_>, early: &str) -> anyhow::Result<Section> {
+    let row = |name: &str, value: fn(&Sample) -> Option<u64>| pair.row(name, Unit::Us, value);
+    let start = row("process start to first guest instruction", |sample| Some(sample.first_instruction))?;
+    let mut rows = vec![start, row(&format!("reset to {early}"), |sample| Some(sample.early))?];
+    if pair.ours.iter().any(|sample| rest(sample).is_some_and(|rest| rest.boot_loader.is_some())) {
+        rows.push(row("reset to boot loader's kernel load", |sample| rest(sample)?.boot_loader)?);
+        rows.push(row("reset to kernel's first line", |sample| Some(rest(sample)?.kernel))?);
+    }
+    rows.push(row("reset to userspace (login prompt)", |sample| Some(rest(sample)?.userspace))?);
     Ok(Section { title: "time".to_owned(), rows, details: Vec::new() })
 }
 
@@ -152,12 +155,17 @@ const fn rest(sample: &Sample) -> Option<&Rest> {
     sample.rest.as_ref()
 }
 
-/// The same counts from reset to boot sector, and from there to userspace.
-fn phases(pair: &Pair<'_>, what: &str, kind: fn(&Exits) -> &Counts) -> anyhow::Result<[Section; 2]> {
-    let early = |sample: &Sample| Some(kind(&sample.exits_to_boot_sector).clone());
+/// The same counts from reset to the early mark, and from there to userspace.
+fn phases(
+    pair: &Pair<'_>,
+    early: &str,
+    what: &str,
+    kind: fn(&Exits) -> &Counts,
+) -> anyhow::Result<[Section; 2]> {
+    let before = |sample: &Sample| Some(kind(&sample.exits_to_early).clone());
     Ok([
-        counted(pair, format!("{what}, reset to boot sector"), early)?,
-        counted(pair, format!("{what}, boot sector to userspace"), |sample| later(sample, kind))?,
+        counted(pair, format!("{what}, reset to {early}"), before)?,
+        counted(pair, format!("{what}, {early} to userspace"), |sample| later(sample, kind))?,
     ])
 }
 
@@ -186,9 +194,9 @@ fn shortened(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-/// The counts after the boot sector.
+/// The counts after the early mark.
 fn later(sample: &Sample, kind: fn(&Exits) -> &Counts) -> Option<Counts> {
-    let before = kind(&sample.exits_to_boot_sector);
+    let before = kind(&sample.exits_to_early);
     let all = kind(&rest(sample)?.exits_to_userspace);
     let since = |(name, count): (&String, &u64)| {
         (name.clone(), count.saturating_sub(before.get(name).copied().unwrap_or(0)))
@@ -224,13 +232,13 @@ impl fmt::Display for Row {
         let ratio = self.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
         let (ours, qemu) = (self.value(self.ours), self.value(self.qemu));
         let remark = if self.is_above() { "  above" } else { "" };
-        write!(f, "{:<42}{ours:>14}{qemu:>14}{ratio:>8}{remark}", self.name)
+        write!(f, "{:<53}{ours:>14}{qemu:>14}{ratio:>8}{remark}", self.name)
     }
 }
 
 impl fmt::Display for Section {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n{:<44}{:>14}{:>14}{:>8}", self.title, "ours", "QEMU", "ratio")?;
+        writeln!(f, "\n{:<55}{:>14}{:>14}{:>8}", self.title, "ours", "QEMU", "ratio")?;
         self.rows.iter().chain(&self.details).try_for_each(|row| writeln!(f, "  {row}"))
     }
 }
@@ -243,7 +251,7 @@ impl fmt::Display for Setup {
         writeln!(f, "guest     {} MiB, {} CPU(s)", self.memory_mib, self.cpus)?;
         writeln!(f, "firmware  {}", self.firmware.display())?;
         writeln!(f, "disk      {}", self.image.display())?;
-        writeln!(f, "boots     {} to the boot sector, {} to userspace; medians", self.short, self.full)
+        writeln!(f, "boots     {} to the {}, {} to userspace; medians", self.short, self.early, self.full)
     }
 }
 
@@ -268,19 +276,19 @@ mod tests {
         Exits { kvm: Counts::from([("io".to_owned(), io), ("hlt".to_owned(), 3)]), ..Exits::default() }
     }
 
-    fn sample(vmm: Vmm, boot_sector: u64, io: u64) -> Sample {
+    fn sample(vmm: Vmm, early: u64, io: u64) -> Sample {
         let rest = Rest {
-            boot_loader: 10,
+            boot_loader: Some(10),
             kernel: 20,
             userspace: 30,
             exits_to_userspace: counts(io + 100),
             overhead: Overhead { resident_kib: 2048, private_kib: 1024 },
         };
-        Sample { vmm, first_instruction: 1, boot_sector, exits_to_boot_sector: counts(io), rest: Some(rest) }
+        Sample { vmm, first_instruction: 1, early, exits_to_early: counts(io), rest: Some(rest) }
     }
 
     fn report(samples: Vec<Sample>) -> Report {
-        Report::new(Setup::default(), samples).unwrap()
+        Report::new(Setup { early: "boot sector", ..Setup::default() }, samples).unwrap()
     }
 
     #[test]

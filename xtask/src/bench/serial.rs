@@ -51,6 +51,11 @@ impl Channel {
         &self.came
     }
 
+    /// Whether no word is expected.
+    pub(super) const fn expects_nothing(&self) -> bool {
+        self.expected.is_empty()
+    }
+
     /// Whether all expected words came.
     pub(super) fn is_complete(&self) -> bool {
         self.came.len() == self.expected.len()

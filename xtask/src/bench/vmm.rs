@@ -26,13 +26,30 @@ impl fmt::Display for Vmm {
     }
 }
 
+/// What both start with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) enum Start {
+    /// The firmware, which boots the disk.
+    Firmware,
+    /// A kernel: ours without firmware, QEMU's by its qboot.
+    Kernel {
+        /// The bzImage.
+        kernel: PathBuf,
+        /// Its initial RAM disk.
+        initrd: PathBuf,
+        /// Its command line.
+        cmdline: String,
+    },
+}
+
 /// What both get alike, and where they are.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Machine {
     pub(super) tinderbox: PathBuf,
     pub(super) qemu: PathBuf,
-    /// The firmware image, the very same file for both.
+    /// The firmware image, the very same file for both, if both need one.
     pub(super) firmware: PathBuf,
+    pub(super) start: Start,
     /// RAM in MiB, all of it below 3 GiB, so that it is one range.
     pub(super) memory_mib: u32,
     pub(super) cpus: u32,
@@ -63,7 +80,13 @@ impl Machine {
         let mut command = Command::new(&self.tinderbox);
         command.arg("run").arg(option("", files.disk.to_string_lossy()));
         command.args(["--memory", &format!("{}M", self.memory_mib), "--cpus", &self.cpus.to_string()]);
-        command.args(["--machine", "pic=off,pit=off"]).arg("--firmware").arg(&self.firmware);
+        command.args(["--machine", "pic=off,pit=off"]);
+        match &self.start {
+            Start::Firmware => command.arg("--firmware").arg(&self.firmware),
+            Start::Kernel { kernel, initrd, cmdline } => {
+                command.arg("--kernel").arg(kernel).arg("--initrd").arg(initrd).args(["--cmdline", cmdline])
+            }
+        };
         command.arg("--debugcon").arg(option("file:", files.debugcon.to_string_lossy()));
         command.arg("--console").arg(option("file:", files.serial.to_string_lossy()));
         command
@@ -78,6 +101,9 @@ impl Machine {
         command.args(["-accel", "kvm", "-cpu", "host", "-smp", &self.cpus.to_string()]);
         command.args(["-m", &format!("{}M", self.memory_mib)]);
         command.arg("-bios").arg(&self.firmware);
+        if let Start::Kernel { kernel, initrd, cmdline } = &self.start {
+            command.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd).args(["-append", cmdline]);
+        }
         command.args(["-global", "virtio-mmio.force-legacy=off"]);
         command.args(["-object", "iothread,id=io"]);
         command.arg("-drive").arg(option("if=none,id=disk,format=raw,file=", escaped(files.disk)));
@@ -102,14 +128,22 @@ fn escaped(path: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn words(vmm: Vmm) -> String {
-        let machine = Machine {
+    fn machine() -> Machine {
+        Machine {
             tinderbox: "/t".into(),
             qemu: "/q".into(),
             firmware: "/fw".into(),
+            start: Start::Firmware,
             memory_mib: 256,
             cpus: 3,
-        };
+        }
+    }
+
+    fn words(vmm: Vmm) -> String {
+        words_of(&machine(), vmm)
+    }
+
+    fn words_of(machine: &Machine, vmm: Vmm) -> String {
         let files = Files { disk: Path::new("/a,b"), debugcon: Path::new("/d"), serial: Path::new("/s") };
         let command = machine.command(vmm, &files);
         let words = std::iter::once(command.get_program()).chain(command.get_args());
@@ -122,6 +156,17 @@ mod tests {
 
         assert!(ours.contains("--memory 256M --cpus 3 --machine pic=off,pit=off --firmware /fw "), "{ours}");
         assert!(qemu.contains("-smp 3 -m 256M -bios /fw "), "{qemu}");
+    }
+
+    #[test]
+    fn kernel_needs_firmware_with_qemu_alone() {
+        let start = Start::Kernel { kernel: "/k".into(), initrd: "/i".into(), cmdline: "a".into() };
+        let machine = Machine { start, ..machine() };
+
+        let (ours, qemu) = (words_of(&machine, Vmm::Ours), words_of(&machine, Vmm::Qemu));
+
+        assert!(ours.contains("--kernel /k --initrd /i --cmdline a") && !ours.contains("/fw"), "{ours}");
+        assert!(qemu.contains("-bios /fw -kernel /k -initrd /i -append a"), "{qemu}");
     }
 
     #[test]

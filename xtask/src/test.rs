@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | check | here | fmt, clippy, doc, unit and device tests |
 //! | firmware | this machine's `/dev/kvm`, or the lab without one | SeaBIOS and qboot to code of ours; their builds are reproducible |
-//! | machine | `/dev/kvm` if it runs 64-bit guests, else the lab | the switches under Debian's kernel; Debian |
+//! | switches | `/dev/kvm` if it runs 64-bit guests, else the lab | the machine's switches under Debian's kernel |
+//! | machine | as `switches`, and beside it in a lab of its own | Debian |
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
 
@@ -16,7 +17,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context as _, ensure};
 
 use crate::accel::{self, Accel};
-use crate::lab::Lab;
+use crate::lab::{self, Lab};
 use crate::{check, firmware, image, paths, product, run};
 
 /// Options of the verb.
@@ -36,6 +37,7 @@ pub(crate) struct Args {
 enum Ring {
     Check,
     Firmware,
+    Switches,
     Machine,
 }
 
@@ -55,8 +57,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         firmware_tests(&args, &tinderbox)?;
     }
-    if wanted(Ring::Machine) {
-        machine_tests(&args, &tinderbox)?;
+    let (switches, machine) = (wanted(Ring::Switches), wanted(Ring::Machine));
+    if switches || machine {
+        linux_tests(&args, &tinderbox, switches, machine)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -69,18 +72,57 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     suites.into_iter().try_for_each(|suite| suite?.run(accel, args.filter.as_deref()))
 }
 
-fn machine_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
+/// What needs 64-bit guests.
+fn linux_tests(args: &Args, tinderbox: &Path, switches: bool, machine: bool) -> anyhow::Result<()> {
     let choice = accel::choose(args.accel, tinderbox)?;
     eprintln!("{}", choice.why);
     firmware::build("qboot")?;
-    let debian = image::debian()?;
-    let suite = Suite::new("switches", tinderbox)?;
-    debian.extract_boot(&suite.folder.join("boot"))?;
-    suite.run(choice.accel, args.filter.as_deref())?;
-    let suite = Suite::new("machine", tinderbox)?;
-    debian.extract_boot(&suite.folder.join("boot"))?;
-    suite.copy_image(&debian.raw, args.filter.as_deref())?;
-    suite.run(choice.accel, args.filter.as_deref())
+    let (debian, filter) = (image::debian()?, args.filter.as_deref());
+    let switch_tests = || {
+        let suite = Suite::new("switches", tinderbox)?;
+        debian.extract_boot(&suite.folder.join("boot"))?;
+        suite.run(choice.accel, filter)
+    };
+    let machine_tests = || {
+        let suite = Suite::new("machine", tinderbox)?;
+        debian.extract_boot(&suite.folder.join("boot"))?;
+        suite.copy_image(&debian.raw, filter)?;
+        suite.run(choice.accel, filter)
+    };
+    match lab::spare_processor() {
+        Some(processor) if switches && machine && choice.accel == Accel::Lab => {
+            beside(processor, filter, machine_tests)
+        }
+        _ => {
+            if switches {
+                switch_tests()?;
+            }
+            if machine { machine_tests() } else { Ok(()) }
+        }
+    }
+}
+
+/// Runs the ring `switches` in a lab of its own on another processor, while `rest` runs.
+fn beside(
+    processor: usize,
+    filter: Option<&str>,
+    rest: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    eprintln!("the ring `switches` runs beside this; its output comes last");
+    let log = paths::target_dir("log")?.join("switches.log");
+    let file = fs::File::create(&log).with_context(|| format!("create {}", log.display()))?;
+    let this = std::env::current_exe().context("find this program")?;
+    let mut command = Command::new("taskset");
+    command.args(["--cpu-list", &processor.to_string()]).arg(this);
+    command.args(["test", "--only", "switches", "--accel", "lab"]).args(filter);
+    command.stdout(file.try_clone().context("clone a file")?).stderr(file);
+    let mut switches = command.spawn().context("start taskset (package util-linux)")?;
+    let result = rest();
+    let status = switches.wait().context("wait for the tests")?;
+    print!("{}", fs::read_to_string(&log).with_context(|| format!("read {}", log.display()))?);
+    result?;
+    ensure!(status.success(), "the ring `switches` failed: {status}");
+    Ok(())
 }
 
 /// The tests of one file of `tests/tests`.
@@ -98,6 +140,11 @@ impl Suite {
         }
         fs::create_dir_all(folder.join("copies")).with_context(|| format!("create {}", folder.display()))?;
         Ok(Self { program: product::machine_tests(name)?, tinderbox: tinderbox.into(), folder })
+    }
+
+    /// The tests of the switches have small guests, and another lab beside theirs.
+    fn lab_memory_mib(&self) -> Option<u64> {
+        self.folder.ends_with("switches").then_some(2048)
     }
 
     /// A copy of the image for each test that will run.
@@ -118,7 +165,11 @@ impl Suite {
             }
             Accel::Lab => {
                 // One machine at a time: the lab has one CPU.
-                let lab = Lab { share: vec![self.folder.clone()], ..Lab::default() };
+                let lab = Lab {
+                    share: vec![self.folder.clone()],
+                    memory_mib: self.lab_memory_mib(),
+                    ..Lab::default()
+                };
                 Some(lab.run(&self.command(filter, 1, 8))?.into())
             }
         };

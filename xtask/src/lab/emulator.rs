@@ -167,8 +167,13 @@ impl Computer<'_> {
 /// another thread may set the bit that announces an interrupt of the APIC. On two processors the latter gets lost now and
 /// then, and a host without periodic ticks sleeps for ever. On one, no instruction gets in between.
 fn one_processor() -> usize {
+    processors().last().copied().unwrap_or_default()
+}
+
+/// The processors that this process may use.
+pub(super) fn processors() -> Vec<usize> {
     let allowed = rustix::thread::sched_getaffinity(None).unwrap_or_default();
-    (0..rustix::thread::CpuSet::MAX_CPU).rev().find(|&cpu| allowed.is_set(cpu)).unwrap_or_default()
+    (0..rustix::thread::CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect()
 }
 
 /// What the kernel is told. Its time stamp counter is this machine's, and what it measures of that on a loaded machine

@@ -158,6 +158,14 @@ impl Lab {
     }
 }
 
+/// A processor that a lab leaves alone, if there is one: another lab of a process that is bound to it has it alone.
+pub(crate) fn spare_processor() -> Option<usize> {
+    match *emulator::processors() {
+        [first, _, ..] => Some(first),
+        _ => None,
+    }
+}
+
 /// All emulated CPUs share a real one: more of them would only take turns.
 const DEFAULT_CPUS: u32 = 1;
 

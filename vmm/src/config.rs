@@ -3,13 +3,15 @@
 mod guest_info;
 mod kernel;
 mod options;
+mod virtio;
 
 use std::path::PathBuf;
 
+pub use self::virtio::VirtioConfig;
+use ::virtio::blk;
 pub use guest_info::{FwCfgFile, GuestInfo, SmbiosConfig, Source};
 pub use kernel::KernelConfig;
 pub use options::{ExtraDevice, Irqchip, MachineOptions, Switch};
-use virtio::blk;
 
 use crate::backing::Backing;
 use crate::cpu::CpuModel;
@@ -36,6 +38,8 @@ pub struct Config {
     pub kernel: Option<KernelConfig>,
     /// The disks in the order of the command line.
     pub disks: Vec<DiskConfig>,
+    /// The other virtio devices.
+    pub virtio: VirtioConfig,
     /// What COM1 is connected to.
     pub console: Console,
     /// Where the firmware's log (port 0x402) goes, if anywhere.
@@ -60,6 +64,7 @@ impl Default for Config {
             firmware: FirmwareChoice::Named("seabios".into()),
             kernel: None,
             disks: Vec::new(),
+            virtio: VirtioConfig::default(),
             console: Console::Stdio,
             debugcon: None,
             on_reset: OnReset::default(),

@@ -137,7 +137,10 @@ fn boot_index_of_two_disks_is_a_usage_error() {
 #[test]
 fn disks_without_a_transport_are_a_usage_error() {
     let args: Vec<_> = ["run"].into_iter().chain(["--disk", "a.raw"].repeat(25)).collect();
-    assert_eq!(usage(&args), "25 disks are too many: this machine has 24 virtio-mmio transports");
+    assert_eq!(
+        usage(&args),
+        "25 virtio devices, disks among them, are too many: this machine has 24 virtio-mmio transports"
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ pub(crate) use kernel::start;
 use super::table::columns;
 use crate::config::{Config, Console, DiskBus, DiskConfig, FirmwareChoice, Irqchip};
 use crate::machine::Plan;
-use crate::machine::plan::{E820Plan, Gsi, MIB, PortPlan, Range, TransportPlan};
+use crate::machine::plan::{E820Plan, Gsi, MIB, PortPlan, Range, TransportPlan, Virtio};
 
 /// Everything that `plan` decided about the machine of `config`.
 pub(crate) fn describe(config: &Config, plan: &Plan) -> String {
@@ -142,8 +142,11 @@ fn ioapic_pin(plan: &Plan, gsi: Gsi) -> String {
 }
 
 fn disks(config: &Config, plan: &Plan) -> Vec<[String; 4]> {
-    let placed = plan.disks().filter_map(|(transport, n)| Some((transport, n, config.disks.get(n)?)));
-    placed.map(|(transport, n, disk)| disk_row(transport, n, disk)).collect()
+    let row = |(transport, device)| match device {
+        Virtio::Disk(n) => Some(disk_row(transport, n, config.disks.get(n)?)),
+        Virtio::Rng => None,
+    };
+    plan.populated().filter_map(row).collect()
 }
 
 fn disk_row(transport: &TransportPlan, n: usize, disk: &DiskConfig) -> [String; 4] {
@@ -162,7 +165,7 @@ fn e820(entries: &[E820Plan]) -> Vec<[String; 3]> {
 
 /// Each populated transport alone, neighbours without a device together.
 fn groups(transports: &[TransportPlan]) -> impl Iterator<Item = &[TransportPlan]> {
-    transports.chunk_by(|a, b| a.disk.is_none() && b.disk.is_none())
+    transports.chunk_by(|a, b| a.device.is_none() && b.device.is_none())
 }
 
 fn group_mmio(group: &[TransportPlan]) -> Range {
@@ -172,7 +175,7 @@ fn group_mmio(group: &[TransportPlan]) -> Range {
 
 fn group_name(group: &[TransportPlan]) -> String {
     let (Some(first), Some(last)) = (group.first(), group.last()) else { return String::new() };
-    let device = first.disk.map_or("no device".into(), |n| format!("disk {n}"));
+    let device = first.device.map_or("no device".into(), |device| device.to_string());
     format!("{}, {device}", numbers("virtio-mmio", first.index, last.index))
 }
 

@@ -32,6 +32,7 @@ mod run;
 mod smbios;
 mod table;
 mod usage;
+mod virtio;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};

@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::guest_info::GuestInfoArgs;
 use super::kernel::KernelArgs;
 use super::machine::MachineArgs;
+use super::virtio::VirtioArgs;
 use super::{cpu, dry_run, print};
 use crate::config::{Config, FirmwareChoice, MachineOptions, OnReset};
 use crate::host;
@@ -50,6 +51,8 @@ pub(crate) struct ConfigArgs {
     #[command(flatten)]
     disks: DiskArgs,
     #[command(flatten)]
+    virtio: VirtioArgs,
+    #[command(flatten)]
     machine: MachineArgs,
     #[command(flatten)]
     kernel: KernelArgs,
@@ -78,6 +81,7 @@ impl ConfigArgs {
             firmware: self.machine.firmware.unwrap_or(default_firmware),
             kernel,
             disks: self.disks.into_disks(),
+            virtio: self.virtio.into_config(),
             console: self.console.console,
             debugcon: self.console.debugcon.map(|file| file.0),
             on_reset: if self.machine.no_reboot { OnReset::End } else { OnReset::Reboot },
@@ -148,7 +152,9 @@ mod tests {
     use super::super::Cli;
     use super::*;
     use crate::backing::Backing;
-    use crate::config::{Console, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, Source, Switch};
+    use crate::config::{
+        Console, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, Source, Switch, VirtioConfig,
+    };
     use crate::cpu::CpuModel;
     use crate::topology::Topology;
     use clap::{CommandFactory as _, Parser};
@@ -179,7 +185,7 @@ mod tests {
         let args = "--memory 6G,shared=on --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
                     --cmdline quiet --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
-                    --machine pit=off --device pvpanic --device reset-port";
+                    --machine pit=off --device pvpanic --device reset-port --rng";
         let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
             memory: 6 << 30,
@@ -195,6 +201,7 @@ mod tests {
                 cmdline: "quiet".into(),
             }),
             disks: Vec::new(),
+            virtio: VirtioConfig { rng: true },
             console: Console::None,
             debugcon: Some("fw.log".into()),
             on_reset: OnReset::End,

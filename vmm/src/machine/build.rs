@@ -10,32 +10,34 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
-use block::{Backend, OpenMode, RawImage, ReadOnly};
 use bus::{Bus, Device};
 use chipset::debugcon;
 use chipset::ged::{Ged, PowerButton, PowerEvent, SleepReset};
 use chipset::ioapic::IoApic;
 use chipset::uart;
 use firmware::fw_cfg::FwCfg;
-use virtio::blk::{self, Blk};
+use virtio::VirtioDevice;
 use virtio::mmio::{self, MmioTransport};
 
 use super::console::{Console, Log, Serial, Waker};
 use super::control::{Cause, Control, Event};
+use super::disks::Disk;
 use super::guest_info::GuestData;
-use super::plan::{Plan, Range, TransportPlan};
+use super::plan::{Plan, Range, TransportPlan, Virtio};
 use super::start::Placed;
 use super::tables;
 use super::timers::{Alarm, Timers};
 use super::vcpus::{Board, Vcpus};
+use super::virtio::Backends;
 use crate::boot::{Handover, Ram};
-use crate::config::{self, Config, DiskConfig, Irqchip};
+use crate::config::{self, Config, Irqchip};
 use crate::host;
 use crate::kvm::{GuestRam, Kvm, Vcpu, Vm, install_wake_handler};
 
 /// What the host contributes besides what the machine starts with.
 pub(super) struct Resources {
     disks: Vec<Disk>,
+    virtio: Backends,
     console: Option<(Box<dyn io::Write + Send>, bool)>,
     debugcon: Option<File>,
     guest_data: GuestData,
@@ -46,7 +48,8 @@ impl Resources {
     /// Opens everything that `config` names.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
         host::check_memory(config.memory, &config.backing)?;
-        let disks = config.disks.iter().map(open_disk).collect::<anyhow::Result<_>>()?;
+        let disks = config.disks.iter().map(Disk::open).collect::<anyhow::Result<_>>()?;
+        let virtio = Backends::open(&config.virtio)?;
         let guest_data = GuestData::read(&config.guest_info)?;
         let kvm = Kvm::open(&config.kvm)?;
         let console: Option<(Box<dyn io::Write + Send>, bool)> = match &config.console {
@@ -55,23 +58,8 @@ impl Resources {
             config::Console::None => None,
         };
         let debugcon = config.debugcon.as_deref().map(|path| create(path, "--debugcon")).transpose()?;
-        Ok(Self { disks, console, debugcon, guest_data, kvm })
+        Ok(Self { disks, virtio, console, debugcon, guest_data, kvm })
     }
-}
-
-/// A disk's contents, and what the guest can tell it by.
-struct Disk {
-    backend: Arc<dyn Backend>,
-    serial: blk::Serial,
-}
-
-fn open_disk(disk: &DiskConfig) -> anyhow::Result<Disk> {
-    let backend: Arc<dyn Backend> = if disk.readonly {
-        Arc::new(ReadOnly::new(RawImage::open(&disk.path, OpenMode::ReadOnly)?))
-    } else {
-        Arc::new(RawImage::open(&disk.path, OpenMode::ReadWrite)?)
-    };
-    Ok(Disk { backend, serial: disk.serial })
 }
 
 fn create(path: &Path, option: &str) -> anyhow::Result<File> {
@@ -97,7 +85,7 @@ pub(super) struct Machine {
 impl Machine {
     /// Builds the machine of `plan`, to begin with `start`.
     pub(super) fn build(plan: &Plan, resources: Resources, mut start: Placed) -> anyhow::Result<Self> {
-        let Resources { disks, console, debugcon, guest_data, kvm } = resources;
+        let Resources { disks, mut virtio, console, debugcon, guest_data, kvm } = resources;
         let ram = GuestRam::allocate(plan)?;
         start.write(&ram, Ram::Fresh)?;
         let vm = kvm.create_vm(plan)?;
@@ -117,7 +105,7 @@ impl Machine {
         let waker = Waker::new().context("make an eventfd")?;
         let serial = builder.com1(console, &waker)?;
         let log = builder.debugcon(debugcon, &waker)?;
-        builder.transports(&disks)?;
+        builder.transports(|device| virtio.device(device, &disks))?;
         let board = Arc::new(builder.board);
         let needs_timers = !timers.is_empty();
         let timers = needs_timers.then(|| Timers::start(timers, alarm)).transpose();
@@ -251,17 +239,20 @@ impl<'a> Builder<'a> {
     }
 
     /// All transports, those without a device too.
-    fn transports(&mut self, disks: &[Disk]) -> anyhow::Result<()> {
-        let plan = self.plan;
-        plan.transports.iter().try_for_each(|transport| {
-            let disk = transport.disk.and_then(|disk| disks.get(disk));
-            self.transport(transport, disk)
-        })
+    fn transports(
+        &mut self,
+        mut device: impl FnMut(Virtio) -> Option<Box<dyn VirtioDevice>>,
+    ) -> anyhow::Result<()> {
+        let mut each = self.plan.transports.iter();
+        each.try_for_each(|transport| self.transport(transport, transport.device.and_then(&mut device)))
     }
 
-    fn transport(&mut self, plan: &TransportPlan, disk: Option<&Disk>) -> anyhow::Result<()> {
+    fn transport(
+        &mut self,
+        plan: &TransportPlan,
+        device: Option<Box<dyn VirtioDevice>>,
+    ) -> anyhow::Result<()> {
         let name = format!("virtio{}", plan.index);
-        let device = disk.map(|disk| Box::new(Blk::new(Arc::clone(&disk.backend), disk.serial)) as _);
         let transport = MmioTransport::new(device, self.ram.memory().clone(), self.line(plan.gsi))
             .with_context(|| format!("start {name}"))?;
         for (queue, kick) in transport.kicks() {

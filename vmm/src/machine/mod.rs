@@ -10,6 +10,7 @@ mod boot_order;
 mod build;
 mod console;
 mod control;
+mod disks;
 mod guest_info;
 mod legacy;
 pub mod plan;
@@ -17,6 +18,7 @@ mod start;
 pub mod tables;
 mod timers;
 mod vcpus;
+mod virtio;
 
 use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;

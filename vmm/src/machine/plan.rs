@@ -7,15 +7,18 @@ mod cmdline;
 mod devices;
 #[cfg(test)]
 mod tests;
+mod virtio;
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::boot_order::boot_order;
 use crate::backing::{Backing, HugePage, Pages};
-use crate::config::{Config, ExtraDevice, FirmwareChoice, Irqchip, MachineOptions};
+use crate::config::{Config, ExtraDevice, FirmwareChoice, Irqchip};
 use crate::cpu::CpuModel;
 use crate::topology::Topology;
+
+pub use virtio::{TransportPlan, Virtio};
 
 /// 1 MiB.
 pub const MIB: u64 = 1 << 20;
@@ -122,19 +125,6 @@ pub struct ExtraPlan {
     pub device: ExtraDevice,
     /// Its ports.
     pub ports: Range,
-}
-
-/// One virtio-mmio transport, populated or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TransportPlan {
-    /// Its number, counted from 0.
-    pub index: u32,
-    /// Its registers.
-    pub mmio: Range,
-    /// Its interrupt, level-triggered.
-    pub gsi: Gsi,
-    /// The disk plugged into it, as an index into [`Config::disks`].
-    pub disk: Option<usize>,
 }
 
 /// Who has a range of memory in the firmware's map (ACPI 6.5, 15.3).
@@ -293,11 +283,13 @@ pub enum PlanError {
         /// Who has some of them.
         owner: String,
     },
-    /// More disks than transports.
-    #[error("{disks} disks are too many: this machine has {transports} virtio-mmio transports")]
-    Disks {
+    /// More devices than transports.
+    #[error(
+        "{devices} virtio devices, disks among them, are too many: this machine has {transports} virtio-mmio transports"
+    )]
+    Transports {
         /// How many were asked for.
-        disks: usize,
+        devices: usize,
         /// How many there is room for.
         transports: usize,
     },
@@ -330,7 +322,7 @@ impl Plan {
             (config.memory > LOW_RAM_LIMIT).then(|| Range::new(HIGH_RAM, config.memory - LOW_RAM_LIMIT));
         let kvm_identity_map = Range::new(0xfeff_c000, 0x1000);
         let kvm_tss = Range::new(0xfeff_d000, 0x3000);
-        let transports = transports(config.disks.len(), options)?;
+        let transports = virtio::transports(config)?;
         let kvm_pages = Range::new(kvm_identity_map.start, 0x4000);
         let firmware = FirmwarePlan::new(firmware_len);
         Ok(Self {
@@ -378,7 +370,7 @@ impl Plan {
         }
         devices::check_options(config)?;
         devices::extras(config)?;
-        transports(config.disks.len(), &config.options).map(|_| ())
+        virtio::transports(config).map(|_| ())
     }
 
     /// How many GSIs the IOAPICs take together.
@@ -387,14 +379,15 @@ impl Plan {
         self.ioapics.iter().map(|ioapic| ioapic.pins).sum()
     }
 
-    /// The transports that have a device, with the index of their disk.
-    pub fn disks(&self) -> impl Iterator<Item = (&TransportPlan, usize)> {
-        self.transports.iter().filter_map(|transport| Some((transport, transport.disk?)))
+    /// The transports that have a device, with that device.
+    pub fn populated(&self) -> impl Iterator<Item = (&TransportPlan, Virtio)> {
+        self.transports.iter().filter_map(|transport| Some((transport, transport.device?)))
     }
 
     /// The transports of the disks, in the order in which firmware tries them.
     pub fn boot_order(&self) -> impl Iterator<Item = &TransportPlan> {
-        let has = |disk| self.transports.iter().find(move |transport| transport.disk == Some(disk));
+        let has =
+            |disk| self.transports.iter().find(move |transport| transport.device == Some(Virtio::Disk(disk)));
         self.boot_disks.iter().filter_map(move |&disk| has(disk))
     }
 }
@@ -432,27 +425,6 @@ fn apic_ids(topology: Topology) -> Result<Vec<u32>, PlanError> {
         Some(&last) if last > LAST_APIC_ID => Err(PlanError::ApicIds(topology, last)),
         _ => Ok(ids),
     }
-}
-
-/// Transports are filled from index 0 upwards, in boot order.
-fn transports(disks: usize, options: &MachineOptions) -> Result<Vec<TransportPlan>, PlanError> {
-    const BASE: u64 = 0xfeb0_0000;
-    const LEN: u64 = 0x200;
-    let (count, first_gsi): (u32, Gsi) = match (options.has_acpi(), options.has_ioapic2()) {
-        (true, true) => (24, 24),
-        (true, false) => (8, 16),
-        (false, _) => (8, 5),
-    };
-    if disks > count as usize {
-        return Err(PlanError::Disks { disks, transports: count as usize });
-    }
-    let transport = |index: u32| TransportPlan {
-        index,
-        mmio: Range::new(BASE + u64::from(index) * LEN, LEN),
-        gsi: first_gsi + index,
-        disk: Some(index as usize).filter(|&disk| disk < disks),
-    };
-    Ok((0..count).map(transport).collect())
 }
 
 /// Firmware adds the holes below 1 MiB and itself.

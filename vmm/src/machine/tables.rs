@@ -72,7 +72,7 @@ fn devices(plan: &Plan) -> Vec<Box<dyn Describe>> {
     let rtc =
         plan.rtc.map(|rtc| Rtc { port: port(rtc.ports.start), len: len(rtc.ports.len), irq: rtc.gsi as u8 });
     let ged = plan.ged.map(|ged| Ged { selector: address(ged.events.start), gsi: ged.gsi });
-    let transports = plan.disks().map(|(transport, _)| MmioTransport {
+    let transports = plan.populated().map(|(transport, _)| MmioTransport {
         index: transport.index as u8,
         base: address(transport.mmio.start),
         len: address(transport.mmio.len),

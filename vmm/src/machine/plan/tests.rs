@@ -1,5 +1,7 @@
 use super::*;
-use crate::config::{Console, DiskConfig, FirmwareChoice, Irqchip, KernelConfig, MachineOptions, Switch};
+use crate::config::{
+    Console, DiskConfig, FirmwareChoice, Irqchip, KernelConfig, MachineOptions, Switch, VirtioConfig,
+};
 
 const SEABIOS: u64 = 128 << 10;
 
@@ -71,6 +73,18 @@ fn transports_take_the_second_ioapic() {
     let last = plan.transports.last().unwrap();
     assert_eq!((plan.transports[0].mmio.start, plan.transports[0].gsi), (0xfeb0_0000, 24));
     assert_eq!((last.mmio, last.gsi), (Range::new(0xfeb0_2e00, 0x200), 47));
+}
+
+#[test]
+fn other_devices_come_behind_the_disks_and_are_told_of_like_them() {
+    let kernel = KernelConfig { path: "vmlinuz".into(), initrd: None, cmdline: String::new() };
+    let options = MachineOptions { acpi: Switch::Off, ..MachineOptions::default() };
+    let disks = vec![DiskConfig::new("a.raw")];
+    let virtio = VirtioConfig { rng: true };
+    let plan = plan(Config { disks, virtio, options, kernel: Some(kernel), ..Config::default() }).unwrap();
+    let devices: Vec<_> = plan.populated().map(|(transport, device)| (transport.index, device)).collect();
+    assert_eq!(devices, [(0, Virtio::Disk(0)), (1, Virtio::Rng)]);
+    assert!(plan.kernel_cmdline.unwrap().ends_with(" virtio_mmio.device=512@0xfeb00200:6"));
 }
 
 #[test]

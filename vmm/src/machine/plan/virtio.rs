@@ -1,0 +1,72 @@
+//! Which virtio devices there are, and where each is plugged in.
+
+use std::fmt;
+
+use super::{Gsi, PlanError, Range};
+use crate::config::{Config, DiskBus, MachineOptions};
+
+/// A virtio device: its kind, and which of that kind in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Virtio {
+    /// A disk, as an index into [`Config::disks`].
+    Disk(usize),
+    /// The source of random bytes.
+    Rng,
+}
+
+impl fmt::Display for Virtio {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk(n) => write!(f, "disk {n}"),
+            Self::Rng => f.write_str("rng"),
+        }
+    }
+}
+
+/// One virtio-mmio transport, populated or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransportPlan {
+    /// Its number, counted from 0.
+    pub index: u32,
+    /// Its registers.
+    pub mmio: Range,
+    /// Its interrupt, level-triggered.
+    pub gsi: Gsi,
+    /// What is plugged into it.
+    pub device: Option<Virtio>,
+}
+
+/// Transports are filled from index 0 upwards: with the disks in their order, then with the other devices.
+pub(super) fn transports(config: &Config) -> Result<Vec<TransportPlan>, PlanError> {
+    const BASE: u64 = 0xfeb0_0000;
+    const LEN: u64 = 0x200;
+    let (count, first_gsi) = places(&config.options);
+    let devices = devices(config);
+    if devices.len() > count as usize {
+        return Err(PlanError::Transports { devices: devices.len(), transports: count as usize });
+    }
+    let transport = |index: u32| TransportPlan {
+        index,
+        mmio: Range::new(BASE + u64::from(index) * LEN, LEN),
+        gsi: first_gsi + index,
+        device: devices.get(index as usize).copied(),
+    };
+    Ok((0..count).map(transport).collect())
+}
+
+/// How many transports there are, and the interrupt of the first.
+fn places(options: &MachineOptions) -> (u32, Gsi) {
+    match (options.has_acpi(), options.has_ioapic2()) {
+        (true, true) => (24, 24),
+        (true, false) => (8, 16),
+        (false, _) => (8, 5),
+    }
+}
+
+/// The devices that want a transport.
+fn devices(config: &Config) -> Vec<Virtio> {
+    let on_mmio =
+        |disk: &usize| config.disks.get(*disk).is_some_and(|disk| matches!(disk.bus, DiskBus::VirtioMmio));
+    let disks = (0..config.disks.len()).filter(on_mmio).map(Virtio::Disk);
+    disks.chain(config.virtio.rng.then_some(Virtio::Rng)).collect()
+}

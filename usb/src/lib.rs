@@ -1,0 +1,29 @@
+//! USB: the devices, and what they may assume of the controller above them. This crate knows no KVM.
+//!
+//! ```text
+//!  controller's worker thread                         │ other threads (disk I/O, terminal, host USB)
+//!                                                     │
+//!  transfer ring ──► dyn UsbDevice ──► Outcome        │
+//!                     control(Setup, Data)            │
+//!                     transfer(EndpointAddress, Data) │
+//!  endpoint asked again ◄───────────── Waker ◄────────│── there is something now
+//! ```
+//!
+//! * A **device** ([`UsbDevice`]) sees requests and the bytes of transfers. It sees no ring, packet, address or interrupt.
+//! * **Data** ([`Data`]) is guest memory, moved in place, in windows of bounded size however long a transfer is.
+//! * What every device answers alike (chapter 9 of the standard) is [`Standard`], fed with [`Descriptors`] as plain bytes.
+//!
+//! Standards: *Universal Serial Bus Specification 2.0* and *Universal Serial Bus 3.2 Specification*, cited as `USB 2.0, 9.4`
+//! and `USB 3.2, 9.4`.
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing)]
+
+mod data;
+mod device;
+mod setup;
+mod standard;
+
+pub use data::{Data, Direction};
+pub use device::{EndpointAddress, Outcome, Speed, UsbDevice, Waker};
+pub use setup::{Kind, Recipient, Setup, request};
+pub use standard::{Answer, Change, Descriptors, Standard, descriptor};

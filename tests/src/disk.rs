@@ -75,19 +75,13 @@ pub fn blank_disk(dir: &Path, name: &str, len: u64, label: &str) -> anyhow::Resu
 }
 
 /// The kernel of the Debian image, or its initial RAM disk.
-///
-/// # Errors
-/// When `cargo xtask test` did not say where they are.
-pub fn debian_boot_file(name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn debian_boot_file(name: &str) -> anyhow::Result<PathBuf> {
     Ok(crate::setting("TINDERBOX_DEBIAN_BOOT")?.join(name))
 }
 
 /// A copy of the Debian image that the test may write to, out of those that were made beforehand: copying is slow in an
 /// emulated host.
-///
-/// # Errors
-/// When there is none left.
-pub fn debian_disk(dir: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn debian_disk(dir: &Path) -> anyhow::Result<PathBuf> {
     let copies = crate::setting("TINDERBOX_DEBIAN_COPIES")?;
     let mine = dir.join("debian.raw");
     for copy in fs::read_dir(&copies).with_context(|| format!("read {}", copies.display()))? {

@@ -21,7 +21,7 @@ mod disk;
 mod guest;
 mod vm;
 
-pub use disk::{BootSector, blank_disk, debian_boot_file, debian_disk};
+pub use disk::{BootSector, blank_disk};
 pub use guest::tiny_kernel;
 pub use vm::{Vm, VmBuilder};
 

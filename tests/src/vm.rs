@@ -9,8 +9,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+
+use crate::disk::{debian_boot_file, debian_disk};
+
+/// What Linux says of tables and devices that it has to work around.
+const COMPLAINTS: &str =
+    "ACPI Error|ACPI BIOS|ACPI Warning|Firmware Bug|Spurious|lockup|Call Trace|I/O error";
 
 /// A machine about to start. Each test has a folder, in which logs and disks stay after it.
 pub struct VmBuilder {
@@ -51,6 +57,25 @@ impl VmBuilder {
         let mut value = path.as_os_str().to_owned();
         value.push(options);
         self.args(["--disk".into(), value])
+    }
+
+    /// Gives the machine the file `kernel` of Debian's, its initial RAM disk, and a command line.
+    ///
+    /// # Errors
+    /// When `cargo xtask test` did not say where they are.
+    pub fn debian_kernel(self, kernel: &str, cmdline: &str) -> anyhow::Result<Self> {
+        let (kernel, initrd) = (debian_boot_file(kernel)?, debian_boot_file("initrd.img")?);
+        let files = ["--kernel".as_ref(), kernel.as_os_str(), "--initrd".as_ref(), initrd.as_os_str()];
+        Ok(self.args(files).args(["--cmdline", cmdline]))
+    }
+
+    /// Adds a fresh copy of the Debian image as a disk.
+    ///
+    /// # Errors
+    /// When none is left.
+    pub fn debian_disk(self, options: &str) -> anyhow::Result<Self> {
+        let disk = debian_disk(&self.dir)?;
+        Ok(self.disk(&disk, options))
     }
 
     /// Starts the machine, its console on our pipes and the firmware's log in the folder.
@@ -192,6 +217,35 @@ impl Vm {
             bail!("{command:?} in the guest ended with {status}: {output}");
         }
         Ok(output.replace("\r\n", "\n").trim().to_owned())
+    }
+
+    /// The kernel found nothing wrong with the machine.
+    ///
+    /// # Errors
+    /// When it complains.
+    pub fn no_complaints(&mut self) -> anyhow::Result<()> {
+        let lines = self.shell(&format!("dmesg | grep -E '{COMPLAINTS}' || true"))?;
+        ensure!(lines.is_empty(), "the kernel complains:\n{lines}");
+        Ok(())
+    }
+
+    /// The guest shuts down by itself, and so does the program.
+    ///
+    /// # Errors
+    /// When it does not in time, or fails.
+    pub fn powers_off(self) -> anyhow::Result<()> {
+        let status = self.wait(crate::patience(60))?;
+        ensure!(status.code() == Some(0), "{status}");
+        Ok(())
+    }
+
+    /// Presses the power button; the guest does the rest.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub fn presses_the_power_button(self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)?;
+        self.powers_off()
     }
 
     /// Sends `signal` to the program.

@@ -5,27 +5,13 @@
 use std::fs;
 
 use anyhow::{Result, ensure};
-use machine_tests::{Vm, VmBuilder, blank_disk, debian_boot_file, debian_disk, patience};
-use rustix::process::Signal;
+use machine_tests::{Vm, VmBuilder, blank_disk, patience};
 
 const MIB: u64 = 1 << 20;
 
-/// What Linux says of tables and devices that it has to work around.
-const COMPLAINTS: &str =
-    "ACPI Error|ACPI BIOS|ACPI Warning|Firmware Bug|Spurious|lockup|Call Trace|I/O error";
-
 /// Boots a fresh copy of the image.
 fn debian(name: &str, args: &[&str]) -> Result<VmBuilder> {
-    let builder = VmBuilder::new(name)?;
-    let disk = debian_disk(builder.dir())?;
-    Ok(builder.disk(&disk, "").args(args))
-}
-
-/// The kernel found nothing wrong.
-fn no_complaints(vm: &mut Vm) -> Result<()> {
-    let lines = vm.shell(&format!("dmesg | grep -E '{COMPLAINTS}' || true"))?;
-    ensure!(lines.is_empty(), "the kernel complains:\n{lines}");
-    Ok(())
+    Ok(VmBuilder::new(name)?.debian_disk("")?.args(args))
 }
 
 fn cpus(vm: &mut Vm) -> Result<u32> {
@@ -34,19 +20,6 @@ fn cpus(vm: &mut Vm) -> Result<u32> {
 
 fn ram_mib(vm: &mut Vm) -> Result<u64> {
     Ok(vm.shell("awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo")?.parse()?)
-}
-
-/// The guest shuts down by itself, and so does the VMM.
-fn powers_off(vm: Vm) -> Result<()> {
-    let status = vm.wait(patience(60))?;
-    ensure!(status.code() == Some(0), "{status}");
-    Ok(())
-}
-
-/// Presses the power button; the guest does the rest.
-fn presses_the_power_button(vm: Vm) -> Result<()> {
-    vm.signal(Signal::TERM)?;
-    powers_off(vm)
 }
 
 /// Makes Linux reset the machine by `way` (its `reboot=` types), and waits until it is up again.
@@ -60,14 +33,14 @@ fn reboots(vm: &mut Vm, way: &str, cause: &str) -> Result<()> {
     ensure!(messages.trim_end().ends_with(&format!("the machine resets cause={cause}")), "{messages}");
     vm.login()?;
     ensure!(resets(vm)? == before + 1, "one reset, no more");
-    no_complaints(vm)
+    vm.no_complaints()
 }
 
 #[test]
 fn one_cpu_finds_a_complete_machine_and_powers_off() -> Result<()> {
     let mut vm = debian("one_cpu", &["--cpus", "1", "--memory", "512M"])?.start()?;
     vm.login()?;
-    no_complaints(&mut vm)?;
+    vm.no_complaints()?;
     ensure!(cpus(&mut vm)? == 1);
     ensure!((400..512).contains(&ram_mib(&mut vm)?));
     ensure!(vm.shell("cat /sys/devices/system/clocksource/clocksource0/current_clocksource")? == "kvm-clock");
@@ -82,7 +55,7 @@ fn one_cpu_finds_a_complete_machine_and_powers_off() -> Result<()> {
     let signature = vm.shell("cat /sys/firmware/qemu_fw_cfg/by_name/bootorder/raw | tr -d '\\0'")?;
     ensure!(signature == "/virtio-mmio@00000000feb00000/disk@0,0", "{signature}");
     vm.send("poweroff\n")?;
-    powers_off(vm)
+    vm.powers_off()
 }
 
 #[test]
@@ -101,7 +74,7 @@ fn two_cpus_and_three_disks_survive_a_reboot() -> Result<()> {
     vm.shell("mkfs.ext4 -q /dev/vdb && mount /dev/vdb /mnt")?;
     vm.shell("dd if=/dev/urandom of=/mnt/random bs=1M count=16 conv=fsync 2>/dev/null")?;
     let sum = vm.shell("sha256sum < /mnt/random")?;
-    no_complaints(&mut vm)?;
+    vm.no_complaints()?;
     // Linux jumps to the reset vector, where SeaBIOS sees that this is no power-on and resets the machine.
     vm.send("reboot\n")?;
     vm.expect("SeaBIOS (version", patience(60))?;
@@ -112,8 +85,8 @@ fn two_cpus_and_three_disks_survive_a_reboot() -> Result<()> {
         vm.shell("sha256sum < /mnt/random")? == sum,
         "what was written before the reboot is there after it"
     );
-    no_complaints(&mut vm)?;
-    presses_the_power_button(vm)?;
+    vm.no_complaints()?;
+    vm.presses_the_power_button()?;
     ensure!(fs::read(&fixed)? == before, "the read-only disk is as it was");
     Ok(())
 }
@@ -128,11 +101,11 @@ fn four_cpus_use_memory_above_4_gib_and_reset_in_every_way() -> Result<()> {
     let topology = vm.shell("lscpu | grep -E '^(Socket|Core|Thread)' | tr -s ' '")?;
     ensure!(topology == "Thread(s) per core: 1\nCore(s) per socket: 4\nSocket(s): 1", "{topology}");
     vm.shell("for n in 0 1 2 3; do taskset -c $n true || exit 1; done")?;
-    no_complaints(&mut vm)?;
+    vm.no_complaints()?;
     reboots(&mut vm, "acpi", "reset register")?;
     reboots(&mut vm, "triple", "triple fault")?;
     ensure!(cpus(&mut vm)? == 4);
-    presses_the_power_button(vm)
+    vm.presses_the_power_button()
 }
 
 #[test]
@@ -166,107 +139,20 @@ fn identity_credentials_and_files_reach_the_guest() -> Result<()> {
     vm.shell("modprobe qemu_fw_cfg")?;
     ensure!(vm.shell("cat /sys/firmware/qemu_fw_cfg/by_name/opt/tinderbox/test/raw")? == "a file");
     ensure!(vm.shell("cat /sys/block/vdb/serial")? == "my data");
-    no_complaints(&mut vm)?;
-    presses_the_power_button(vm)
-}
-
-/// A machine that starts in Debian's kernel.
-fn direct(builder: VmBuilder, cmdline: &str, args: &[&str]) -> Result<VmBuilder> {
-    with_kernel(builder, "vmlinuz", cmdline, args)
-}
-
-/// A machine that is given the file `kernel` of Debian's.
-fn with_kernel(builder: VmBuilder, kernel: &str, cmdline: &str, args: &[&str]) -> Result<VmBuilder> {
-    let (kernel, initrd) = (debian_boot_file(kernel)?, debian_boot_file("initrd.img")?);
-    let builder =
-        builder.args(["--kernel".as_ref(), kernel.as_os_str(), "--initrd".as_ref(), initrd.as_os_str()]);
-    Ok(builder.args(["--cmdline", cmdline]).args(args))
-}
-
-#[test]
-fn kernel_starts_without_firmware_and_again_after_a_reset() -> Result<()> {
-    let cmdline = "root=/dev/vda1 ro console=ttyS0,115200 loglevel=6 cryptomgr.notests init_on_alloc=0";
-    let builder = debian("direct_boot", &["--cpus", "2", "--memory", "512M"])?;
-    let mut vm = direct(builder, cmdline, &[])?.start()?;
-    for reset in [true, false] {
-        vm.login()?;
-        ensure!(cpus(&mut vm)? == 2);
-        ensure!((400..512).contains(&ram_mib(&mut vm)?));
-        ensure!(vm.shell("cat /proc/cmdline")? == cmdline);
-        ensure!(vm.shell("dmesg | grep -c 'ACPI: RSDP 0x00000000000E0000'")? == "1");
-        no_complaints(&mut vm)?;
-        if reset {
-            vm.shell("sync; mount -o remount,ro /")?;
-            vm.send("reboot -f\n")?;
-        }
-    }
-    presses_the_power_button(vm)
-}
-
-/// Debian's own root, by the kernel and the initial RAM disk that firmware was given.
-fn firmware_starts(name: &str, args: &[&str]) -> Result<()> {
-    let cmdline = "root=/dev/vda1 ro console=ttyS0,115200 loglevel=6 cryptomgr.notests init_on_alloc=0";
-    let mut vm = direct(debian(name, &["--cpus", "2", "--memory", "512M"])?, cmdline, args)?.start()?;
-    vm.login()?;
-    ensure!(cpus(&mut vm)? == 2);
-    ensure!(vm.shell("cat /proc/cmdline")? == cmdline);
-    no_complaints(&mut vm)?;
-    presses_the_power_button(vm)
-}
-
-#[test]
-fn seabios_starts_a_bzimage_by_the_option_rom() -> Result<()> {
-    firmware_starts("seabios_kernel", &["--firmware", "seabios"])
-}
-
-#[test]
-fn qboot_starts_a_bzimage() -> Result<()> {
-    firmware_starts("qboot_kernel", &["--firmware", "qboot"])
-}
-
-/// A kernel has written all over its own memory when the machine resets.
-#[test]
-fn qboot_starts_an_elf_kernel_and_again_after_a_reset() -> Result<()> {
-    let cmdline = "console=ttyS0,115200 rdinit=/bin/sh reboot=t";
-    let builder = with_kernel(VmBuilder::new("qboot_elf")?, "vmlinux", cmdline, &["--firmware", "qboot"])?;
-    let mut vm = builder.start()?;
-    for _ in 0..2 {
-        vm.expect("Linux version", patience(30))?;
-        vm.expect("# ", patience(60))?;
-        vm.shell("mkdir -p /proc && mount -t proc proc /proc")?;
-        ensure!(vm.shell("cat /proc/cmdline")? == cmdline);
-        vm.send("reboot -f\n")?;
-    }
-    vm.expect("Linux version", patience(30)).map(drop)
-}
-
-/// Nothing but the initial RAM disk: Debian's kernel cannot be told of virtio-mmio devices by its command line.
-#[test]
-fn cpus_start_by_the_mp_table_where_there_is_no_acpi() -> Result<()> {
-    let args = ["--cpus", "2", "--machine", "acpi=off", "--no-reboot"];
-    let builder = direct(VmBuilder::new("mp_table")?, "console=ttyS0,115200 rdinit=/bin/sh reboot=t", &args)?;
-    let mut vm = builder.start()?;
-    vm.expect("# ", patience(60))?;
-    vm.shell("mkdir -p /sys /proc; mount -t sysfs sysfs /sys; mount -t proc proc /proc")?;
-    ensure!(vm.shell("cat /sys/devices/system/cpu/online")? == "0-1");
-    let interrupts = vm.shell("cat /proc/interrupts")?;
-    let serial = interrupts.lines().find(|line| line.contains("ttyS0")).unwrap_or_default();
-    ensure!(serial.contains("IO-APIC") && serial.contains("4-edge"), "{interrupts}");
-    vm.send("reboot\n")?;
-    powers_off(vm)
+    vm.no_complaints()?;
+    vm.presses_the_power_button()
 }
 
 /// The boot disk is the last of 24, and each has an interrupt of its own.
 #[test]
 fn twenty_four_disks_are_found_and_interrupt() -> Result<()> {
     let builder = VmBuilder::new("many_disks")?;
-    let boot = debian_disk(builder.dir())?;
     let blanks = (0..23)
         .map(|n| blank_disk(builder.dir(), &format!("{n}.raw"), MIB, &format!("disk {n}")))
         .collect::<Result<Vec<_>>>()?;
     let builder = blanks.iter().fold(builder, |builder, disk| builder.disk(disk, ""));
     let args = ["--cpus", "2", "--memory", "512M", "--machine", "irqchip=kernel,rtc=on"];
-    let mut vm = builder.disk(&boot, ",bootindex=0").args(&args).start()?;
+    let mut vm = builder.debian_disk(",bootindex=0")?.args(&args).start()?;
     vm.login()?;
     let labels = vm.shell(
         "for n in $(seq 0 22); do disk=$(ls /sys/bus/virtio/devices/virtio$n/block); head -c 7 /dev/$disk | tr -d '\\0'; echo; done",
@@ -282,8 +168,8 @@ fn twenty_four_disks_are_found_and_interrupt() -> Result<()> {
     ensure!(vm.shell("awk '/rtc0/ {print $2 + $3}' /proc/interrupts")? != "0", "the clock's alarm");
     let drift = vm.shell("echo $(( $(date +%s) - $(cat /sys/class/rtc/rtc0/since_epoch) ))")?;
     ensure!(["-1", "0", "1"].contains(&drift.as_str()), "the clock is off by {drift} s");
-    no_complaints(&mut vm)?;
-    presses_the_power_button(vm)
+    vm.no_complaints()?;
+    vm.presses_the_power_button()
 }
 
 #[test]
@@ -307,6 +193,6 @@ fn topology_and_features_are_as_asked() -> Result<()> {
         ensure!(!has(gone), "{gone} is off, or needs what is off: {flags}");
     }
     ensure!(vm.shell("dmesg | grep -c 'stealtime' || true")? == "0", "kvm-steal-time is off");
-    no_complaints(&mut vm)?;
-    presses_the_power_button(vm)
+    vm.no_complaints()?;
+    vm.presses_the_power_button()
 }

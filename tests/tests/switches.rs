@@ -5,7 +5,7 @@
 //! time of a whole boot.
 
 use anyhow::{Context as _, Result, ensure};
-use machine_tests::{Vm, VmBuilder, debian_boot_file, patience};
+use machine_tests::{Vm, VmBuilder, patience};
 
 const CMDLINE: &str = "console=ttyS0,115200 rdinit=/bin/sh reboot=t";
 
@@ -18,17 +18,16 @@ const LOOK: &str = "mkdir -p /proc /sys; mount -t proc proc /proc; mount -t sysf
     ls /sys/class/rtc /sys/bus/acpi/devices 2>/dev/null; cat /proc/cmdline; \
     dmesg | while read -r line; do case $line in *IOAPIC\\[*) echo \"$line\";; esac; done";
 
-/// A machine of these switches whose kernel has a shell.
-fn boot(name: &str, switches: &str, args: &[&str]) -> Result<VmBuilder> {
-    let (kernel, initrd) = (debian_boot_file("vmlinuz")?, debian_boot_file("initrd.img")?);
-    let files = ["--kernel".as_ref(), kernel.as_os_str(), "--initrd".as_ref(), initrd.as_os_str()];
-    let builder = VmBuilder::new(name)?.args(files).args(["--no-reboot", "--memory", "256M"]).args(args);
+/// A machine of these switches that starts in Debian's kernel.
+fn boot(name: &str, switches: &str, cmdline: &str) -> Result<VmBuilder> {
+    let builder = VmBuilder::new(name)?.debian_kernel("vmlinuz", cmdline)?;
+    let builder = builder.args(["--no-reboot", "--memory", "256M"]);
     Ok(if switches.is_empty() { builder } else { builder.args(["--machine", switches]) })
 }
 
 /// What the guest of these switches sees.
 fn sight(name: &str, switches: &str, args: &[&str]) -> Result<String> {
-    let mut vm = boot(name, switches, args)?.args(["--cmdline", CMDLINE]).start()?;
+    let mut vm = boot(name, switches, CMDLINE)?.args(args).start()?;
     vm.expect("# ", patience(60))?;
     let text = vm.shell(LOOK)?;
     ends(vm)?;
@@ -101,8 +100,8 @@ fn disks_are_on_the_command_line_where_acpi_does_not_tell_of_them() -> Result<()
 
 #[test]
 fn machine_without_serial_port_is_silent() -> Result<()> {
-    let builder = boot("silent", "isa-serial=off", &[])?;
-    let mut vm = builder.args(["--cmdline", "console=ttyS0,115200 rdinit=/bin/reboot reboot=t"]).start()?;
+    let cmdline = "console=ttyS0,115200 rdinit=/bin/reboot reboot=t";
+    let mut vm = boot("silent", "isa-serial=off", cmdline)?.start()?;
     let error = vm.expect("anything", patience(60)).map_or_else(|error| error.to_string(), |_| String::new());
     ensure!(error.contains("the machine ended; the last output was \"\""), "{error}");
     ensure!(vm.wait(patience(5))?.code() == Some(0));

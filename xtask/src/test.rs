@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | check | here | fmt, clippy, doc, unit and device tests |
 //! | firmware | this machine's `/dev/kvm`, or the lab without one | SeaBIOS and qboot to code of ours; their builds are reproducible |
-//! | switches | `/dev/kvm` if it runs 64-bit guests, else the lab | the machine's switches under Debian's kernel |
-//! | machine | as `switches`, and beside it in a lab of its own | Debian |
+//! | machine | `/dev/kvm` if it runs 64-bit guests, else the lab | Debian from its boot loader |
+//! | switches, kernels | as `machine`, and beside it in a second lab | the machine's switches; Debian's kernel without its boot loader |
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
 
@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
+use clap::ValueEnum as _;
 
 use crate::accel::{self, Accel};
 use crate::lab::{self, Lab};
@@ -26,9 +27,9 @@ pub(crate) struct Args {
     /// Where 64-bit guests run [default: /dev/kvm if it runs them, else the lab]
     #[arg(long)]
     accel: Option<Accel>,
-    /// Run one ring alone
+    /// Run this ring alone, or these: repeatable
     #[arg(long, value_enum)]
-    only: Option<Ring>,
+    only: Vec<Ring>,
     /// Run the machine tests with this in their names
     filter: Option<String>,
 }
@@ -37,29 +38,40 @@ pub(crate) struct Args {
 enum Ring {
     Check,
     Firmware,
-    Switches,
     Machine,
+    Switches,
+    Kernels,
+}
+
+impl Ring {
+    /// Those that need 64-bit guests and run first in the one lab, then those that run beside them in another.
+    const LINUX: [&[Self]; 2] = [&[Self::Machine], &[Self::Switches, Self::Kernels]];
+
+    /// As the command line and `tests/tests` call it.
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
 }
 
 /// Runs the rings; the first that fails ends it.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let wanted = |ring| args.only.is_none_or(|only| only == ring);
-    if wanted(Ring::Check) {
+    let wanted = |ring: &Ring| args.only.is_empty() || args.only.contains(ring);
+    if wanted(&Ring::Check) {
         check::all(false)?;
     }
-    if args.only == Some(Ring::Check) {
+    if args.only == [Ring::Check] {
         return Ok(ExitCode::SUCCESS);
     }
     let tinderbox = product::build()?;
-    if wanted(Ring::Firmware) {
+    if wanted(&Ring::Firmware) {
         for name in ["seabios", "qboot"] {
             println!("{name} is reproducible: sha256 {}", firmware::check_reproducible(name)?);
         }
         firmware_tests(&args, &tinderbox)?;
     }
-    let (switches, machine) = (wanted(Ring::Switches), wanted(Ring::Machine));
-    if switches || machine {
-        linux_tests(&args, &tinderbox, switches, machine)?;
+    let [first, second] = Ring::LINUX.map(|rings| rings.iter().copied().filter(wanted).collect::<Vec<_>>());
+    if !(first.is_empty() && second.is_empty()) {
+        linux_tests(&args, &tinderbox, &first, &second)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -72,56 +84,55 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     suites.into_iter().try_for_each(|suite| suite?.run(accel, args.filter.as_deref()))
 }
 
-/// What needs 64-bit guests.
-fn linux_tests(args: &Args, tinderbox: &Path, switches: bool, machine: bool) -> anyhow::Result<()> {
+/// What needs 64-bit guests: the rings of `first`, and those of `second`, beside them if there are labs for both.
+fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -> anyhow::Result<()> {
     let choice = accel::choose(args.accel, tinderbox)?;
     eprintln!("{}", choice.why);
     firmware::build("qboot")?;
     let (debian, filter) = (image::debian()?, args.filter.as_deref());
-    let switch_tests = || {
-        let suite = Suite::new("switches", tinderbox)?;
-        debian.extract_boot(&suite.folder.join("boot"))?;
-        suite.run(choice.accel, filter)
-    };
-    let machine_tests = || {
-        let suite = Suite::new("machine", tinderbox)?;
-        debian.extract_boot(&suite.folder.join("boot"))?;
-        suite.copy_image(&debian.raw, filter)?;
-        suite.run(choice.accel, filter)
+    let run = |rings: &[Ring]| {
+        rings.iter().try_for_each(|ring| {
+            let suite = Suite::new(&ring.name(), tinderbox)?;
+            debian.extract_boot(&suite.folder.join("boot"))?;
+            if *ring != Ring::Switches {
+                suite.copy_image(&debian.raw, filter)?;
+            }
+            suite.run(choice.accel, filter)
+        })
     };
     match lab::spare_processor() {
-        Some(processor) if switches && machine && choice.accel == Accel::Lab => {
-            beside(processor, filter, machine_tests)
+        Some(processor) if choice.accel == Accel::Lab && !first.is_empty() && !second.is_empty() => {
+            beside(processor, second, filter, || run(first))
         }
-        _ => {
-            if switches {
-                switch_tests()?;
-            }
-            if machine { machine_tests() } else { Ok(()) }
-        }
+        _ => run(&[first, second].concat()),
     }
 }
 
-/// Runs the ring `switches` in a lab of its own on another processor, while `rest` runs.
+/// Runs `rings` in a lab of their own on another processor, while `rest` runs.
 fn beside(
     processor: usize,
+    rings: &[Ring],
     filter: Option<&str>,
     rest: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    eprintln!("the ring `switches` runs beside this; its output comes last");
-    let log = paths::target_dir("log")?.join("switches.log");
+    let names: Vec<_> = rings.iter().map(|ring| ring.name()).collect();
+    eprintln!("beside this run: {}; their output comes last", names.join(", "));
+    let log = paths::target_dir("log")?.join("beside.log");
     let file = fs::File::create(&log).with_context(|| format!("create {}", log.display()))?;
     let this = std::env::current_exe().context("find this program")?;
     let mut command = Command::new("taskset");
     command.args(["--cpu-list", &processor.to_string()]).arg(this);
-    command.args(["test", "--only", "switches", "--accel", "lab"]).args(filter);
+    command
+        .args(["test", "--accel", "lab"])
+        .args(names.iter().flat_map(|name| ["--only", name]))
+        .args(filter);
     command.stdout(file.try_clone().context("clone a file")?).stderr(file);
-    let mut switches = command.spawn().context("start taskset (package util-linux)")?;
+    let mut beside = command.spawn().context("start taskset (package util-linux)")?;
     let result = rest();
-    let status = switches.wait().context("wait for the tests")?;
+    let status = beside.wait().context("wait for the tests")?;
     print!("{}", fs::read_to_string(&log).with_context(|| format!("read {}", log.display()))?);
     result?;
-    ensure!(status.success(), "the ring `switches` failed: {status}");
+    ensure!(status.success(), "{} failed: {status}", names.join(" or "));
     Ok(())
 }
 
@@ -142,9 +153,9 @@ impl Suite {
         Ok(Self { program: product::machine_tests(name)?, tinderbox: tinderbox.into(), folder })
     }
 
-    /// The tests of the switches have small guests, and another lab beside theirs.
+    /// All but Debian itself are small guests, and have another lab beside theirs.
     fn lab_memory_mib(&self) -> Option<u64> {
-        self.folder.ends_with("switches").then_some(2048)
+        (!self.folder.ends_with("machine")).then_some(2048)
     }
 
     /// A copy of the image for each test that will run.

@@ -29,6 +29,11 @@ pub(super) struct State {
 impl State {
     /// Takes the state of `vcpu`; `msrs` are the indices that KVM lists.
     pub(super) fn save(vcpu: &VcpuFd, msrs: &[u32]) -> Result<Self, KvmError> {
+        // Older KVMs know the MTRRs, but do not list them.
+        Self::read(vcpu, &[msrs, &[MTRR_DEF_TYPE]].concat())
+    }
+
+    fn read(vcpu: &VcpuFd, msrs: &[u32]) -> Result<Self, KvmError> {
         Ok(Self {
             regs: vcpu.get_regs().context("read the registers")?,
             sregs: vcpu.get_sregs().context("read the system registers")?,
@@ -39,8 +44,7 @@ impl State {
             xsave: vcpu.get_xsave().context("read the FPU")?,
             // A CPU without XSAVE shows XCR0 here, but does not let it be set.
             xcrs: vcpu.get_xcrs().ok().filter(|xcrs| vcpu.set_xcrs(xcrs).is_ok()),
-            // Older KVMs know the MTRRs, but do not list them.
-            msrs: read_msrs(vcpu, &[msrs, &[MTRR_DEF_TYPE]].concat()),
+            msrs: read_msrs(vcpu, msrs),
         })
     }
 
@@ -62,8 +66,10 @@ impl State {
         vcpu.set_mp_state(self.mp_state).context("reset the run state")
     }
 
-    /// The names of the parts in which two states differ. Time passes, so the TSC is none.
-    pub(super) fn differences(&self, other: &Self) -> Vec<&'static str> {
+    /// The names of the parts in which `vcpu` is not in this state. Time passes, so the TSC is none.
+    pub(super) fn differences(&self, vcpu: &VcpuFd) -> Result<Vec<&'static str>, KvmError> {
+        let indices: Vec<_> = self.msrs.iter().map(|msr| msr.index).collect();
+        let other = Self::read(vcpu, &indices)?;
         let mut parts = vec![
             ("registers", self.regs == other.regs),
             ("system registers", self.sregs == other.sregs),
@@ -77,8 +83,8 @@ impl State {
         let msrs = |state: &Self| -> Vec<_> {
             state.msrs.iter().filter(|msr| msr.index != TSC).map(|msr| (msr.index, msr.data)).collect()
         };
-        parts.push(("MSRs", msrs(self) == msrs(other)));
-        parts.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect()
+        parts.push(("MSRs", msrs(self) == msrs(&other)));
+        Ok(parts.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect())
     }
 }
 

@@ -80,8 +80,6 @@ pub struct Vcpu {
     fd: VcpuFd,
     index: usize,
     reset: State,
-    /// What KVM lists.
-    msrs: Vec<u32>,
     waker: VcpuWaker,
 }
 
@@ -110,7 +108,7 @@ impl Vcpu {
             }
         }
         let reset = State::save(&fd, &vm.msrs)?;
-        Ok(Self { fd, index, reset, msrs: vm.msrs.clone(), waker: VcpuWaker::default() })
+        Ok(Self { fd, index, reset, waker: VcpuWaker::default() })
     }
 
     /// Which vCPU this is.
@@ -133,7 +131,7 @@ impl Vcpu {
     /// # Errors
     /// When KVM refuses to tell.
     pub fn differences(&self) -> Result<Vec<&'static str>, KvmError> {
-        Ok(self.reset.differences(&State::save(&self.fd, &self.msrs)?))
+        self.reset.differences(&self.fd)
     }
 
     /// Lets KVM finish the instruction whose access led to the last exit: it would else do so after the reset, and put

@@ -1,11 +1,13 @@
 //! What a device is to its transport and its worker.
 
-use crate::{Chain, Features};
+use std::os::fd::BorrowedFd;
+
+use crate::{Features, Requests};
 
 /// A virtio device: an identity, some configuration, and an answer to each chain of buffers.
 ///
 /// A new device needs the three methods without a default. All calls come from one thread at a time: the transport's while
-/// the machine is built, the device's own worker from then on, where [`handle`](Self::handle) may block.
+/// the machine is built, the device's own worker from then on, where [`serve`](Self::serve) may block.
 pub trait VirtioDevice: Send {
     /// The device's type: virtio 1.2, 5.
     fn id(&self) -> u32;
@@ -13,25 +15,36 @@ pub trait VirtioDevice: Send {
     /// How many queues it has, at least 1.
     fn queues(&self) -> u16;
 
-    /// Serves one request from queue `queue` and returns how many bytes, from the start of the chain's writable part, it wrote.
+    /// Serves the requests of queue `queue`, which was kicked, or may have got something to do from the host's side. What it
+    /// leaves behind is served after the next [host event](Self::host_event) or kick.
     ///
     /// # Errors
-    /// [`Broken`] if the chain cannot be a request at all, so that the device needs a reset. Everything a request can report
+    /// [`Broken`] if a chain cannot be a request at all, so that the device needs a reset. Everything a request can report
     /// in itself, such as a failed transfer, is not an error here.
-    fn handle(&mut self, queue: u16, chain: Chain<'_>) -> Result<u32, Broken>;
+    fn serve(&mut self, queue: u16, requests: &mut Requests<'_>) -> Result<(), Broken>;
 
     /// The features of this type of device that it offers; those of rings and transports are added.
     fn features(&self) -> Features {
         Features::NONE
     }
 
-    /// The configuration space as the driver would read it now.
+    /// The configuration space as the driver would read it now. If a [host event](Self::host_event) changes it, the driver
+    /// is told.
     fn config(&self) -> &[u8] {
         &[]
     }
 
     /// The driver writes `data` at byte `offset` of the configuration space.
     fn write_config(&mut self, _offset: usize, _data: &[u8]) {}
+
+    /// What becomes readable when the host's side has something for the device: an event, a socket, or an epoll of several.
+    /// It is watched for edges, so the device takes all that there is each time.
+    fn host_events(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// The host's side has something. All queues are served after this.
+    fn host_event(&mut self) {}
 
     /// Starts over, for a driver that accepted `features`: called after each negotiation, and with none after each reset.
     fn begin(&mut self, _features: Features) {}

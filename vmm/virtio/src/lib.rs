@@ -15,8 +15,8 @@
 //!   build on as well.
 //! * A **worker** is a thread that owns one device and its rings. It sleeps in epoll until a queue is kicked or the transport
 //!   has a command; commands are answered only between two requests, so after a reset nothing is in flight.
-//! * A **device** ([`VirtioDevice`]) gets one [`Chain`] of guest buffers at a time and says how much of it is used. It never
-//!   sees a ring, a notification or an interrupt.
+//! * A **device** ([`VirtioDevice`]) takes [`Chain`]s of guest buffers out of its [`Requests`] and says how much of each is
+//!   used. It never sees a ring, a notification or an interrupt. What it waits for on the host's side wakes its worker too.
 //!
 //! A guest that breaks the rules (rings outside its memory, chains that loop, buffers in the wrong order) gets a device
 //! with DEVICE_NEEDS_RESET and a configuration interrupt; only a reset brings it back.
@@ -32,10 +32,12 @@ pub mod describe;
 pub mod rng;
 
 mod chain;
+mod config_space;
 mod device;
 mod features;
 mod interrupt;
 mod queue;
+mod requests;
 mod status;
 mod transport;
 mod worker;
@@ -43,4 +45,5 @@ mod worker;
 pub use chain::{Buffers, Chain};
 pub use device::{Broken, VirtioDevice};
 pub use features::Features;
+pub use requests::{Request, Requests};
 pub use transport::mmio;

@@ -1,6 +1,7 @@
 //! One split queue: what `virtio-queue` offers, with silence turned into errors. virtio 1.2, 2.7.
 
-use std::sync::atomic::Ordering;
+use std::num::Wrapping;
+use std::sync::atomic::{Ordering, fence};
 
 use virtio_bindings::bindings::virtio_ring::VRING_AVAIL_F_NO_INTERRUPT;
 use virtio_queue::{Queue, QueueOwnedT, QueueState, QueueT};
@@ -37,6 +38,8 @@ pub(crate) enum Suppression {
 pub(crate) struct Ring {
     queue: Queue,
     memory: GuestMemoryMmap,
+    /// The used index when it was last asked whether the driver wants to hear of it.
+    told: Wrapping<u16>,
 }
 
 impl Ring {
@@ -53,7 +56,7 @@ impl Ring {
             ..QueueState::default()
         })
         .ok()?;
-        queue.is_valid(memory).then(|| Self { queue, memory: memory.clone() })
+        queue.is_valid(memory).then(|| Self { queue, memory: memory.clone(), told: Wrapping(0) })
     }
 
     /// How many chains the driver has made available.
@@ -67,27 +70,61 @@ impl Ring {
     }
 
     /// Takes the next available chain: its head, to be given back to [`complete`](Self::complete), and its buffers.
-    pub(crate) fn pop(&mut self) -> Result<(u16, Chain<'_>), Broken> {
-        let next = self.queue.iter(&self.memory)?.next();
+    pub(crate) fn pop<'m>(&mut self, memory: &'m GuestMemoryMmap) -> Result<(u16, Chain<'m>), Broken> {
+        let next = self.queue.iter(memory)?.next();
         let descriptors = next.ok_or(virtio_queue::Error::InvalidAvailRingIndex)?; // the driver took it back
-        Ok((descriptors.head_index(), Chain::collect(&self.memory, descriptors)?))
+        Ok((descriptors.head_index(), Chain::collect(memory, descriptors)?))
     }
 
-    /// Gives a chain back to the driver with `len` bytes written.
-    pub(crate) fn complete(&mut self, head: u16, len: u32) -> Result<(), Broken> {
+    /// Puts back the `count` chains taken last.
+    pub(crate) fn put_back(&mut self, count: u16) {
+        (0..count).for_each(|_| self.queue.go_to_previous_position());
+    }
+
+    /// Gives chains back to the driver, each with the bytes written to it. It sees all of them or none: the index, which
+    /// alone makes them visible, moves once.
+    pub(crate) fn complete(&mut self, used: &[(u16, u32)]) -> Result<(), Broken> {
+        let Some((&(head, len), before)) = used.split_last() else { return Ok(()) };
+        for &(head, len) in before {
+            self.write_used(head, len)?;
+            self.queue.set_next_used(self.queue.next_used().wrapping_add(1));
+        }
         Ok(self.queue.add_used(&self.memory, head, len)?)
     }
 
-    /// Whether the driver wants to hear of the chains completed since this was last asked.
-    pub(crate) fn wants_interrupt(&mut self) -> Result<bool, Broken> {
-        let by_index = self.queue.needs_notification(&self.memory)?; // with a full fence
-        Ok(by_index && (self.queue.event_idx_enabled() || !self.no_interrupt_flag()?))
+    /// Writes the next entry of the used ring. virtio 1.2, 2.7.8.
+    fn write_used(&self, head: u16, len: u32) -> Result<(), Broken> {
+        const HEADER: u64 = 4;
+        const ENTRY: u64 = 8;
+        let slot = u64::from(self.queue.next_used() % self.queue.size());
+        let entry = u64::from(head) | u64::from(len) << 32;
+        let at = GuestAddress(self.queue.used_ring() + HEADER + ENTRY * slot); // in memory, as `is_valid` says
+        Ok(self.memory.write_obj(entry.to_le(), at)?)
     }
 
-    fn no_interrupt_flag(&self) -> Result<bool, Broken> {
-        let flags = GuestAddress(self.queue.avail_ring());
-        let flags: u16 = self.memory.load(flags, Ordering::Relaxed)?;
-        Ok(u32::from(u16::from_le(flags)) & VRING_AVAIL_F_NO_INTERRUPT != 0)
+    /// Whether the driver wants to hear of the chains completed since this was last asked. virtio 1.2, 2.7.7.2.
+    pub(crate) fn wants_interrupt(&mut self) -> Result<bool, Broken> {
+        let used = Wrapping(self.queue.next_used());
+        let news = used - std::mem::replace(&mut self.told, used);
+        if news == Wrapping(0) {
+            return Ok(false);
+        }
+        fence(Ordering::SeqCst); // the driver sees the index before we see what it wants
+        Ok(match self.queue.event_idx_enabled() {
+            true => used - self.used_event()? - Wrapping(1) < news,
+            false => u32::from(self.avail_word(0)?) & VRING_AVAIL_F_NO_INTERRUPT == 0,
+        })
+    }
+
+    /// The used index that the driver waits for.
+    fn used_event(&self) -> Result<Wrapping<u16>, Broken> {
+        self.avail_word(2 + u64::from(self.queue.size())).map(Wrapping)
+    }
+
+    /// The 16-bit word `index` of the available ring: flags, index, entries, event.
+    fn avail_word(&self, index: u64) -> Result<u16, Broken> {
+        let at = GuestAddress(self.queue.avail_ring() + 2 * index);
+        Ok(u16::from_le(self.memory.load(at, Ordering::Relaxed)?))
     }
 
     /// Asks the driver not to kick while we are looking anyway.

@@ -5,7 +5,7 @@ use std::io;
 
 use vm_memory::{ReadVolatile, VolatileSlice};
 
-use crate::{Broken, Chain, VirtioDevice};
+use crate::{Broken, Requests, VirtioDevice};
 
 /// Device type.
 const ID: u32 = virtio_bindings::virtio_ids::VIRTIO_ID_RNG;
@@ -49,9 +49,11 @@ impl VirtioDevice for Rng {
         1
     }
 
-    fn handle(&mut self, _queue: u16, chain: Chain<'_>) -> Result<u32, Broken> {
-        let mut room = chain.writable;
-        room.split_off(room.len().min(MAX_BYTES));
-        Ok(self.fill(room.slices()) as u32)
+    fn serve(&mut self, _queue: u16, requests: &mut Requests<'_>) -> Result<(), Broken> {
+        requests.each(|chain| {
+            let room = &mut chain.writable;
+            room.split_off(room.len().min(MAX_BYTES));
+            Ok(self.fill(room.slices()) as u32)
+        })
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use block::{Access, Backend, Error, Geometry, SECTOR};
 use zerocopy::IntoBytes;
 
-use crate::{Broken, Chain, Features, VirtioDevice};
+use crate::{Broken, Features, Requests, VirtioDevice};
 
 use request::Request;
 use spec::{Config, ID_BYTES, Kind, Status};
@@ -153,10 +153,12 @@ impl VirtioDevice for Blk {
         self.config.writeback = features.contains(spec::FLUSH).into();
     }
 
-    fn handle(&mut self, _queue: u16, chain: Chain<'_>) -> Result<u32, Broken> {
-        let request = Request::parse(chain)?;
-        let (status, written) = self.carry_out(&request);
-        Ok(request.finish(status, written))
+    fn serve(&mut self, _queue: u16, requests: &mut Requests<'_>) -> Result<(), Broken> {
+        requests.each(|chain| {
+            let request = Request::parse(std::mem::take(chain))?;
+            let (status, written) = self.carry_out(&request);
+            Ok(request.finish(status, written))
+        })
     }
 }
 

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use vm_memory::GuestMemoryMmap;
 use vmm_sys_util::eventfd::EventFd;
 
+use crate::config_space::ConfigSpace;
 use crate::features::Half;
 use crate::interrupt::{Cause, Interrupt};
 use crate::queue::{Setup, Suppression};
 use crate::status::{DRIVER_OK, FEATURES_OK, NEEDS_RESET, Status};
-use crate::worker::{Command, Worker};
+use crate::worker::{Command, Front, Worker};
 use crate::{Features, VirtioDevice};
 
 /// A queue's registers.
@@ -28,8 +29,6 @@ struct State {
     /// What it accepted when it set FEATURES_OK.
     accepted: Features,
     queues: Vec<Queue>,
-    /// The configuration space, a copy of the device's.
-    config: Vec<u8>,
 }
 
 /// A device behind a transport: status, negotiation, queues and configuration.
@@ -38,8 +37,7 @@ pub(super) struct Core {
     id: u32,
     offered: Features,
     // Glue.
-    interrupt: Arc<dyn Interrupt>,
-    status: Arc<Status>,
+    front: Front,
     worker: Worker,
     // Volatile.
     state: State,
@@ -57,11 +55,11 @@ impl Core {
             latched: Features::NONE,
             accepted: Features::NONE,
             queues: vec![Queue::default(); usize::from(device.queues())],
-            config: device.config().to_vec(),
         };
-        let status = Arc::new(Status::default());
-        let worker = Worker::spawn(device, memory, Arc::clone(&status), Arc::clone(&interrupt))?;
-        Ok(Self { id, offered, interrupt, status, worker, state })
+        let config = ConfigSpace::new(device.config());
+        let front = Front { status: Arc::new(Status::default()), config: Arc::new(config), interrupt };
+        let worker = Worker::spawn(device, memory, front.clone())?;
+        Ok(Self { id, offered, front, worker, state })
     }
 
     /// The device's type.
@@ -75,13 +73,13 @@ impl Core {
         self.state.latched = Features::NONE;
         self.state.accepted = Features::NONE;
         self.state.queues.fill(Queue::default());
-        self.status.reset();
-        self.interrupt.clear();
+        self.front.status.reset();
+        self.front.interrupt.clear();
     }
 
     /// The device status field.
     pub(super) fn status(&self) -> u8 {
-        self.status.load()
+        self.front.status.load()
     }
 
     /// The driver writes the device status field; 0 resets the device.
@@ -91,14 +89,14 @@ impl Core {
         if value == 0 {
             return self.reset();
         }
-        if value & FEATURES_OK != 0 && !self.status.has(FEATURES_OK) && !self.negotiate() {
+        if value & FEATURES_OK != 0 && !self.front.status.has(FEATURES_OK) && !self.negotiate() {
             return; // the driver sees the bit missing
         }
-        let before = self.status.load();
-        let after = self.status.write(value);
+        let before = self.front.status.load();
+        let after = self.front.status.write(value);
         let starts = after & !before & DRIVER_OK != 0;
         if starts && after & NEEDS_RESET != 0 {
-            self.interrupt.raise(Cause::Config); // it broke down before there was a driver to tell
+            self.front.interrupt.raise(Cause::Config); // it broke down before there was a driver to tell
         }
     }
 
@@ -120,7 +118,7 @@ impl Core {
 
     /// What the driver accepts; too late once FEATURES_OK is set.
     pub(super) fn set_driver_features(&mut self, half: Half, value: u32) {
-        if !self.status.has(FEATURES_OK) {
+        if !self.front.status.has(FEATURES_OK) {
             self.state.latched.set_half(half, value);
         }
     }
@@ -169,22 +167,26 @@ impl Core {
 
     /// One byte of the configuration space; all ones behind its end.
     pub(super) fn config_byte(&self, offset: usize) -> u8 {
-        self.state.config.get(offset).copied().unwrap_or(0xff)
+        self.front.config.byte(offset)
+    }
+
+    /// Changes with the configuration space. virtio 1.2, 2.5.
+    pub(super) fn config_generation(&self) -> u32 {
+        self.front.config.generation()
     }
 
     /// The driver writes to the configuration space.
     pub(super) fn write_config(&mut self, offset: usize, data: &[u8]) {
-        let inside = offset.checked_add(data.len()).is_some_and(|end| end <= self.state.config.len());
+        let inside = offset.checked_add(data.len()).is_some_and(|end| end <= self.front.config.len());
         if inside {
             self.command(Command::WriteConfig { offset, data: data.to_vec() });
         }
     }
 
-    /// Has the worker obey and keeps the configuration space up to date. Without its worker, a device is broken.
+    /// Has the worker obey. Without its worker, a device is broken.
     fn command(&mut self, command: Command) {
-        match self.worker.call(command) {
-            Ok(config) => self.state.config = config,
-            Err(_gone) => _ = self.status.break_down(),
+        if self.worker.call(command).is_err() {
+            self.front.status.break_down();
         }
     }
 }

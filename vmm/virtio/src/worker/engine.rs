@@ -1,26 +1,31 @@
 //! The worker's loop: sleep, obey, serve.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use vm_memory::GuestMemoryMmap;
 
-use crate::interrupt::{Cause, Interrupt};
+use crate::interrupt::Cause;
 use crate::queue::{Ring, Setup, Suppression};
-use crate::status::{NEEDS_RESET, Status};
-use crate::{Broken, Features, VirtioDevice};
+use crate::status::{DRIVER_OK, NEEDS_RESET};
+use crate::{Broken, Features, Requests, VirtioDevice};
 
-use super::poll::{Patience, Poll};
-use super::{Command, Inbox};
+use super::poll::{Happened, Patience, Poll};
+use super::{Command, Done, Front, Inbox};
 
 /// What became of a queue's kick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Served {
-    /// The queue is empty; the next chain comes with a kick.
+    /// The queue is empty, so the next chain comes with a kick; or its device waits for the host.
     Drained,
     /// There is, or may be, more to do at once.
     Pending,
+}
+
+impl Served {
+    fn of(more: bool) -> Self {
+        if more { Self::Pending } else { Self::Drained }
+    }
 }
 
 /// A queue as the worker keeps it.
@@ -35,9 +40,10 @@ pub(super) struct Engine {
     device: Box<dyn VirtioDevice>,
     slots: Vec<Slot>,
     memory: GuestMemoryMmap,
-    status: Arc<Status>,
-    interrupt: Arc<dyn Interrupt>,
+    front: Front,
     inbox: Inbox,
+    /// The host's side has something for the device.
+    host: bool,
     /// A breakdown was logged; a guest can cause them for ever.
     warned: bool,
 }
@@ -46,12 +52,11 @@ impl Engine {
     pub(super) fn new(
         device: Box<dyn VirtioDevice>,
         memory: GuestMemoryMmap,
-        status: Arc<Status>,
-        interrupt: Arc<dyn Interrupt>,
+        front: Front,
         inbox: Inbox,
     ) -> Self {
         let slots = (0..device.queues()).map(|_| Slot::default()).collect();
-        Self { device, slots, memory, status, interrupt, inbox, warned: false }
+        Self { device, slots, memory, front, inbox, host: false, warned: false }
     }
 
     /// Works until told to exit.
@@ -67,6 +72,9 @@ impl Engine {
             if self.obey().is_break() {
                 return;
             }
+            if std::mem::take(&mut self.host) {
+                self.host_event();
+            }
             self.serve();
         }
     }
@@ -74,7 +82,19 @@ impl Engine {
     /// Sleeps until there is something to do; with work left over, only looks whether other queues have some too.
     fn collect_kicks(&mut self, poll: &Poll) -> std::io::Result<()> {
         let busy = self.slots.iter().any(|slot| slot.kicked);
-        poll.wait(if busy { Patience::None } else { Patience::Endless }, |queue| self.set_kicked(queue, true))
+        poll.wait(if busy { Patience::None } else { Patience::Endless }, |happened| match happened {
+            Happened::Kick(queue) => self.set_kicked(queue, true),
+            Happened::Host => self.host = true,
+        })
+    }
+
+    /// Lets the device look at the host's side, tells the driver what that changed, and looks at all queues.
+    fn host_event(&mut self) {
+        self.device.host_event();
+        if self.front.config.update(self.device.config()) && self.front.status.has(DRIVER_OK) {
+            self.front.interrupt.raise(Cause::Config);
+        }
+        self.slots.iter_mut().for_each(|slot| slot.kicked = slot.ring.is_some());
     }
 
     /// Carries out all commands that have come in.
@@ -82,7 +102,8 @@ impl Engine {
         self.inbox.waiting.store(false, Ordering::Release);
         while let Ok(command) = self.inbox.commands.try_recv() {
             self.carry_out(command)?;
-            if self.inbox.replies.send(self.device.config().to_vec()).is_err() {
+            self.front.config.update(self.device.config());
+            if self.inbox.replies.send(Done).is_err() {
                 return ControlFlow::Break(());
             }
         }
@@ -105,7 +126,7 @@ impl Engine {
     }
 
     fn start(&mut self, queue: u16, setup: &Setup, suppression: Suppression) {
-        if self.status.has(NEEDS_RESET) {
+        if self.front.status.has(NEEDS_RESET) {
             return;
         }
         match Ring::new(setup, suppression, &self.memory) {
@@ -146,22 +167,21 @@ impl Engine {
             return Ok(Served::Drained);
         };
         ring.hold_kicks()?;
-        let waiting = ring.available()?;
-        for _ in 0..waiting {
-            let (head, chain) = ring.pop()?;
-            let written = self.device.handle(queue as u16, chain)?;
-            ring.complete(head, written)?;
-            if self.inbox.waiting.load(Ordering::Acquire) {
-                break;
-            }
+        let mut requests = Requests::new(ring, &self.memory, &self.inbox.waiting)?;
+        self.device.serve(queue as u16, &mut requests)?;
+        let left = requests.finish();
+        if ring.wants_interrupt()? {
+            self.front.interrupt.raise(Cause::Used);
         }
-        if waiting > 0 && ring.wants_interrupt()? {
-            self.interrupt.raise(Cause::Used);
-        }
-        if self.inbox.waiting.load(Ordering::Acquire) {
-            return Ok(Served::Pending);
-        }
-        Ok(if ring.resume_kicks()? { Served::Pending } else { Served::Drained })
+        let served = if self.inbox.waiting.load(Ordering::Acquire) {
+            Served::Pending
+        } else if left.deferred {
+            Served::Drained
+        } else {
+            Served::of(ring.resume_kicks()?)
+        };
+        left.also.into_iter().for_each(|queue| self.set_kicked(queue.into(), true));
+        Ok(served)
     }
 
     /// Stops everything until the driver resets the device. virtio 1.2, 2.1.2.
@@ -175,8 +195,8 @@ impl Engine {
             );
         }
         self.forget_rings();
-        if self.status.break_down() {
-            self.interrupt.raise(Cause::Config);
+        if self.front.status.break_down() {
+            self.front.interrupt.raise(Cause::Config);
         }
     }
 }

@@ -16,6 +16,7 @@ use std::thread::{Builder, JoinHandle};
 use vm_memory::GuestMemoryMmap;
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
 
+use crate::config_space::ConfigSpace;
 use crate::interrupt::Interrupt;
 use crate::queue::{Setup, Suppression};
 use crate::status::Status;
@@ -56,24 +57,33 @@ pub(crate) enum Command {
     Exit,
 }
 
-/// The worker's answer: the configuration space after the command.
-type Reply = Vec<u8>;
+/// The worker's answer: it has obeyed.
+#[derive(Debug)]
+struct Done;
 
 /// The worker is gone.
 #[derive(Debug)]
 pub(crate) struct Gone;
 
+/// What worker and transport share: the device's face to the driver.
+#[derive(Clone)]
+pub(crate) struct Front {
+    pub(crate) status: Arc<Status>,
+    pub(crate) config: Arc<ConfigSpace>,
+    pub(crate) interrupt: Arc<dyn Interrupt>,
+}
+
 /// The worker's end of the line.
 struct Inbox {
     commands: Receiver<Command>,
-    replies: Sender<Reply>,
+    replies: Sender<Done>,
     waiting: Arc<AtomicBool>,
 }
 
 /// A running worker. Dropping it ends the thread, once the request in flight is done.
 pub(crate) struct Worker {
     commands: Sender<Command>,
-    replies: Receiver<Reply>,
+    replies: Receiver<Done>,
     waiting: Arc<AtomicBool>,
     wake: EventFd,
     kicks: Vec<EventFd>,
@@ -88,27 +98,26 @@ impl Worker {
     pub(crate) fn spawn(
         device: Box<dyn VirtioDevice>,
         memory: GuestMemoryMmap,
-        status: Arc<Status>,
-        interrupt: Arc<dyn Interrupt>,
+        front: Front,
     ) -> io::Result<Self> {
         let kicks: Vec<_> = (0..device.queues()).map(|_| event()).collect::<Result<_, _>>()?;
         let wake = event()?;
-        let poll = Poll::new(&wake, &kicks)?;
+        let poll = Poll::new(&wake, &kicks, device.host_events())?;
         let waiting = Arc::new(AtomicBool::new(false));
         let (commands, command_receiver) = channel();
         let (reply_sender, replies) = channel();
         let inbox =
             Inbox { commands: command_receiver, replies: reply_sender, waiting: Arc::clone(&waiting) };
         let name = format!("virtio-{}", device.id());
-        let engine = Engine::new(device, memory, status, interrupt, inbox);
+        let engine = Engine::new(device, memory, front, inbox);
         let thread = Builder::new().name(name).spawn(move || engine.run(&poll))?;
         Ok(Self { commands, replies, waiting, wake, kicks, thread: Some(thread) })
     }
 
-    /// Has the worker obey `command`; returns the configuration space after it.
-    pub(crate) fn call(&self, command: Command) -> Result<Reply, Gone> {
+    /// Has the worker obey `command`.
+    pub(crate) fn call(&self, command: Command) -> Result<(), Gone> {
         self.send(command)?;
-        self.replies.recv().map_err(|_| Gone)
+        self.replies.recv().map(|Done| ()).map_err(|_| Gone)
     }
 
     /// The events that kick the queues, in their order.

@@ -1,13 +1,15 @@
 //! Sleeping until something happens.
 
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 use vmm_sys_util::eventfd::EventFd;
 
 /// Stands for the wake event, where queues have their index.
 const WAKE: u64 = u64::MAX;
+/// Stands for the device's own events.
+const HOST: u64 = u64::MAX - 1;
 
 /// Events one wait can report; the rest is reported by the next.
 const BATCH: usize = 16;
@@ -27,22 +29,32 @@ pub(super) enum Patience {
 /// to zero. That is one system call less for every kick.
 pub(super) struct Poll(Epoll);
 
+/// What happened besides commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Happened {
+    /// A queue was kicked.
+    Kick(usize),
+    /// The host's side of the device has something.
+    Host,
+}
+
 impl Poll {
-    pub(super) fn new(wake: &EventFd, kicks: &[EventFd]) -> io::Result<Self> {
+    pub(super) fn new(wake: &EventFd, kicks: &[EventFd], host: Option<BorrowedFd<'_>>) -> io::Result<Self> {
         let epoll = Epoll::new()?;
-        let add = |event: &EventFd, token| {
+        let add = |event: RawFd, token| {
             let interest = EpollEvent::new(EventSet::IN | EventSet::EDGE_TRIGGERED, token);
-            epoll.ctl(ControlOperation::Add, event.as_raw_fd(), interest)
+            epoll.ctl(ControlOperation::Add, event, interest)
         };
-        add(wake, WAKE)?;
+        add(wake.as_raw_fd(), WAKE)?;
         for (kick, queue) in kicks.iter().zip(0..) {
-            add(kick, queue)?;
+            add(kick.as_raw_fd(), queue)?;
         }
+        host.map_or(Ok(()), |host| add(host.as_raw_fd(), HOST))?;
         Ok(Self(epoll))
     }
 
-    /// Waits for a command or a kick; calls `kicked` with each queue that has one.
-    pub(super) fn wait(&self, patience: Patience, mut kicked: impl FnMut(usize)) -> io::Result<()> {
+    /// Waits for a command, a kick or the host; calls `happened` with each that is no command.
+    pub(super) fn wait(&self, patience: Patience, mut happened: impl FnMut(Happened)) -> io::Result<()> {
         let timeout = match patience {
             Patience::None => 0,
             Patience::Endless => -1,
@@ -52,8 +64,12 @@ impl Poll {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             result => result?,
         };
-        for event in events.iter().take(count).filter(|event| event.data() != WAKE) {
-            kicked(event.data() as usize);
+        for event in events.iter().take(count) {
+            match event.data() {
+                WAKE => {}
+                HOST => happened(Happened::Host),
+                queue => happened(Happened::Kick(queue as usize)),
+            }
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 mod disk;
 mod drivers;
 mod entropy;
+mod host_side;
 mod hostile;
 mod notifications;
 mod properties;

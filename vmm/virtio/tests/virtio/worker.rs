@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Duration;
 
-use virtio::{Broken, Chain, VirtioDevice};
+use virtio::{Broken, Requests, VirtioDevice};
 
 use crate::rig::{Buffer, Rig, Ring, feature, reg};
 
@@ -47,10 +47,12 @@ impl VirtioDevice for Gated {
         &[7; 4]
     }
 
-    fn handle(&mut self, queue: u16, chain: Chain<'_>) -> Result<u32, Broken> {
-        self.entered.send(queue).unwrap();
-        self.leave.recv().unwrap();
-        Ok(chain.writable.copy_from(&queue.to_le_bytes()) as u32)
+    fn serve(&mut self, queue: u16, requests: &mut Requests<'_>) -> Result<(), Broken> {
+        requests.each(|chain| {
+            self.entered.send(queue).unwrap();
+            self.leave.recv().unwrap();
+            Ok(chain.writable.copy_from(&queue.to_le_bytes()) as u32)
+        })
     }
 }
 
@@ -196,7 +198,7 @@ impl VirtioDevice for Panics {
         &[0]
     }
 
-    fn handle(&mut self, _queue: u16, _chain: Chain<'_>) -> Result<u32, Broken> {
+    fn serve(&mut self, _queue: u16, _requests: &mut Requests<'_>) -> Result<(), Broken> {
         std::panic::resume_unwind(Box::new("as planned"))
     }
 }

@@ -71,9 +71,9 @@ impl MmioTransport {
             (Register::QueueReady, Some(core)) => core.queue_ready(self.selectors.queue).into(),
             (Register::InterruptStatus, Some(_)) => self.interrupt.causes(),
             (Register::Status, Some(core)) => core.status().into(),
-            (Register::Shm, Some(_)) => u32::MAX,       // no such region
-            (Register::ConfigGeneration, Some(_)) => 0, // only the driver itself changes a configuration
-            (_, Some(_)) => 0,                          // write-only
+            (Register::Shm, Some(_)) => u32::MAX, // no such region
+            (Register::ConfigGeneration, Some(core)) => core.config_generation(),
+            (_, Some(_)) => 0, // write-only
         }
     }
 

@@ -47,6 +47,7 @@ pub(crate) mod reg {
     pub(crate) const QUEUE_DESC: u64 = 0x80;
     pub(crate) const QUEUE_DRIVER: u64 = 0x90;
     pub(crate) const QUEUE_DEVICE: u64 = 0xa0;
+    pub(crate) const CONFIG_GENERATION: u64 = 0xfc;
     pub(crate) const CONFIG: u64 = 0x100;
 }
 

@@ -1,0 +1,91 @@
+//! What happened between two commands: resets, media, sense data. SAM-5, 5.14; SPC-4, 6.39.
+
+use super::*;
+use crate::spec::op;
+
+const TEST_UNIT_READY: [u8; 6] = [0; 6];
+const REQUEST_SENSE: [u8; 6] = [0x03, 0, 0, 0, 18, 0];
+const EJECT: [u8; 6] = [0x1b, 0, 0, 0, 0x02, 0];
+const LOAD: [u8; 6] = [0x1b, 0, 0, 0, 0x03, 0];
+
+/// Key, code and qualifier of fixed sense data.
+fn told(sense: &[u8]) -> (u8, u8, u8) {
+    (sense[2], sense[12], sense[13])
+}
+
+#[test]
+fn reset_is_told_once() {
+    let mut rig = Rig::disk();
+    rig.target.reset();
+    assert_eq!(rig.fails(&rw10(op::READ_10, 0, 1)), Sense::RESET);
+    rig.does(&TEST_UNIT_READY);
+}
+
+#[test]
+fn inquiry_and_report_luns_leave_the_attention_pending() {
+    let mut rig = Rig::disk();
+    rig.target.reset();
+    rig.reads(&[0x12, 0, 0, 0, 36, 0]);
+    rig.reads(&[0xa0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0]);
+    assert_eq!(rig.fails(&TEST_UNIT_READY), Sense::RESET);
+}
+
+#[test]
+fn request_sense_takes_the_attention() {
+    let mut rig = Rig::disk();
+    rig.target.reset();
+    assert_eq!(told(&rig.reads(&REQUEST_SENSE)), (6, 0x29, 0));
+    rig.does(&TEST_UNIT_READY);
+    assert_eq!(told(&rig.reads(&REQUEST_SENSE)), (0, 0, 0));
+}
+
+#[test]
+fn kept_sense_is_told_once_and_forgotten_by_another_command() {
+    let mut rig = Rig::disk();
+    rig.target.keep_sense(Lun(0), Sense::INVALID_FIELD);
+    assert_eq!(told(&rig.reads(&REQUEST_SENSE)), (5, 0x24, 0));
+    assert_eq!(told(&rig.reads(&REQUEST_SENSE)), (0, 0, 0));
+    rig.target.keep_sense(Lun(0), Sense::INVALID_FIELD);
+    rig.does(&TEST_UNIT_READY);
+    assert_eq!(told(&rig.reads(&REQUEST_SENSE)), (0, 0, 0));
+}
+
+#[test]
+fn request_sense_speaks_both_formats_and_keeps_to_its_length() {
+    let mut rig = Rig::disk();
+    rig.target.keep_sense(Lun(0), Sense::INVALID_FIELD);
+    assert_eq!(rig.reads(&[0x03, 1, 0, 0, 252, 0]), [0x72, 5, 0x24, 0, 0, 0, 0, 0]);
+    assert_eq!(rig.reads(&[0x03, 0, 0, 0, 3, 0]).len(), 3);
+}
+
+#[test]
+fn medium_of_a_removable_disk_goes_and_comes() {
+    let mut rig = Rig::new(Kind::Disk, Loading::Removable);
+    rig.does(&EJECT);
+    assert_eq!(rig.fails(&TEST_UNIT_READY), Sense::TRAY_OPEN);
+    rig.does(&LOAD);
+    assert_eq!(rig.fails(&TEST_UNIT_READY), Sense::MEDIUM_CHANGED);
+    rig.unit().remove();
+    assert_eq!(rig.fails(&rw10(op::READ_10, 0, 1)), Sense::NO_MEDIUM);
+    rig.unit().insert(Arc::new(MemoryDisk::new(2)));
+    assert_eq!(rig.fails(&TEST_UNIT_READY), Sense::MEDIUM_CHANGED);
+    assert_eq!(rig.reads(&[0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0])[3], 1);
+}
+
+#[test]
+fn locked_medium_stays_until_a_reset() {
+    let mut rig = Rig::new(Kind::Disk, Loading::Removable);
+    rig.does(&[0x1e, 0, 0, 0, 1, 0]);
+    assert_eq!(rig.fails(&EJECT), Sense::REMOVAL_PREVENTED);
+    rig.target.reset();
+    rig.settle();
+    rig.does(&EJECT);
+}
+
+#[test]
+fn fixed_disk_cannot_be_locked_or_ejected() {
+    let mut rig = Rig::disk();
+    assert_eq!(rig.fails(&[0x1e, 0, 0, 0, 1, 0]), Sense::INVALID_OPERATION);
+    assert_eq!(rig.fails(&EJECT), Sense::INVALID_FIELD);
+    rig.does(&[0x1b, 0, 0, 0, 0x01, 0]);
+}

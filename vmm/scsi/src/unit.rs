@@ -1,0 +1,326 @@
+//! A logical unit: a disk, or a CD-ROM drive. SAM-5, 4.8.
+
+use std::sync::Arc;
+
+use block::Backend;
+
+use crate::cdb::Cdb;
+use crate::inquiry::{Identity, Serial};
+use crate::medium::{Medium, Transfer};
+use crate::multimedia::{MediaEvent, MediaStatus};
+use crate::sense::Sense;
+use crate::spec::{CD_ROM, DIRECT_ACCESS, op};
+use crate::task::Flow;
+use crate::{capacity, inquiry, mode, multimedia};
+
+/// What a unit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A direct-access block device. SBC-3.
+    Disk,
+    /// A drive that reads CDs and DVDs. MMC-6.
+    CdRom,
+}
+
+impl Kind {
+    pub(crate) const fn device_type(self) -> u8 {
+        match self {
+            Self::Disk => DIRECT_ACCESS,
+            Self::CdRom => CD_ROM,
+        }
+    }
+
+    /// Bytes in a logical block.
+    const fn block_len(self) -> u32 {
+        match self {
+            Self::Disk => 512,
+            Self::CdRom => 2048,
+        }
+    }
+}
+
+/// Whether a medium can go while its unit stays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loading {
+    /// It is part of the unit, as in a hard disk.
+    Fixed,
+    /// It comes and goes, as in a card reader or a tray.
+    Removable,
+}
+
+/// A disk or a drive, with or without a medium.
+pub struct Unit {
+    // Fixed.
+    kind: Kind,
+    loading: Loading,
+    serial: Serial,
+    // What a hand put there.
+    medium: Option<Arc<Medium>>,
+    tray_open: bool,
+    // Volatile.
+    state: State,
+}
+
+/// What a reset forgets.
+#[derive(Default)]
+struct State {
+    /// Sense data of the last command, for a transport without autosense.
+    kept: Option<Sense>,
+    /// The medium is another one than the initiator knows.
+    changed: bool,
+    /// The initiator knows of the last reset.
+    reset_told: bool,
+    /// The initiator wants the medium to stay.
+    locked: bool,
+    event: MediaEvent,
+}
+
+impl Unit {
+    /// A unit without a medium. A CD-ROM drive is removable whatever `loading` says.
+    #[must_use]
+    pub fn new(kind: Kind, loading: Loading, serial: Serial) -> Self {
+        let loading = if kind == Kind::CdRom { Loading::Removable } else { loading };
+        Self { kind, loading, serial, medium: None, tray_open: false, state: State::default() }
+    }
+
+    /// This unit with `backend` in it from the beginning.
+    #[must_use]
+    pub fn with(mut self, backend: Arc<dyn Backend>) -> Self {
+        self.medium = Some(Medium::new(backend, self.kind.block_len()));
+        self
+    }
+
+    /// Puts another medium in and closes the tray. The initiator is told with its next command.
+    pub fn insert(&mut self, backend: Arc<dyn Backend>) {
+        self.medium = Some(Medium::new(backend, self.kind.block_len()));
+        self.load();
+    }
+
+    /// Takes the medium out, whether or not the initiator locked it. Transfers under way keep it until they end.
+    pub fn remove(&mut self) {
+        if self.medium.take().is_some() {
+            self.state.event = MediaEvent::Removed;
+        }
+    }
+
+    /// Back to power-on. The initiator is told with its next command.
+    pub fn reset(&mut self) {
+        self.state = State::default();
+    }
+
+    /// Keeps the sense data of a command for REQUEST SENSE.
+    pub(crate) fn keep_sense(&mut self, sense: Sense) {
+        self.state.kept = Some(sense);
+    }
+
+    /// Takes a command on.
+    pub(crate) fn begin(&mut self, cdb: &Cdb) -> Result<Flow, Sense> {
+        if cdb.opcode() == op::REQUEST_SENSE {
+            return Ok(Flow::Reply(self.request_sense(cdb)));
+        }
+        self.state.kept = None; // it was about the command before. SAM-5, 5.14
+        if !ignores_attention(cdb.opcode())
+            && let Some(sense) = self.take_attention()
+        {
+            return Err(sense);
+        }
+        match self.kind {
+            Kind::Disk => self.begin_disk(cdb),
+            Kind::CdRom => self.begin_cd_rom(cdb),
+        }
+    }
+
+    fn begin_disk(&mut self, cdb: &Cdb) -> Result<Flow, Sense> {
+        match cdb.opcode() {
+            op::READ_6 | op::READ_16 => self.read(cdb),
+            op::WRITE_6 | op::WRITE_10 | op::WRITE_12 | op::WRITE_16 => self.write(cdb),
+            op::WRITE_AND_VERIFY_10 | op::WRITE_AND_VERIFY_12 | op::WRITE_AND_VERIFY_16 => {
+                self.write_and_verify(cdb)
+            }
+            op::VERIFY_12 | op::VERIFY_16 => self.verify(cdb),
+            op::SYNCHRONIZE_CACHE_10 | op::SYNCHRONIZE_CACHE_16 => self.synchronize_cache(cdb),
+            op::SERVICE_ACTION_IN_16 => {
+                capacity::read_capacity_16(cdb, self.medium()?.as_ref()).map(Flow::Reply)
+            }
+            _ => self.begin_common(cdb),
+        }
+    }
+
+    fn begin_cd_rom(&mut self, cdb: &Cdb) -> Result<Flow, Sense> {
+        let reply = match cdb.opcode() {
+            op::READ_TOC => multimedia::read_toc(cdb, self.medium()?)?,
+            op::READ_DISC_INFORMATION => {
+                self.medium()?;
+                multimedia::read_disc_information(cdb)?
+            }
+            op::GET_CONFIGURATION => multimedia::get_configuration(cdb, self.medium().ok().map(Arc::as_ref))?,
+            op::GET_EVENT_STATUS_NOTIFICATION => self.event_status(cdb)?,
+            op::MECHANISM_STATUS => multimedia::mechanism_status(cdb),
+            _ => return self.begin_common(cdb),
+        };
+        Ok(Flow::Reply(reply))
+    }
+
+    /// What both kinds know.
+    fn begin_common(&mut self, cdb: &Cdb) -> Result<Flow, Sense> {
+        let medium = self.medium().ok().map(Arc::as_ref);
+        match cdb.opcode() {
+            op::TEST_UNIT_READY => self.medium().map(|_| Flow::Nothing),
+            op::INQUIRY => inquiry::inquire(cdb, &self.identity(), medium).map(Flow::Reply),
+            op::MODE_SENSE_6 | op::MODE_SENSE_10 => mode::sense(cdb, self.kind, medium).map(Flow::Reply),
+            op::READ_CAPACITY_10 => Ok(Flow::Reply(capacity::read_capacity_10(self.medium()?))),
+            op::READ_FORMAT_CAPACITIES => Ok(Flow::Reply(capacity::read_format_capacities(cdb, medium))),
+            op::READ_10 | op::READ_12 => self.read(cdb),
+            op::VERIFY_10 => self.verify(cdb),
+            op::START_STOP_UNIT => self.start_stop(cdb),
+            op::PREVENT_ALLOW_MEDIUM_REMOVAL => self.prevent_removal(cdb),
+            _ => Err(Sense::INVALID_OPERATION),
+        }
+    }
+
+    const fn identity(&self) -> Identity<'_> {
+        Identity {
+            kind: self.kind,
+            removable: matches!(self.loading, Loading::Removable),
+            serial: &self.serial,
+        }
+    }
+
+    /// The medium, if it can be used.
+    fn medium(&self) -> Result<&Arc<Medium>, Sense> {
+        match &self.medium {
+            _ if self.tray_open => Err(Sense::TRAY_OPEN),
+            Some(medium) => Ok(medium),
+            None => Err(Sense::NO_MEDIUM),
+        }
+    }
+
+    /// What happened to the unit that the initiator was not told yet; it is told once.
+    fn take_attention(&mut self) -> Option<Sense> {
+        if !std::mem::replace(&mut self.state.reset_told, true) {
+            self.state.changed = false; // a reset includes it
+            return Some(Sense::RESET);
+        }
+        std::mem::take(&mut self.state.changed).then_some(Sense::MEDIUM_CHANGED)
+    }
+
+    fn request_sense(&mut self, cdb: &Cdb) -> Vec<u8> {
+        let kept = self.state.kept.take();
+        let sense = kept.or_else(|| self.take_attention()).unwrap_or(Sense::NONE);
+        sense_reply(cdb, &sense)
+    }
+
+    fn read(&self, cdb: &Cdb) -> Result<Flow, Sense> {
+        let medium = self.medium()?;
+        refuse_protection(cdb)?;
+        Transfer::new(medium, cdb.blocks()).map(Flow::Read)
+    }
+
+    fn write(&self, cdb: &Cdb) -> Result<Flow, Sense> {
+        let transfer = self.writing(cdb)?;
+        if cdb.forces_unit_access() {
+            return Ok(Flow::WriteThrough(transfer, self.medium()?.clone()));
+        }
+        Ok(Flow::Write(transfer))
+    }
+
+    /// Verified is what is on stable storage.
+    fn write_and_verify(&self, cdb: &Cdb) -> Result<Flow, Sense> {
+        refuse_comparison(cdb)?;
+        Ok(Flow::WriteThrough(self.writing(cdb)?, self.medium()?.clone()))
+    }
+
+    fn writing(&self, cdb: &Cdb) -> Result<Transfer, Sense> {
+        let medium = self.medium()?;
+        refuse_protection(cdb)?;
+        medium.check_writable()?;
+        Transfer::new(medium, cdb.blocks())
+    }
+
+    /// The medium has no flaws of its own, so that being there is enough.
+    fn verify(&self, cdb: &Cdb) -> Result<Flow, Sense> {
+        let medium = self.medium()?;
+        refuse_protection(cdb)?;
+        refuse_comparison(cdb)?;
+        medium.check(cdb.blocks()).map(|()| Flow::Nothing)
+    }
+
+    /// All blocks are made durable, whichever are asked for.
+    fn synchronize_cache(&self, cdb: &Cdb) -> Result<Flow, Sense> {
+        let medium = self.medium()?;
+        medium.check(cdb.blocks())?;
+        medium.flush().map(|()| Flow::Nothing)
+    }
+
+    /// Loads and ejects; starting, stopping and power conditions change nothing here. SBC-3, 5.25.
+    fn start_stop(&mut self, cdb: &Cdb) -> Result<Flow, Sense> {
+        const LOAD_EJECT: u8 = 0x02;
+        const START: u8 = 0x01;
+        let power_condition = cdb.byte(4) >> 4;
+        if power_condition == 0 && cdb.has(4, LOAD_EJECT) {
+            if cdb.has(4, START) { self.load() } else { self.eject()? }
+        }
+        Ok(Flow::Nothing)
+    }
+
+    fn eject(&mut self) -> Result<(), Sense> {
+        match self.loading {
+            Loading::Fixed => Err(Sense::INVALID_FIELD),
+            Loading::Removable if self.state.locked => Err(Sense::REMOVAL_PREVENTED),
+            Loading::Removable => {
+                self.tray_open = true;
+                self.state.event = MediaEvent::Removed;
+                Ok(())
+            }
+        }
+    }
+
+    fn load(&mut self) {
+        self.tray_open = false;
+        if self.medium.is_some() {
+            self.state.changed = true;
+            self.state.event = MediaEvent::New;
+        }
+    }
+
+    /// SBC-3, 5.9.
+    fn prevent_removal(&mut self, cdb: &Cdb) -> Result<Flow, Sense> {
+        const PREVENT: u8 = 0x01;
+        if self.loading == Loading::Fixed {
+            return Err(Sense::INVALID_OPERATION);
+        }
+        self.state.locked = cdb.has(4, PREVENT);
+        Ok(Flow::Nothing)
+    }
+
+    fn event_status(&mut self, cdb: &Cdb) -> Result<Vec<u8>, Sense> {
+        let event = multimedia::wants_media_event(cdb)?.then(|| {
+            let status = MediaStatus { tray_open: self.tray_open, present: self.medium().is_ok() };
+            (std::mem::take(&mut self.state.event), status)
+        });
+        Ok(multimedia::event_status(cdb, event))
+    }
+}
+
+/// Commands that are carried out whatever happened before. SAM-5, 5.14; MMC-6, 4.1.6.
+const fn ignores_attention(opcode: u8) -> bool {
+    matches!(opcode, op::INQUIRY | op::GET_CONFIGURATION | op::GET_EVENT_STATUS_NOTIFICATION)
+}
+
+/// There is no protection information on these media. SBC-3, 4.22.
+fn refuse_protection(cdb: &Cdb) -> Result<(), Sense> {
+    if cdb.wants_protection() { Err(Sense::INVALID_FIELD) } else { Ok(()) }
+}
+
+/// BYTCHK: data of the initiator's is not compared.
+fn refuse_comparison(cdb: &Cdb) -> Result<(), Sense> {
+    if cdb.byte(1) & 0x06 != 0 { Err(Sense::INVALID_FIELD) } else { Ok(()) }
+}
+
+/// The reply to REQUEST SENSE, in the format that it asks for. SPC-4, 6.39.
+pub(crate) fn sense_reply(cdb: &Cdb, sense: &Sense) -> Vec<u8> {
+    const DESC: u8 = 0x01;
+    let mut reply = if cdb.has(1, DESC) { sense.descriptors() } else { sense.fixed().to_vec() };
+    reply.truncate(cdb.number(4, 1) as usize);
+    reply
+}

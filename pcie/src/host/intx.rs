@@ -1,0 +1,43 @@
+//! Interrupt pins: functions share four wires. PCIe 5.0, 2.2.8.1.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bus::IrqLine;
+
+/// A level-triggered wire that is high while any of its inputs is.
+pub(super) struct WiredOr {
+    line: IrqLine,
+    /// How many inputs are high.
+    high: Mutex<usize>,
+}
+
+impl WiredOr {
+    pub(super) fn new(line: IrqLine) -> Arc<Self> {
+        Arc::new(Self { line, high: Mutex::new(0) })
+    }
+
+    /// A new input, low.
+    pub(super) fn input(self: &Arc<Self>) -> IrqLine {
+        let (wire, own) = (Arc::clone(self), Mutex::new(false));
+        IrqLine::new(move |level| {
+            let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
+            if std::mem::replace(&mut *own, level) != level {
+                wire.change(level);
+            }
+        })
+    }
+
+    fn change(&self, rises: bool) {
+        let mut high = self.high.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = *high;
+        *high = if rises { before + 1 } else { before.saturating_sub(1) };
+        if (before > 0) != (*high > 0) {
+            self.line.set(*high > 0);
+        }
+    }
+}
+
+/// The wire that pin `pin` of `device` leads to on the other side of its bridge, or at a host bridge. PCIe 5.0, table 2-21.
+pub(super) const fn swizzle(device: u8, pin: u8) -> u8 {
+    (device + pin) % 4
+}

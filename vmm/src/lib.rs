@@ -27,5 +27,6 @@ pub mod cpu;
 pub mod host;
 pub mod kvm;
 pub mod machine;
+mod nearest;
 pub mod terminal;
 pub mod topology;

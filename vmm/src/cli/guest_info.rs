@@ -4,23 +4,23 @@ use clap::Args;
 use firmware::smbios::Uuid;
 
 use super::failure::Failure;
-use super::smbios::{self, SmbiosOption};
+use super::smbios::{self, SmbiosError, SmbiosOption};
 use crate::config::{FwCfgFile, GuestInfo};
 
 /// Identity and data for the guest.
-#[derive(Args, Debug)]
+#[derive(Args, Debug, Default)]
 #[command(next_help_heading = "What the guest is told")]
 pub(crate) struct GuestInfoArgs {
     /// The machine's UUID, in SMBIOS and fw_cfg
     #[arg(long, value_name = "UUID")]
-    uuid: Option<Uuid>,
+    pub(super) uuid: Option<Uuid>,
     /// Strings of an SMBIOS structure (types 0, 1, 3, 4, 11, 17), repeatable; a systemd credential is
     /// type=11,value=io.systemd.credential:NAME=TEXT
     #[arg(long, value_name = "type=N,KEY=VALUE…")]
-    smbios: Vec<SmbiosOption>,
+    pub(super) smbios: Vec<SmbiosOption>,
     /// A file in fw_cfg, repeatable; Linux shows it in /sys/firmware/qemu_fw_cfg
     #[arg(long, value_name = "name=opt/NAME,string=TEXT|file=PATH")]
-    fw_cfg: Vec<FwCfgFile>,
+    pub(super) fw_cfg: Vec<FwCfgFile>,
 }
 
 impl GuestInfoArgs {
@@ -29,18 +29,37 @@ impl GuestInfoArgs {
     /// # Errors
     /// When two of them say the same thing.
     pub(crate) fn into_guest_info(self) -> Result<GuestInfo, Failure> {
+        self.merge().map_err(|error| Failure::Usage(error.to_string()))
+    }
+
+    /// As [`Self::into_guest_info`], whatever the options are called.
+    pub(super) fn merge(self) -> Result<GuestInfo, GuestInfoError> {
         let Self { uuid, smbios, fw_cfg: files } = self;
         if let Some(name) = repeated(&files) {
-            return Err(Failure::Usage(format!("--fw-cfg {name} is given twice, give it once")));
+            return Err(GuestInfoError::Repeated(name.into()));
         }
-        let mut info = smbios::merge(&smbios).map_err(|error| Failure::Usage(format!("--smbios {error}")))?;
+        let mut info = smbios::merge(&smbios)?;
         if uuid.is_some() && info.uuid.is_some() {
-            return Err(Failure::Usage("--uuid and --smbios type=1,uuid= are both given, give one".into()));
+            return Err(GuestInfoError::TwoUuids);
         }
         info.uuid = info.uuid.or(uuid);
         info.files = files;
         Ok(info)
     }
+}
+
+/// Why options do not go together.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum GuestInfoError {
+    /// A name for the second time.
+    #[error("--fw-cfg {0} is given twice, give it once")]
+    Repeated(String),
+    /// Two say the same thing.
+    #[error("--smbios {0}")]
+    Smbios(#[from] SmbiosError),
+    /// A UUID in two places.
+    #[error("--uuid and --smbios type=1,uuid= are both given, give one")]
+    TwoUuids,
 }
 
 /// The first name that a file before it has.

@@ -28,6 +28,7 @@ mod machine;
 mod memory;
 mod options;
 mod probe_kvm;
+mod qemu;
 mod run;
 mod smbios;
 mod table;
@@ -75,6 +76,13 @@ enum Command {
     /// Show or write the ACPI tables of a machine
     #[command(subcommand)]
     Acpi(Box<acpi::AcpiCommand>),
+    /// Take QEMU's command line for its machine type microvm, as does this program when it is called qemu-system-x86_64
+    #[command(disable_help_flag = true)]
+    Qemu {
+        /// QEMU's options
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        options: Vec<OsString>,
+    },
     /// Say what the host's KVM can do
     #[command(hide = true)]
     ProbeKvm(probe_kvm::ProbeArgs),
@@ -83,7 +91,11 @@ enum Command {
 /// Runs the command line `args`, program name first, and gives the program's exit status.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<_> = args.into_iter().collect();
-    match parse(&args).and_then(dispatch) {
+    let result = match qemu::options_of(&args) {
+        Some(options) => qemu::main(options),
+        None => parse(&args).and_then(dispatch),
+    };
+    match result {
         Ok(status) => status,
         Err(failure) => failure.report(),
     }
@@ -105,6 +117,7 @@ fn dispatch(cli: Option<Cli>) -> Result<ExitCode, Failure> {
         Command::Run(args) => run::run(*args),
         Command::Firmware(command) => firmware::run(&command),
         Command::Acpi(command) => acpi::run(*command),
+        Command::Qemu { options } => qemu::main(&options),
         Command::ProbeKvm(args) => probe_kvm::run(&args),
     }
 }

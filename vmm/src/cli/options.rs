@@ -47,7 +47,8 @@ impl FromStr for MachineOptions {
 }
 
 impl MachineOptions {
-    fn set(&mut self, key: &str, value: &str) -> Result<(), OptionsError> {
+    /// Sets the switch `key`.
+    pub(super) fn set(&mut self, key: &str, value: &str) -> Result<(), OptionsError> {
         let switch = match key {
             "acpi" => &mut self.acpi,
             "pic" => &mut self.pic,

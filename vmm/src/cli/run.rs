@@ -92,7 +92,7 @@ impl ConfigArgs {
 }
 
 /// A kernel needs no firmware, SeaBIOS finds no disk without ACPI.
-fn default_firmware(has_kernel: bool, options: &MachineOptions) -> FirmwareChoice {
+pub(super) fn default_firmware(has_kernel: bool, options: &MachineOptions) -> FirmwareChoice {
     match (has_kernel, options.has_acpi()) {
         (true, _) => FirmwareChoice::None,
         (false, true) => Config::default().firmware,
@@ -118,11 +118,15 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let dry_run = args.dry_run;
-    let config = args.config.into_config()?;
+    run_config(&args.config.into_config()?, dry_run)
+}
+
+/// Boots the machine of `config` and waits for its end, or prints it.
+pub(super) fn run_config(config: &Config, dry_run: bool) -> Result<ExitCode, Failure> {
     // What no firmware could change is said first, and says the same on a host without firmware or KVM.
-    Plan::check(&config, address_bits()?)?;
-    check_kernel(&config)?;
-    if dry_run { show(&config) } else { boot(&config) }
+    Plan::check(config, address_bits()?)?;
+    check_kernel(config)?;
+    if dry_run { show(config) } else { boot(config) }
 }
 
 fn show(config: &Config) -> Result<ExitCode, Failure> {

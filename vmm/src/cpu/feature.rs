@@ -2,6 +2,7 @@
 
 use super::dependencies::NEEDS;
 use super::table::{ALIASES, WORDS};
+use crate::nearest::distance;
 
 /// A register that CPUID answers in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,24 +84,6 @@ pub fn nearest(text: &str) -> Vec<Feature> {
     close.into_iter().take(3).map(|(_, feature)| feature).collect()
 }
 
-/// Letters to insert, delete or replace on the way from `a` to `b` (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut corner = i;
-        let mut left = i + 1;
-        for (y, cell) in b.bytes().zip(row.iter_mut().skip(1)) {
-            let here = (corner + usize::from(x != y)).min(left + 1).min(*cell + 1);
-            corner = std::mem::replace(cell, here);
-            left = here;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 /// What needs `feature` directly.
 pub(super) fn dependents(feature: Feature) -> impl Iterator<Item = Feature> {
     let lists = NEEDS.iter().filter(move |(base, _)| *base == feature);
@@ -158,11 +141,5 @@ mod tests {
         assert_eq!(nearest("avx521f").first(), Some(&"avx512f"));
         assert_eq!(nearest("kvm-steel-time"), ["kvm_steal_time"]);
         assert!(nearest("teleport").is_empty());
-    }
-
-    #[test]
-    fn distance_counts_edits() {
-        assert_eq!((distance("avx", "avx"), distance("avx", "avx2"), distance("", "abc")), (0, 1, 3));
-        assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

@@ -1,0 +1,169 @@
+//! `-chardev`, and the options that connect one to something: `-serial`, `-debugcon`, `-nographic`.
+
+use std::path::PathBuf;
+
+use super::opts::{self, Opts};
+use super::{Reason, Wrong};
+use crate::config::Console;
+
+/// The port of the firmware's log.
+const DEBUGCON_PORT: u64 = 0x402;
+/// Where QEMU puts a debug console unless told otherwise.
+const QEMU_DEBUGCON_PORT: u64 = 0xe9;
+
+/// Character devices and what they are connected to.
+#[derive(Default)]
+pub(super) struct Chardevs {
+    devices: Vec<(String, Backend)>,
+    serials: Vec<String>,
+    debugcon: Option<(String, Option<u64>)>,
+    /// `-global isa-debugcon.iobase=`.
+    debugcon_port: Option<u64>,
+    no_defaults: bool,
+    no_graphic: bool,
+}
+
+/// Where characters go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Backend {
+    Stdio,
+    File(PathBuf),
+    Null,
+    Absent,
+}
+
+impl Chardevs {
+    /// Takes one of the options about characters and displays.
+    pub(super) fn option(&mut self, name: &str, text: &str) -> Result<(), Reason> {
+        match name {
+            "chardev" => return self.chardev(text),
+            "serial" => self.serials.push(text.into()),
+            "debugcon" => self.debugcon = Some((text.into(), None)),
+            "nodefaults" => self.no_defaults = true,
+            "nographic" => self.no_graphic = true,
+            "display" if text.split(',').next() == Some("none") => {}
+            "vga" | "parallel" | "monitor" if ["none", "null"].contains(&text) => {}
+            "display" | "vga" => return Err("there is no display, use none".into()),
+            "parallel" => return Err("this machine has no parallel port, use none".into()),
+            _ => {
+                return Err(
+                    "there is no monitor, use -monitor none; Ctrl-a h lists the keys of the console".into()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// `-chardev stdio|file|null,id=ID…`.
+    fn chardev(&mut self, text: &str) -> Result<(), Reason> {
+        let mut opts = Opts::parse_or_json(text, "backend")?;
+        let kind = opts.need("backend")?;
+        let id = opts.need("id")?;
+        let backend = match kind.as_str() {
+            "stdio" => {
+                opts.ignore(&["signal"]);
+                Backend::Stdio
+            }
+            "file" => Backend::File(opts.need("path")?.into()),
+            "null" => Backend::Null,
+            _ => return Err(format!("unknown backend `{kind}`, use stdio, file or null").into()),
+        };
+        opts.ignore(&["mux", "logfile", "logappend"]);
+        opts.only("append", &["off"], "a file begins empty, use append=off")?;
+        opts.finish()?;
+        self.devices.push((id, backend));
+        Ok(())
+    }
+
+    /// `-device isa-debugcon[,iobase=PORT],chardev=ID`.
+    pub(super) fn debugcon(&mut self, mut opts: Opts) -> Result<(), Reason> {
+        let port = opts.number("iobase")?;
+        let chardev = opts.need("chardev")?;
+        opts.ignore(&["id", "readback"]);
+        opts.finish()?;
+        self.debugcon = Some((format!("chardev:{chardev}"), port));
+        Ok(())
+    }
+
+    /// `-global isa-debugcon.iobase=PORT`.
+    pub(super) fn debugcon_port(&mut self, text: &str) -> Result<(), Reason> {
+        let port = opts::number(text).ok_or("iobase is no number")?;
+        self.debugcon_port = Some(port);
+        Ok(())
+    }
+
+    /// `-device isa-serial,chardev=ID`: COM1.
+    pub(super) fn serial_device(&mut self, mut opts: Opts) -> Result<(), Reason> {
+        let chardev = opts.need("chardev")?;
+        opts.only("iobase", &["0x3f8", "1016"], "there is COM1 alone")?;
+        opts.only("irq", &["4"], "there is COM1 alone")?;
+        opts.only("index", &["0"], "there is COM1 alone")?;
+        opts.ignore(&["id"]);
+        opts.finish()?;
+        self.serials.push(format!("chardev:{chardev}"));
+        Ok(())
+    }
+
+    /// What COM1 and the firmware's log are connected to.
+    pub(super) fn finish(&self, notes: &mut Vec<String>) -> Result<(Console, Option<PathBuf>), Wrong> {
+        let console = self.console(notes)?;
+        let debugcon = self.log().map_err(|(text, reason)| ("-debugcon", text, reason))?;
+        Ok((console, debugcon))
+    }
+
+    fn console(&self, notes: &mut Vec<String>) -> Result<Console, Wrong> {
+        let wrong = |text: &str, reason| ("-serial", text.to_owned(), reason);
+        if let Some(second) = self.serials.get(1..).unwrap_or_default().iter().find(|text| *text != "none") {
+            return Err(wrong(second, "there is one serial port, leave this out".into()));
+        }
+        let backend = match self.serials.first() {
+            Some(text) => self.backend(text).map_err(|reason| wrong(text, reason))?,
+            None if self.no_defaults => Backend::Absent,
+            None if self.no_graphic => Backend::Stdio,
+            None => {
+                notes.push(
+                    "there is no window for the serial port, so its text is lost: use -nographic".into(),
+                );
+                Backend::Null
+            }
+        };
+        Ok(match backend {
+            Backend::Stdio => Console::Stdio,
+            Backend::File(path) => Console::File(path),
+            Backend::Null => Console::File("/dev/null".into()),
+            Backend::Absent => Console::None,
+        })
+    }
+
+    fn log(&self) -> Result<Option<PathBuf>, (String, Reason)> {
+        let Some((text, port)) = &self.debugcon else { return Ok(None) };
+        let wrong = |reason| (text.clone(), reason);
+        let port = port.or(self.debugcon_port).unwrap_or(QEMU_DEBUGCON_PORT);
+        match self.backend(text).map_err(wrong)? {
+            Backend::Null | Backend::Absent => Ok(None),
+            _ if port != DEBUGCON_PORT => {
+                Err(wrong("the debug console is at port 0x402, add -global isa-debugcon.iobase=0x402".into()))
+            }
+            Backend::File(path) => Ok(Some(path)),
+            Backend::Stdio => Err(wrong("the firmware's log goes to a file, use file:PATH".into())),
+        }
+    }
+
+    /// QEMU's short form of a character device.
+    fn backend(&self, text: &str) -> Result<Backend, Reason> {
+        let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
+        match (kind, rest) {
+            ("stdio", "") | ("mon", "stdio") => Ok(Backend::Stdio),
+            ("none", "") => Ok(Backend::Absent),
+            ("null", "") => Ok(Backend::Null),
+            ("file", "") => Err("no path after file:, write file:PATH".into()),
+            ("file", path) => Ok(Backend::File(path.into())),
+            ("chardev", id) => {
+                let device = self.devices.iter().find(|(known, _)| known == id);
+                let missing = || format!("there is no -chardev of the id `{id}`, add it");
+                Ok(device.ok_or_else(missing)?.1.clone())
+            }
+            _ => Err("unknown backend, use stdio, mon:stdio, file:PATH, null, none or chardev:ID".into()),
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! `-drive`, `-blockdev` and the devices that show them to the guest.
+
+use super::opts::Opts;
+use super::{Reason, Wrong};
+use crate::config::DiskConfig;
+
+/// Options of a drive that change how the host reads and writes, and not what the guest finds.
+const HOST_KEYS: [&str; 11] = [
+    "aio",
+    "cache",
+    "cache.direct",
+    "cache.no-flush",
+    "cache.writeback",
+    "discard",
+    "detect-zeroes",
+    "werror",
+    "rerror",
+    "locking",
+    "file.locking",
+];
+/// Properties of virtio-blk that this device decides by itself.
+const DEVICE_KEYS: [&str; 9] = [
+    "id",
+    "num-queues",
+    "queue-size",
+    "write-cache",
+    "config-wce",
+    "iothread",
+    "discard",
+    "write-zeroes",
+    "seg-max-adjust",
+];
+
+/// Drives, nodes, and devices.
+#[derive(Default)]
+pub(super) struct Drives {
+    drives: Vec<Drive>,
+    devices: Vec<Device>,
+    /// Descriptors by the number of their set.
+    fd_sets: Vec<(u32, u32)>,
+}
+
+/// What a device shows.
+struct Drive {
+    id: Option<String>,
+    /// The file, or the id of the node below.
+    file: File,
+    readonly: bool,
+    /// Whether the guest gets it without a device of its own.
+    place: Place,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum File {
+    Path(String),
+    Node(String),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// A disk, unless a device shows it.
+    Disk,
+    /// For a device alone.
+    Device,
+}
+
+/// `-device virtio-blk-device`.
+struct Device {
+    text: String,
+    drive: String,
+    bootindex: Option<u32>,
+    serial: Option<String>,
+}
+
+impl Drives {
+    /// Takes `-drive`, `-hda`, `-blockdev` or `-add-fd`.
+    pub(super) fn option(&mut self, name: &str, text: &str) -> Result<(), Reason> {
+        match name {
+            "drive" => self.drive(text),
+            "blockdev" => self.blockdev(text),
+            "add-fd" => self.add_fd(text),
+            _ => {
+                self.push(None, File::Path(text.into()), false, Place::Disk);
+                Ok(())
+            }
+        }
+    }
+
+    fn push(&mut self, id: Option<String>, file: File, readonly: bool, place: Place) {
+        self.drives.push(Drive { id, file, readonly, place });
+    }
+
+    /// `-drive file=FILE[,if=none|virtio][,id=ID][,format=raw][,readonly=on|off]`.
+    fn drive(&mut self, text: &str) -> Result<(), Reason> {
+        let mut opts = Opts::parse(text, None);
+        let id = opts.take("id");
+        let place = match opts.take("if").as_deref() {
+            None | Some("virtio") => Place::Disk,
+            Some("none") => Place::Device,
+            Some("pflash") => return Err("this machine has no flash memory, use -bios FILE".into()),
+            Some(other) => return Err(format!("if={other}: use if=none with -device, or if=virtio").into()),
+        };
+        let file = match opts.take("file.filename") {
+            Some(file) => file,
+            None => opts.need("file")?,
+        };
+        opts.only("format", &["raw", "host_device"], RAW)?;
+        opts.only("driver", &["raw", "host_device"], RAW)?;
+        opts.only("file.driver", &["file", "host_device"], "use file")?;
+        opts.only("media", &["disk"], "there are disks alone, use media=disk")?;
+        opts.only(
+            "snapshot",
+            &["off", "no"],
+            "changes go to the image: start from a copy, or use readonly=on",
+        )?;
+        let readonly = opts.switch("readonly")?.or(opts.switch("read-only")?).unwrap_or(false);
+        opts.ignore(&HOST_KEYS);
+        opts.ignore(&["index", "bus", "unit", "auto-read-only", "copy-on-read"]);
+        opts.finish()?;
+        self.push(id, File::Path(plain_path(&file)?), readonly, place);
+        Ok(())
+    }
+
+    /// `-blockdev driver=raw,node-name=ID,file.driver=file,file.filename=FILE`, in parts or as JSON.
+    fn blockdev(&mut self, text: &str) -> Result<(), Reason> {
+        let mut opts = Opts::parse_or_json(text, "driver")?;
+        let driver = opts.need("driver")?;
+        if !["raw", "file", "host_device"].contains(&driver.as_str()) {
+            return Err(format!("driver={driver}: {RAW}").into());
+        }
+        let id = opts.need("node-name")?;
+        opts.only("file.driver", &["file", "host_device"], "use file")?;
+        let file = match (opts.take("filename"), opts.take("file.filename"), opts.take("file")) {
+            (Some(path), None, None) | (None, Some(path), None) => File::Path(plain_path(&path)?),
+            (None, None, Some(node)) => File::Node(node),
+            _ => return Err("write filename=FILE, or file=NODE for the node below".into()),
+        };
+        let readonly = opts.switch("read-only")?.or(opts.switch("file.read-only")?).unwrap_or(false);
+        opts.ignore(&HOST_KEYS);
+        opts.ignore(&[
+            "auto-read-only",
+            "file.auto-read-only",
+            "file.aio",
+            "file.cache.direct",
+            "file.discard",
+        ]);
+        opts.ignore(&["file.cache.no-flush", "file.node-name"]);
+        opts.finish()?;
+        self.push(Some(id), file, readonly, Place::Device);
+        Ok(())
+    }
+
+    /// `-add-fd fd=N,set=N`: the descriptor is `/dev/fdset/N` from then on.
+    fn add_fd(&mut self, text: &str) -> Result<(), Reason> {
+        let mut opts = Opts::parse(text, None);
+        let number =
+            |value: Option<u32>, key| value.ok_or_else(|| format!("{key}= is missing, write fd=N,set=N"));
+        let fd = number(opts.number("fd")?, "fd")?;
+        let set = number(opts.number("set")?, "set")?;
+        opts.ignore(&["opaque"]);
+        opts.finish()?;
+        self.fd_sets.push((set, fd));
+        Ok(())
+    }
+
+    /// `-device virtio-blk-device,drive=ID[,bootindex=N][,serial=TEXT]`.
+    pub(super) fn device(&mut self, text: &str, mut opts: Opts) -> Result<(), Reason> {
+        let drive = opts.need("drive")?;
+        let bootindex = opts.number("bootindex")?;
+        let serial = opts.take("serial");
+        opts.only("logical_block_size", &["512"], "blocks have 512 bytes, leave it out")?;
+        opts.only("physical_block_size", &["512"], "blocks have 512 bytes, leave it out")?;
+        opts.ignore(&DEVICE_KEYS);
+        opts.finish()?;
+        self.devices.push(Device { text: text.into(), drive, bootindex, serial });
+        Ok(())
+    }
+
+    /// The disks: those without a device first, as QEMU makes them, then by device.
+    pub(super) fn finish(self, notes: &mut Vec<String>) -> Result<Vec<DiskConfig>, Wrong> {
+        let mut disks = Vec::new();
+        for drive in self.drives.iter().filter(|drive| !self.has_device(drive)) {
+            match (&drive.file, drive.place) {
+                (File::Path(path), Place::Disk) => disks.push(self.disk(path, drive.readonly)),
+                _ => self.note_unused(drive, notes),
+            }
+        }
+        for device in &self.devices {
+            let wrong = |reason| ("-device", device.text.clone(), reason);
+            disks.push(self.shown_by(device).map_err(wrong)?);
+        }
+        Ok(disks)
+    }
+
+    fn has_device(&self, drive: &Drive) -> bool {
+        self.devices.iter().any(|device| drive.id.as_deref() == Some(&device.drive))
+    }
+
+    /// A node may be there for the node above it.
+    fn note_unused(&self, drive: &Drive, notes: &mut Vec<String>) {
+        let Some(id) = &drive.id else { return };
+        if !self.drives.iter().any(|above| above.file == File::Node(id.clone())) {
+            notes.push(format!("drive {id} is shown by no device, add -device virtio-blk-device,drive={id}"));
+        }
+    }
+
+    fn shown_by(&self, device: &Device) -> Result<DiskConfig, Reason> {
+        let (path, readonly) = self.resolve(&device.drive)?;
+        let mut disk = self.disk(&path, readonly);
+        disk.bootindex = device.bootindex;
+        if let Some(serial) = &device.serial {
+            let wrong = |_| format!("serial={serial} is no serial, use up to 20 printable ASCII characters");
+            disk.serial = serial.parse().map_err(wrong)?;
+        }
+        Ok(disk)
+    }
+
+    /// The file at the bottom of `id`, and whether any node on the way is read-only.
+    fn resolve(&self, top: &str) -> Result<(String, bool), Reason> {
+        let (mut id, mut readonly) = (top, false);
+        for _ in 0..=self.drives.len() {
+            let drive = self.drives.iter().find(|drive| drive.id.as_deref() == Some(id));
+            let drive = drive
+                .ok_or_else(|| format!("there is no drive `{id}`, add -drive if=none,id={id},file=FILE"))?;
+            readonly |= drive.readonly;
+            match &drive.file {
+                File::Path(path) => return Ok((path.clone(), readonly)),
+                File::Node(below) => id = below,
+            }
+        }
+        Err(format!("drive `{top}` lies above itself").into())
+    }
+
+    /// A disk of `path`, where `/dev/fdset/N` means a descriptor.
+    fn disk(&self, path: &str, readonly: bool) -> DiskConfig {
+        let set = path.strip_prefix("/dev/fdset/").and_then(|set| set.parse().ok());
+        let fd = self.fd_sets.iter().find(|(number, _)| Some(*number) == set);
+        let path = fd.map_or_else(|| path.to_owned(), |(_, fd)| format!("/proc/self/fd/{fd}"));
+        DiskConfig { readonly, ..DiskConfig::new(path) }
+    }
+}
+
+const RAW: &str = "images are raw yet, convert it by `qemu-img convert -O raw` and use raw";
+
+/// Without the `file:` that QEMU allows in front.
+fn plain_path(text: &str) -> Result<String, Reason> {
+    const PROTOCOLS: [&str; 8] = ["nbd", "http", "https", "ftp", "ssh", "iscsi", "rbd", "json"];
+    match text.split_once(':') {
+        Some(("file", path)) => Ok(path.into()),
+        Some((protocol, _)) if PROTOCOLS.contains(&protocol) => {
+            Err(format!("images are files or block devices, not {protocol}:").into())
+        }
+        _ if text.is_empty() => Err("no path, write file=FILE".into()),
+        _ => Ok(text.into()),
+    }
+}

@@ -1,0 +1,140 @@
+//! Texts that QEMU prints instead of starting a machine, in the form in which tools read them.
+
+use super::options::meant_names;
+use super::opts::Opts;
+use crate::cli::cpu;
+
+/// The version of QEMU whose command line this is.
+const QEMU_VERSION: &str = "7.2.0";
+
+/// A text to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Help {
+    /// `-version`.
+    Version,
+    /// `-help`.
+    Options,
+    /// `-machine help`.
+    Machines,
+    /// `-accel help`.
+    Accelerators,
+    /// `-cpu help`.
+    Processors,
+    /// `-device help`.
+    Devices,
+    /// `-device NAME,help`.
+    Properties(&'static DeviceHelp),
+    /// `-chardev help`.
+    Chardevs,
+    /// `-object help`.
+    Objects,
+}
+
+/// A device in the list.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct DeviceHelp {
+    name: &'static str,
+    bus: &'static str,
+    category: &'static str,
+    properties: &'static [(&'static str, &'static str)],
+}
+
+const DEVICES: [DeviceHelp; 5] = [
+    DeviceHelp {
+        name: "virtio-blk-device",
+        bus: "virtio-bus",
+        category: "Storage",
+        properties: &[("bootindex", "int32"), ("drive", "str"), ("serial", "str")],
+    },
+    DeviceHelp { name: "isa-serial", bus: "ISA", category: "Input", properties: &[("chardev", "str")] },
+    DeviceHelp {
+        name: "isa-debugcon",
+        bus: "ISA",
+        category: "Misc",
+        properties: &[("chardev", "str"), ("iobase", "uint32")],
+    },
+    DeviceHelp { name: "isa-debug-exit", bus: "ISA", category: "Misc", properties: &[("iobase", "uint32")] },
+    DeviceHelp { name: "pvpanic", bus: "ISA", category: "Misc", properties: &[] },
+];
+
+impl Help {
+    /// The text that the option `name` asks for with `value`, if it asks for one.
+    pub(super) fn wanted(name: &str, value: &str) -> Option<Self> {
+        let is_help = ["help", "?"].contains(&value);
+        match name {
+            "version" => Some(Self::Version),
+            "help" => Some(Self::Options),
+            "machine" if is_help => Some(Self::Machines),
+            "accel" if is_help => Some(Self::Accelerators),
+            "cpu" if is_help => Some(Self::Processors),
+            "device" if is_help => Some(Self::Devices),
+            "device" => properties(value).map(Self::Properties),
+            "chardev" if is_help => Some(Self::Chardevs),
+            "object" if is_help => Some(Self::Objects),
+            _ => None,
+        }
+    }
+
+    /// The text.
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Version => version(),
+            Self::Options => options(),
+            Self::Machines => "Supported machines are:\nmicrovm              microvm (i386)\n".into(),
+            Self::Accelerators => "Accelerators supported in QEMU binary:\nkvm\n".into(),
+            Self::Processors => cpu::list("/dev/kvm".as_ref()),
+            Self::Devices => devices(),
+            Self::Properties(device) => device_properties(device),
+            Self::Chardevs => "Available chardev backend types: \n  file\n  null\n  stdio\n".into(),
+            Self::Objects => {
+                "List of user creatable objects:\n  memory-backend-file\n  memory-backend-memfd\n  memory-backend-ram\n"
+                    .into()
+            }
+        }
+    }
+}
+
+fn properties(value: &str) -> Option<&'static DeviceHelp> {
+    let mut opts = Opts::parse(value, Some("driver"));
+    let wanted = opts.wants_help();
+    let name = opts.take("driver")?;
+    DEVICES.iter().find(|device| wanted && device.name == name)
+}
+
+fn version() -> String {
+    let own = env!("CARGO_PKG_VERSION");
+    format!(
+        "QEMU emulator version {QEMU_VERSION} (tinderbox {own})\n\
+         Tinderbox, which takes QEMU's command line for the machine type microvm; it has no code of QEMU's\n"
+    )
+}
+
+fn options() -> String {
+    let lines = meant_names().map(|option| match option.has_value {
+        true => format!("-{} VALUE\n", option.name),
+        false => format!("-{}\n", option.name),
+    });
+    let text: String = lines.collect();
+    format!(
+        "{}usage: qemu-system-x86_64 [options] [disk_image]\n\nOptions of QEMU's that mean something here; others are \
+         said to change nothing, or refused with what to do instead:\n\n{text}\n`tinderbox run --help` has the options of \
+         this program's own.\n",
+        version()
+    )
+}
+
+fn devices() -> String {
+    let mut text = String::new();
+    for category in ["Storage", "Input", "Misc"] {
+        let of_category = DEVICES.iter().filter(|device| device.category == category);
+        let lines = of_category.map(|device| format!("name \"{}\", bus {}\n", device.name, device.bus));
+        let gap = if text.is_empty() { "" } else { "\n" };
+        text += &format!("{gap}{category} devices:\n{}", lines.collect::<String>());
+    }
+    text
+}
+
+fn device_properties(device: &DeviceHelp) -> String {
+    let lines = device.properties.iter().map(|(name, kind)| format!("  {name}=<{kind}>\n"));
+    format!("{} options:\n{}", device.name, lines.collect::<String>())
+}

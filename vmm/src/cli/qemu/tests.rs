@@ -1,0 +1,348 @@
+//! QEMU's command lines as people and tools write them, and what is said of wrong ones.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::backing::{HugePage, Pages};
+use crate::config::{Console, DiskConfig, ExtraDevice, FirmwareChoice, Irqchip, OnReset, Source, Switch};
+use crate::topology::Topology;
+
+fn args(line: &str) -> Vec<OsString> {
+    line.split_whitespace().map(OsString::from).collect()
+}
+
+fn parsed(args: &[OsString]) -> Parsed {
+    match parse(args, Aliases::Refused).unwrap() {
+        Request::Machine(parsed) => *parsed,
+        Request::Help(help) => panic!("{help:?}"),
+    }
+}
+
+fn config(line: &str) -> Config {
+    parsed(&args(line)).config
+}
+
+fn message(line: &str) -> String {
+    parse(&args(line), Aliases::Refused).unwrap_err().to_string()
+}
+
+fn help(line: &str) -> String {
+    match parse(&args(line), Aliases::Refused).unwrap() {
+        Request::Help(help) => help.text(),
+        Request::Machine(parsed) => panic!("{parsed:?}"),
+    }
+}
+
+#[test]
+fn usual_line_makes_the_machine_that_run_would_make() {
+    let line = "-M microvm,pit=off,pic=off,rtc=on -enable-kvm -cpu host -smp 2 -m 1G -nodefaults -no-user-config \
+        -nographic -no-reboot -serial stdio -drive id=root,file=debian.raw,format=raw,if=none \
+        -device virtio-blk-device,drive=root,bootindex=0";
+    let config = config(line);
+    assert_eq!((config.memory, config.cpus), (1 << 30, Topology::of_cores(2)));
+    let options = &config.options;
+    assert_eq!((options.pit, options.pic, options.rtc), (Switch::Off, Switch::Off, Switch::On));
+    assert_eq!(config.disks, [DiskConfig { bootindex: Some(0), ..DiskConfig::new("debian.raw") }]);
+    assert_eq!((config.console, config.on_reset), (Console::Stdio, OnReset::End));
+    assert_eq!(config.firmware, FirmwareChoice::Named("seabios".into()));
+}
+
+#[test]
+fn empty_line_has_qemus_memory_and_a_note_on_the_missing_window() {
+    let parsed = parsed(&[]);
+    assert_eq!((parsed.config.memory, parsed.config.console), (128 << 20, Console::File("/dev/null".into())));
+    assert!(parsed.notes[0].contains("use -nographic"), "{:?}", parsed.notes);
+}
+
+#[test]
+fn kernel_without_bios_starts_at_once() {
+    let parsed = parsed(
+        &[
+            "-nographic",
+            "-kernel",
+            "vmlinuz",
+            "-initrd",
+            "initrd.img",
+            "-append",
+            "console=ttyS0 root=/dev/vda",
+        ]
+        .map(OsString::from),
+    );
+    let kernel = parsed.config.kernel.unwrap();
+    assert_eq!(kernel.cmdline, "console=ttyS0 root=/dev/vda");
+    assert_eq!((kernel.initrd, parsed.config.firmware), (Some("initrd.img".into()), FirmwareChoice::None));
+    assert_eq!(message("-append quiet"), "-append quiet: it is for a kernel, add -kernel FILE");
+}
+
+#[test]
+fn bios_is_a_file_or_one_of_qemus_names() {
+    let bios = |text| config(&format!("-bios {text}")).firmware;
+    assert_eq!(bios("MICROVM.fd"), FirmwareChoice::File("MICROVM.fd".into()));
+    assert_eq!(bios("bios-microvm.bin"), FirmwareChoice::Named("seabios".into()));
+    assert_eq!(bios("qboot.rom"), FirmwareChoice::Named("qboot".into()));
+}
+
+#[test]
+fn machine_options_merge_and_the_last_wins() {
+    let config =
+        config("-M microvm,acpi=off,rtc=on -machine rtc=off,x-option-roms=no --machine isa-serial=yes");
+    let options = config.options;
+    assert_eq!((options.acpi, options.rtc), (Switch::Off, Switch::Off));
+    assert_eq!((options.option_roms, options.isa_serial), (Switch::Off, Switch::On));
+}
+
+#[test]
+fn accelerator_is_kvm_or_nothing() {
+    assert_eq!(config("-accel kvm -M microvm,accel=kvm:tcg").options.irqchip, Irqchip::Split);
+    assert_eq!(config("-M microvm,kernel-irqchip=on").options.irqchip, Irqchip::Kernel);
+    assert_eq!(message("-accel tcg"), "-accel tcg: there is no other accelerator than kvm here, use kvm");
+    assert!(message("-M microvm,kernel-irqchip=off").contains("use kernel-irqchip=split"));
+}
+
+#[test]
+fn other_machines_are_refused_unless_the_user_opts_in() {
+    let expected = "-M q35: this machine is not a q35, use microvm; TINDERBOX_QEMU_ALIAS=microvm in the environment \
+                    takes the one for the other";
+    assert_eq!(message("-M q35"), expected);
+    assert!(parse(&args("-M q35"), Aliases::Taken).is_ok());
+    assert_eq!(message("-M virt"), "-M virt: unknown machine type `virt`, use microvm");
+    assert!(parse(&args("-M virt"), Aliases::Taken).is_err());
+    assert!(message("-M microvm,pitt=off").starts_with("-M microvm,pitt=off: unknown key `pitt`"));
+}
+
+#[test]
+fn vcpus_are_arranged_as_qemu_does() {
+    let cpus = |text| config(&format!("-smp {text}")).cpus;
+    assert_eq!(cpus("4"), Topology::of_cores(4));
+    assert_eq!(cpus("4,maxcpus=4,sockets=2"), Topology { sockets: 2, dies: 1, cores: 2, threads: 1 });
+    assert_eq!(cpus("sockets=2,cores=3,threads=2"), Topology { sockets: 2, dies: 1, cores: 3, threads: 2 });
+    assert_eq!(cpus("cpus=8 -smp threads=2"), Topology { sockets: 1, dies: 1, cores: 4, threads: 2 });
+    assert_eq!(
+        message("-smp 2,maxcpus=4"),
+        "-smp 2,maxcpus=4: vCPUs cannot be added later, use maxcpus=2 or leave it out"
+    );
+}
+
+#[test]
+fn processor_has_qemus_properties() {
+    assert_eq!(config("-cpu max,migratable=no,+avx2,pku=no").cpu.to_string(), "host,+avx2,-pku");
+    assert!(
+        message("-cpu Skylake-Client")
+            .starts_with("-cpu Skylake-Client: unknown model `Skylake-Client`, use host")
+    );
+}
+
+#[test]
+fn memory_is_a_size_or_an_object() {
+    assert_eq!(config("-m 1.5G").memory, 3 << 29);
+    assert_eq!(config("-m size=512").memory, 512 << 20);
+    let config =
+        config("-object memory-backend-memfd,id=mem,size=1G,share=on -machine memory-backend=mem -m 1G");
+    assert_eq!((config.memory, config.backing.shared), (1 << 30, true));
+    assert!(message("-m 1G,slots=2,maxmem=2G").contains("memory cannot be added later"));
+}
+
+#[test]
+fn memory_objects_have_huge_pages() {
+    let pages =
+        |object: &str| config(&format!("-object {object},id=m,size=1G -numa node,memdev=m")).backing.pages;
+    assert_eq!(pages("memory-backend-memfd,hugetlb=on,hugetlbsize=1G"), Pages::Huge(HugePage::Gib1));
+    assert_eq!(pages("memory-backend-file,mem-path=/dev/hugepages,prealloc=on"), Pages::Huge(HugePage::Mib2));
+    assert_eq!(pages("memory-backend-file,mem-path=/dev/shm,share=on"), Pages::Transparent);
+    let missing = "-machine memory-backend mem: there is no -object of this id, add it";
+    assert_eq!(message("-machine memory-backend=mem"), missing);
+}
+
+#[test]
+fn drives_reach_the_guest_by_device_or_by_themselves() {
+    let paths = |line| config(line).disks.into_iter().map(|disk| disk.path).collect::<Vec<_>>();
+    let line = "-drive if=none,id=b,file=b.raw -drive file=a,,1.raw,if=virtio -device virtio-blk-device,drive=b c.raw";
+    assert_eq!(paths(line), ["a,1.raw", "c.raw", "b.raw"].map(std::path::PathBuf::from));
+    let unused = parsed(&args("-drive if=none,id=b,file=b.raw -nographic"));
+    assert_eq!(unused.notes, ["drive b is shown by no device, add -device virtio-blk-device,drive=b"]);
+    let missing =
+        "-device virtio-blk-device,drive=x: there is no drive `x`, add -drive if=none,id=x,file=FILE";
+    assert_eq!(message("-device virtio-blk-device,drive=x"), missing);
+}
+
+#[test]
+fn nodes_lead_to_their_file() {
+    let line = r#"-blockdev driver=file,node-name=f,filename=a.raw,read-only=on -blockdev {"driver":"raw","node-name":"r","file":"f"}
+        -device {"driver":"virtio-blk-device","drive":"r","serial":"s"}
+        -blockdev driver=raw,node-name=n,file.driver=host_device,file.filename=/dev/vdb -device virtio-blk-device,drive=n"#;
+    let disks = config(line).disks;
+    assert_eq!((disks[0].path.to_str(), disks[0].readonly), (Some("a.raw"), true));
+    assert_eq!(disks[0].serial, "s".parse().unwrap());
+    assert_eq!((disks[1].path.to_str(), disks[1].readonly), (Some("/dev/vdb"), false));
+    let cycle =
+        "-blockdev raw,node-name=a,file=b -blockdev raw,node-name=b,file=a -device virtio-blk,drive=a";
+    assert!(message(cycle).ends_with("drive `a` lies above itself"), "{}", message(cycle));
+}
+
+#[test]
+fn drives_that_cannot_be_say_what_can() {
+    let drive = |text: &str| message(&format!("-drive {text}"));
+    assert!(drive("file=a,format=qcow2").ends_with("convert it by `qemu-img convert -O raw` and use raw"));
+    assert!(drive("file=a,if=ide").ends_with("if=ide: use if=none with -device, or if=virtio"));
+    assert!(drive("if=pflash,file=a").ends_with("this machine has no flash memory, use -bios FILE"));
+    assert!(drive("fil=a,if=none").ends_with("file= is missing, write file=VALUE"));
+    assert!(drive("file=a,raedonly=on").ends_with("unknown key `raedonly`, did you mean readonly?"));
+    assert!(drive("file=nbd:localhost:10809").contains("images are files or block devices"));
+}
+
+#[test]
+fn descriptors_are_files() {
+    let line = "-add-fd fd=7,set=2 -drive file=/dev/fdset/2,if=virtio -drive file=/proc/self/fd/9,if=virtio";
+    let paths: Vec<_> = config(line).disks.into_iter().map(|disk| disk.path).collect();
+    assert_eq!(paths, ["/proc/self/fd/7", "/proc/self/fd/9"].map(std::path::PathBuf::from));
+}
+
+#[test]
+fn serial_port_goes_where_it_is_told() {
+    let console = |line| config(line).console;
+    assert_eq!(console("-nographic"), Console::Stdio);
+    assert_eq!(console("-nographic -nodefaults"), Console::None);
+    assert_eq!(console("-display none -serial mon:stdio"), Console::Stdio);
+    assert_eq!(console("-serial file:a.log"), Console::File("a.log".into()));
+    assert_eq!(console("-serial none"), Console::None);
+    assert_eq!(console("-serial null"), Console::File("/dev/null".into()));
+    assert_eq!(console("-serial chardev:c -chardev stdio,id=c,signal=off"), Console::Stdio);
+    assert_eq!(
+        console("-nodefaults -chardev file,id=c,path=x -device isa-serial,chardev=c"),
+        Console::File("x".into())
+    );
+    assert!(message("-serial pty").starts_with("-serial pty: unknown backend, use stdio"));
+    assert_eq!(
+        message("-serial stdio -serial null"),
+        "-serial null: there is one serial port, leave this out"
+    );
+    assert_eq!(message("-serial chardev:c"), "-serial chardev:c: there is no -chardev of the id `c`, add it");
+}
+
+#[test]
+fn firmware_log_is_at_its_port() {
+    let log = |line| config(line).debugcon;
+    let device = "-chardev file,id=d,path=fw.log -device isa-debugcon,iobase=0x402,chardev=d";
+    assert_eq!(log(device), Some("fw.log".into()));
+    assert_eq!(log("-global isa-debugcon.iobase=0x402 -debugcon file:fw.log"), Some("fw.log".into()));
+    assert!(message("-debugcon file:fw.log").ends_with("add -global isa-debugcon.iobase=0x402"));
+}
+
+#[test]
+fn test_devices_have_qemus_names() {
+    let extras =
+        config("-device isa-debug-exit,iobase=0xf4,iosize=0x04 -device pvpanic -device isa-debug-exit")
+            .extras;
+    let expected =
+        [ExtraDevice::DebugExit { port: 0xf4 }, ExtraDevice::PvPanic, ExtraDevice::DebugExit { port: 0x501 }];
+    assert_eq!(extras, expected);
+    assert_eq!(
+        message("-device virtio-blk-devise"),
+        "-device virtio-blk-devise: unknown device `virtio-blk-devise`, did you mean virtio-blk-device?"
+    );
+    assert!(message("-device e1000").ends_with("`-device help` lists what there is"));
+}
+
+#[test]
+fn guest_is_told_what_qemu_would_tell_it() {
+    let line = "-uuid 00112233-4455-6677-8899-aabbccddeeff -smbios type=1,serial=7 -fw_cfg name=opt/a,string=b -name vm,debug-threads=on";
+    let info = config(line).guest_info;
+    assert!(info.uuid.is_some() && info.smbios.is_some());
+    assert_eq!(info.files[0].content, Source::Text("b".into()));
+    assert_eq!(
+        message("-fw_cfg opt/a,string=x -fw_cfg opt/a,string=y"),
+        "-fw_cfg opt/a: it is given twice, give it once"
+    );
+    assert_eq!(
+        message("-uuid 7"),
+        "-uuid 7: not a UUID, write for example 6ba7b810-9dad-11d1-80b4-00c04fd430c8"
+    );
+}
+
+#[test]
+fn reset_ends_the_run_in_either_way_of_saying() {
+    assert_eq!(config("-no-reboot").on_reset, OnReset::End);
+    assert_eq!(config("-action reboot=shutdown").on_reset, OnReset::End);
+    assert_eq!(
+        config("-action reboot=shutdown,panic=exit-failure -action reboot=reset").on_reset,
+        OnReset::Reboot
+    );
+    assert!(message("-action panic=pause").contains("use panic=exit-failure"));
+}
+
+#[test]
+fn what_changes_nothing_is_taken_with_a_note() {
+    let parsed = parsed(&args(
+        "-nographic -sandbox on -L /usr/share/qemu -boot order=c -rtc base=utc -nic none -msg timestamp=on",
+    ));
+    let notes = parsed.notes.join("\n");
+    for option in ["-sandbox changes nothing", "-L changes nothing", "-boot changes nothing"] {
+        assert!(notes.contains(option), "{notes}");
+    }
+    assert_eq!(parsed.notes.len(), 3, "{notes}");
+    assert_eq!(config("-global virtio-mmio.force-legacy=false -display none -serial none").disks, []);
+}
+
+#[test]
+fn what_is_not_there_is_named_with_a_remedy() {
+    assert_eq!(
+        message("-vnc :0"),
+        "-vnc is not supported: there is no display, use -nographic and the serial port"
+    );
+    assert_eq!(
+        message("-snapshot"),
+        "-snapshot is not supported: changes go to the image, so start from a copy, or use readonly=on"
+    );
+    assert_eq!(message("-m"), "-m needs a value, see `tinderbox qemu -help`");
+    assert_eq!(message("-display gtk"), "-display gtk: there is no display, use none");
+    assert_eq!(
+        message("-global e1000.mac=1"),
+        "-global e1000.mac=1: no device of this machine has the property e1000.mac"
+    );
+}
+
+#[test]
+fn texts_for_tools_have_the_form_they_read() {
+    assert!(help("-version").starts_with("QEMU emulator version 7.2.0 (tinderbox "));
+    assert!(help("--help").contains("\n-machine VALUE\n"));
+    assert!(help("-machine help").starts_with("Supported machines are:\nmicrovm "));
+    assert!(help("-device help").contains("name \"virtio-blk-device\", bus virtio-bus\n"));
+    assert!(help("-device virtio-blk-device,help").contains("  drive=<str>\n"));
+    assert_eq!(help("-accel help"), "Accelerators supported in QEMU binary:\nkvm\n");
+}
+
+/// Options with texts of the shapes that they have, and then some.
+fn words() -> impl Strategy<Value = Vec<OsString>> {
+    let option = prop_oneof![
+        prop::sample::select(
+            options::meant_names().map(|option| format!("-{}", option.name)).collect::<Vec<_>>()
+        ),
+        "-{0,2}[a-z_-]{0,8}",
+    ];
+    let value = prop_oneof![
+        "([a-z-]{1,9}=)?[a-z0-9]{0,4}(,[a-z-]{1,9}=[a-z0-9./]{0,9}){0,4}",
+        "[a-z]{1,6}:.{0,9}",
+        "\\PC{0,40}",
+        Just("{\"driver\":{\"a\":[1]}}".to_owned()),
+    ];
+    prop::collection::vec(prop_oneof![option, value], 0..12)
+        .prop_map(|words| words.into_iter().map(OsString::from).collect())
+}
+
+proptest! {
+    #[test]
+    fn any_command_line_is_a_machine_or_one_clear_line(words in words()) {
+        match parse(&words, Aliases::Refused) {
+            Ok(Request::Machine(parsed)) => prop_assert!(parsed.notes.len() <= words.len() + 1),
+            Ok(Request::Help(_)) => {}
+            Err(error) => prop_assert!(error.to_string().len() > 10),
+        }
+    }
+
+    #[test]
+    fn any_path_comes_back(path in "[^:\u{0}]{1,40}") {
+        let file = format!("if=virtio,file={}", path.replace(',', ",,"));
+        let words = ["-nographic", "-drive", &file].map(OsString::from);
+        prop_assert_eq!(&parsed(&words).config.disks, &[DiskConfig::new(path)]);
+    }
+}

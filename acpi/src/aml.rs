@@ -25,7 +25,15 @@ impl NameSeg {
         let [a, b] = prefix;
         Self([a, b, b'0' + number / 10 % 10, b'0' + number % 10])
     }
+
+    /// A letter and a number of three hexadecimal digits, such as `C0FE`. `number` is below 4096.
+    pub fn hexadecimal(prefix: u8, number: u16) -> Self {
+        let digit = |shift: u32| HEXADECIMAL[usize::from(number >> shift & 0xf)];
+        Self([prefix, digit(8), digit(4), digit(0)])
+    }
 }
+
+const HEXADECIMAL: [u8; 16] = *b"0123456789ABCDEF";
 
 impl From<&[u8; 4]> for NameSeg {
     fn from(name: &[u8; 4]) -> Self {

@@ -10,9 +10,10 @@ use std::path::Path;
 use std::process::Command;
 
 use acpi::TableSet;
+use acpi::table::hmat::{Access, Target};
 use acpi::table::mcfg::Ecam;
 use acpi::table::srat::{CpuAffinity, MemoryRange};
-use acpi::table::{Dbg2, Mcfg, Pptt, Slit, Spcr, Srat, Waet};
+use acpi::table::{Dbg2, Hmat, Mcfg, Pptt, Slit, Spcr, Srat, Waet};
 use machine::Options;
 use rstest::rstest;
 
@@ -72,8 +73,19 @@ fn list_tables_beyond_qemu(tables: &mut TableSet, cpus: u32) {
         ],
     });
     tables.list(&Slit::new(2, |_, _| 20));
-    tables.list(&Pptt { packages: 1, cores: cpus / 2, threads: 2 });
+    tables.list(&Pptt { packages: 1, dies: 1, cores: cpus / 2, threads: 2 });
+    tables.list(&hmat());
     tables.list(&Waet { rtc_needs_no_acknowledge: true });
+}
+
+/// Two nodes, the second farther away and faster.
+fn hmat() -> Hmat {
+    let access = |target, latency, bandwidth| Access { initiator: 0, target, latency, bandwidth };
+    Hmat {
+        initiators: vec![0, 1],
+        targets: vec![Target { node: 0, initiator: Some(0) }, Target { node: 1, initiator: Some(1) }],
+        accesses: vec![access(0, 90, 20_000), access(1, 250, 409_600)],
+    }
 }
 
 #[rstest]
@@ -96,5 +108,5 @@ fn tables_beyond_qemu_recompile_to_themselves(#[case] cpus: u32) {
     let mut tables = options.tables();
     list_tables_beyond_qemu(&mut tables, cpus);
 
-    assert_eq!(check(&tables), 11);
+    assert_eq!(check(&tables), 12);
 }

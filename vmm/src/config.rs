@@ -2,6 +2,7 @@
 
 mod guest_info;
 mod kernel;
+mod numa;
 mod options;
 mod virtio;
 
@@ -11,6 +12,7 @@ pub use self::virtio::VirtioConfig;
 use ::virtio::blk;
 pub use guest_info::{FwCfgFile, GuestInfo, SmbiosConfig, Source};
 pub use kernel::KernelConfig;
+pub use numa::{NodeAccess, NodeConfig, NodeDistance, NumaConfig};
 pub use options::{ExtraDevice, Irqchip, MachineOptions, Switch};
 
 use crate::backing::Backing;
@@ -26,6 +28,8 @@ pub struct Config {
     pub backing: Backing,
     /// The vCPUs, at least 1, and their arrangement.
     pub cpus: Topology,
+    /// Which of them are near which memory.
+    pub numa: NumaConfig,
     /// What each vCPU can do.
     pub cpu: CpuModel,
     /// The switches of the machine type.
@@ -58,6 +62,7 @@ impl Default for Config {
             memory: 512 << 20,
             backing: Backing::default(),
             cpus: Topology::of_cores(1),
+            numa: NumaConfig::default(),
             cpu: CpuModel::default(),
             options: MachineOptions::default(),
             extras: Vec::new(),

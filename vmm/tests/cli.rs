@@ -469,6 +469,23 @@ fn acpi_dump_writes_every_table_without_firmware_or_disk() {
 }
 
 #[test]
+fn nodes_that_cannot_be_are_refused() {
+    let nodes = |numa: &[&str]| usage(&[&["acpi", "show", "--cpus=2", "--memory=1G"], numa].concat());
+    assert_eq!(
+        nodes(&["--numa=node,cpus=0-1,memory=2G"]),
+        "--numa nodes have 2048M together, and --memory is 1024M: make them equal"
+    );
+    assert_eq!(
+        nodes(&["--numa=node,cpus=0,memory=1G"]),
+        "--numa gives vCPU 1 to no node, add it to the cpus= of one"
+    );
+    assert_eq!(nodes(&["--numa=node,mem=1G"]), "--numa node,mem=1G: unknown key `mem`, use cpus or memory");
+    assert!(
+        nodes(&["--numa=node,cpus=0-1,memory=1G", "--machine=acpi=off"]).starts_with("--numa and --machine")
+    );
+}
+
+#[test]
 fn acpi_show_prints_tables_and_devices() {
     let ran = Bench::new().tinderbox(&["acpi", "show", "--cpus", "2"]);
     let text = ran.says();

@@ -36,6 +36,12 @@ fn numbered_name_has_two_decimal_digits() {
 }
 
 #[test]
+fn hexadecimal_name_has_three_digits() {
+    assert_eq!(aml(&NameSeg::hexadecimal(b'C', 0xfe)), b"C0FE");
+    assert_eq!(aml(&NameSeg::hexadecimal(b'C', 0x123)), b"C123");
+}
+
+#[test]
 fn device_wraps_its_objects_in_call_order() {
     let mut scope = Scope::new();
     scope.device(b"TEST", |dev| {

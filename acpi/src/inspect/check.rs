@@ -1,5 +1,6 @@
 //! The rules that a set of tables keeps: each by itself, and all together.
 
+mod affinity;
 mod cross;
 mod devices;
 #[cfg(test)]
@@ -72,7 +73,8 @@ impl Decoded<'_> {
 ///
 /// The rules: signatures, lengths, revisions, checksums and reserved fields; the way from the RSDP to every table; processors and
 /// interrupt controllers without doubles; every interrupt has an input, and one device unless it is shared; no two devices
-/// overlap; windows lie inside the address width; what one table says of another's subject agrees.
+/// overlap; windows lie inside the address width; nodes and processors are the same in every table; what one table says of
+/// another's subject agrees.
 pub fn check(tables: &Resolved, tables_at: u64, address_bits: u32) -> Vec<Finding> {
     let mut findings = Findings::default();
     let decoded = decode_all(tables, tables_at, &mut findings);
@@ -90,6 +92,7 @@ pub fn check(tables: &Resolved, tables_at: u64, address_bits: u32) -> Vec<Findin
         }
         devices::check(&namespace, &map, address_bits, &mut findings);
         cross::check_against_devices(&decoded, &namespace, &map, &mut findings);
+        affinity::check(&decoded, &namespace, &mut findings);
     }
     findings.0
 }

@@ -1,5 +1,6 @@
 //! Where the fields of each table are: one description that shows tables and that finds what should be zero.
 
+mod affinity;
 mod tables;
 
 use std::fmt;
@@ -43,6 +44,9 @@ enum Tail {
     Records(usize, Record),
     /// Parts that begin with a byte of type and one of length, from an offset on.
     Typed(usize, &'static [(u8, Record)]),
+    /// Parts that begin with two bytes of type, two reserved and four of length, from an offset on. They may be longer than
+    /// their fields.
+    Long(usize, &'static [(u8, Record)]),
     /// Bytes without a structure.
     Opaque,
 }
@@ -137,6 +141,7 @@ pub fn decode(table: &[u8]) -> Option<Vec<Part>> {
             );
         }
         Tail::Typed(at, records) => parts.extend(typed(table.get(*at..)?, records)?),
+        Tail::Long(at, records) => parts.extend(long(table.get(*at..)?, records)?),
     }
     Some(parts)
 }
@@ -160,6 +165,19 @@ fn typed(tail: &[u8], records: &[(u8, Record)]) -> Option<Vec<Part>> {
         let (kind, len) = (head.u8()?, usize::from(head.u8()?));
         let (_, record) = records.iter().find(|(id, _)| *id == kind)?;
         let body = bytes.take(len).filter(|_| len == record.len)?;
+        parts.push(part(record.name, record.fields, body)?);
+    }
+    Some(parts)
+}
+
+fn long(tail: &[u8], records: &[(u8, Record)]) -> Option<Vec<Part>> {
+    let mut bytes = Bytes::new(tail);
+    let mut parts = Vec::new();
+    while !bytes.is_empty() {
+        let mut head = bytes;
+        let (kind, _reserved, len) = (head.number(2)?, head.number(2)?, head.u32()?);
+        let (_, record) = records.iter().find(|(id, _)| u64::from(*id) == kind)?;
+        let body = bytes.take(len as usize).filter(|body| body.len() >= record.len)?;
         parts.push(part(record.name, record.fields, body)?);
     }
     Some(parts)

@@ -8,12 +8,14 @@ use super::{Definition, OemIds, Table};
 /// ACPI 6.3, which added threads, leaves and identical implementations.
 const REVISION: u8 = 2;
 
-/// A regular tree of processors. Their UIDs, which the MADT gives out too, count from 0 through threads, cores, packages.
+/// A regular tree of processors. Their UIDs, which the MADT gives out too, count from 0 through threads, cores, dies, packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pptt {
     /// Packages, also called sockets.
     pub packages: u32,
-    /// Cores in each package.
+    /// Dies in each package.
+    pub dies: u32,
+    /// Cores on each die.
     pub cores: u32,
     /// Threads in each core.
     pub threads: u32,
@@ -23,14 +25,23 @@ pub struct Pptt {
 type Reference = u32;
 
 impl Pptt {
-    fn append_core(&self, table: &mut Table, package: Reference, core: u32) {
-        if self.threads == 1 {
-            append_node(table, LEAF, package, core);
-            return;
-        }
-        let parent = append_node(table, 0, package, core);
-        for thread in 0..self.threads {
-            append_node(table, LEAF | THREAD, parent, core * self.threads + thread);
+    /// How many of each level the next higher one has, from packages down. A single die or thread is no level of its own.
+    fn levels(&self) -> Vec<u32> {
+        let several = |count: u32| Some(count).filter(|&count| count > 1);
+        let levels = [Some(self.packages), several(self.dies), Some(self.cores), several(self.threads)];
+        levels.into_iter().flatten().collect()
+    }
+
+    /// Adds the nodes of the first of `levels` that `parent` has, each with all that is below it. `parent` is number `place`
+    /// of its own level.
+    fn append_level(&self, table: &mut Table, levels: &[u32], parent: Reference, place: u32) {
+        let Some((&count, below)) = levels.split_first() else { return };
+        let package = if parent == 0 { PHYSICAL_PACKAGE } else { 0 };
+        let thread = if self.threads > 1 { THREAD } else { 0 };
+        let flags = if below.is_empty() { package | LEAF | thread } else { package };
+        for place in place * count..(place + 1) * count {
+            let node = append_node(table, flags, parent, place);
+            self.append_level(table, below, node, place);
         }
     }
 }
@@ -38,12 +49,7 @@ impl Pptt {
 impl Definition for Pptt {
     fn encode(&self, ids: &OemIds) -> Table {
         let mut table = Table::new(*b"PPTT", REVISION, ids);
-        for package in 0..self.packages {
-            let parent = append_node(&mut table, PHYSICAL_PACKAGE, 0, package);
-            for core in 0..self.cores {
-                self.append_core(&mut table, parent, package * self.cores + core);
-            }
-        }
+        self.append_level(&mut table, &self.levels(), 0, 0);
         table
     }
 }
@@ -106,16 +112,22 @@ mod tests {
 
     #[test]
     fn pptt_core_with_one_thread_is_a_leaf_of_its_package() {
-        let nodes = nodes(Pptt { packages: 2, cores: 1, threads: 1 });
+        let nodes = nodes(Pptt { packages: 2, dies: 1, cores: 1, threads: 1 });
 
         assert_eq!(nodes, [[0x11, 0, 0], [0x0a, 36, 0], [0x11, 0, 0], [0x0a, 76, 1]]);
     }
 
     #[test]
     fn pptt_threads_are_leaves_of_their_core() {
-        let nodes = nodes(Pptt { packages: 1, cores: 2, threads: 2 });
+        let nodes = nodes(Pptt { packages: 1, dies: 1, cores: 2, threads: 2 });
 
         let core = |at, first| [[0x10, 36, 0], [0x0e, at, first], [0x0e, at, first + 1]];
         assert_eq!(nodes, [vec![[0x11, 0, 0]], core(56, 0).to_vec(), core(116, 2).to_vec()].concat());
+    }
+    #[test]
+    fn pptt_dies_stand_between_package_and_cores() {
+        let nodes = nodes(Pptt { packages: 1, dies: 2, cores: 1, threads: 1 });
+
+        assert_eq!(nodes, [[0x11, 0, 0], [0x10, 36, 0], [0x0a, 56, 0], [0x10, 36, 0], [0x0a, 96, 1]]);
     }
 }

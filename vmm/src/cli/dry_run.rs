@@ -1,6 +1,7 @@
 //! `--dry-run`: the resolved machine as text. It needs no KVM and opens no disk.
 
 mod kernel;
+mod numa;
 
 use std::fmt::Write as _;
 
@@ -18,6 +19,7 @@ pub(crate) fn describe(config: &Config, plan: &Plan) -> String {
     let sections = [
         ("machine", columns(&machine(config, plan))),
         ("memory", columns(&memory(plan))),
+        ("nodes", plan.numa.as_ref().map(numa::nodes).unwrap_or_default()),
         ("ports", columns(&ports(plan))),
         ("interrupts", columns(&interrupts(plan))),
         ("disks", columns(&disks(config, plan))),

@@ -26,6 +26,7 @@ mod kernel;
 mod log;
 mod machine;
 mod memory;
+mod numa;
 mod options;
 mod probe_kvm;
 mod qemu;

@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::guest_info::GuestInfoArgs;
 use super::kernel::KernelArgs;
 use super::machine::MachineArgs;
+use super::numa::NumaArgs;
 use super::virtio::VirtioArgs;
 use super::{cpu, dry_run, print};
 use crate::config::{Config, FirmwareChoice, MachineOptions, OnReset};
@@ -55,6 +56,8 @@ pub(crate) struct ConfigArgs {
     #[command(flatten)]
     machine: MachineArgs,
     #[command(flatten)]
+    numa: NumaArgs,
+    #[command(flatten)]
     kernel: KernelArgs,
     #[command(flatten)]
     console: ConsoleArgs,
@@ -75,6 +78,7 @@ impl ConfigArgs {
             memory: self.machine.memory.size,
             backing: self.machine.memory.backing,
             cpus: self.machine.cpus,
+            numa: self.numa.into_numa(),
             cpu: self.machine.cpu.into_model(),
             options,
             extras: self.machine.extras,
@@ -157,7 +161,8 @@ mod tests {
     use super::*;
     use crate::backing::Backing;
     use crate::config::{
-        Console, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, Source, Switch, VirtioConfig,
+        Console, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, NodeConfig, NumaConfig, Source, Switch,
+        VirtioConfig,
     };
     use crate::cpu::CpuModel;
     use crate::topology::Topology;
@@ -189,12 +194,16 @@ mod tests {
         let args = "--memory 6G,shared=on --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
                     --cmdline quiet --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
-                    --machine pit=off --device pvpanic --device reset-port --rng";
+                    --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng";
         let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
             memory: 6 << 30,
             backing: Backing { shared: true, ..Backing::default() },
             cpus: Topology::of_cores(4),
+            numa: NumaConfig {
+                nodes: vec![NodeConfig { cpus: vec![0..=3], memory: 6 << 30 }],
+                ..NumaConfig::default()
+            },
             cpu: CpuModel { switches: [("avx", false)].into(), ..CpuModel::default() },
             options: MachineOptions { pit: Switch::Off, ..MachineOptions::default() },
             extras: vec![ExtraDevice::PvPanic, ExtraDevice::ResetPort],

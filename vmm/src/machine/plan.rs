@@ -5,12 +5,15 @@
 
 mod cmdline;
 mod devices;
+mod numa;
 #[cfg(test)]
 mod tests;
 mod virtio;
 
 use std::fmt;
 use std::path::PathBuf;
+
+pub use numa::{NodePlan, NumaError, NumaPlan};
 
 use super::boot_order::boot_order;
 use crate::backing::{Backing, HugePage, Pages};
@@ -181,6 +184,8 @@ pub struct Plan {
     pub kvm_tss: Range,
     /// How the vCPUs are arranged.
     pub topology: Topology,
+    /// The nodes, if the machine is divided into some.
+    pub numa: Option<NumaPlan>,
     /// What each vCPU can do.
     pub cpu: CpuModel,
     /// APIC ids by vCPU index, ascending, with gaps where a level of the topology has no power of two.
@@ -248,6 +253,9 @@ pub enum PlanError {
     /// No vCPU, or too many.
     #[error("--cpus {0} is out of range: this machine has 1 to {MAX_CPUS} vCPUs")]
     Cpus(u32),
+    /// Nodes that cannot be.
+    #[error(transparent)]
+    Numa(#[from] NumaError),
     /// Nothing to start.
     #[error("--firmware none starts nothing by itself, give it a kernel with --kernel FILE")]
     NothingToStart,
@@ -317,9 +325,7 @@ impl Plan {
     pub fn new(config: &Config, firmware_len: u64, phys_bits: u32) -> Result<Self, PlanError> {
         Self::check(config, phys_bits)?;
         let options = &config.options;
-        let low_ram = Range::new(0, config.memory.min(LOW_RAM_LIMIT));
-        let high_ram =
-            (config.memory > LOW_RAM_LIMIT).then(|| Range::new(HIGH_RAM, config.memory - LOW_RAM_LIMIT));
+        let (low_ram, high_ram) = ram(config.memory);
         let kvm_identity_map = Range::new(0xfeff_c000, 0x1000);
         let kvm_tss = Range::new(0xfeff_d000, 0x3000);
         let transports = virtio::transports(config)?;
@@ -333,6 +339,7 @@ impl Plan {
             kvm_identity_map,
             kvm_tss,
             topology: config.cpus,
+            numa: NumaPlan::new(config, low_ram, high_ram)?,
             cpu: config.cpu.clone(),
             apic_ids: apic_ids(config.cpus)?,
             lapic: Range::new(0xfee0_0000, 0x1000),
@@ -364,6 +371,8 @@ impl Plan {
         check_memory(config.memory, phys_bits)?;
         check_pages(config.memory, config.backing.pages)?;
         apic_ids(config.cpus)?;
+        let (low_ram, high_ram) = ram(config.memory);
+        NumaPlan::new(config, low_ram, high_ram)?;
         boot_order(&config.disks)?;
         if config.firmware == FirmwareChoice::None && config.kernel.is_none() {
             return Err(PlanError::NothingToStart);
@@ -390,6 +399,12 @@ impl Plan {
             |disk| self.transports.iter().find(move |transport| transport.device == Some(Virtio::Disk(disk)));
         self.boot_disks.iter().filter_map(move |&disk| has(disk))
     }
+}
+
+/// RAM from 0, and from 4 GiB what does not fit below the windows of devices.
+fn ram(memory: u64) -> (Range, Option<Range>) {
+    let high = memory.checked_sub(LOW_RAM_LIMIT).filter(|&len| len > 0);
+    (Range::new(0, memory.min(LOW_RAM_LIMIT)), high.map(|len| Range::new(HIGH_RAM, len)))
 }
 
 fn check_memory(memory: u64, bits: u32) -> Result<(), PlanError> {

@@ -5,10 +5,15 @@
 //! | DSDT | drivers of everything that cannot be enumerated; SeaBIOS finds its disks there |
 //! | FADT | every system: hardware-reduced profile, sleep and reset registers |
 //! | MADT | every system: processors, IOAPICs |
+//! | SRAT, SLIT | schedulers and allocators; only with `--numa` |
+//! | HMAT | the same, for the speed of memory; only with `--numa access` |
+//! | PPTT | schedulers; only with sockets, dies or threads. Linux on x86 takes the CPUID's word instead |
 //! | SPCR, DBG2 | early consoles and kernel debuggers; only with COM1 |
 //!
 //! There is no WAET: it spares Windows work on an RTC's periodic interrupt and on a PM timer, and this machine has no PM timer
 //! and rarely an RTC. `cargo xtask conformance acpi` tests them all, `vmm/tests/tables.rs` the plans of random machines.
+
+mod affinity;
 
 use acpi::table::dsdt::Dsdt;
 use acpi::table::fadt::{Absent, Fadt};
@@ -47,6 +52,7 @@ pub fn acpi_tables(plan: &Plan) -> Option<TableSet> {
         absent: Absent { vga: true, cmos_rtc: plan.rtc.is_none() },
     });
     tables.list(&madt(plan));
+    affinity::list(&mut tables, plan);
     if let Some(com1) = plan.com1 {
         list_console(&mut tables, com1, plan.pic.is_some());
     }
@@ -85,6 +91,7 @@ fn devices(plan: &Plan) -> Vec<Box<dyn Describe>> {
     devices.push(Box::new(PowerButton));
     devices.extend(plan.extras.iter().filter_map(extra));
     devices.extend(transports.map(|transport| Box::new(transport) as Box<dyn Describe>));
+    devices.extend(affinity::processors(plan));
     devices
 }
 

@@ -41,6 +41,41 @@ const MEMORY: &[Choice] = &[
 const TOPOLOGY: &[Choice] = &[
     ("3 cores of 2 threads", &["--cpus", "6,cores=3,threads=2"]),
     ("5 sockets of 3 cores", &["--cpus", "15,sockets=5,cores=3"]),
+    ("2 sockets of 3 dies", &["--cpus", "24,sockets=2,dies=3,threads=2"]),
+    ("126 cores of 2 threads", &["--cpus", "252,threads=2"]),
+];
+const NODES: &[Choice] = &[
+    ("1 node", &["--cpus=2", "--memory=4G", "--numa=node,cpus=0-1,memory=4G"]),
+    (
+        "2 nodes around the hole",
+        &["--cpus=4", "--memory=6G", "--numa=node,cpus=0,cpus=2-3,memory=2G", "--numa=node,cpus=1,memory=4G"],
+    ),
+    ("3 nodes at distances", DISTANT_NODES),
+    ("memory apart", MEMORY_APART),
+    (
+        "254 cpus in 2 nodes",
+        &["--cpus=254", "--numa=node,cpus=0-126,memory=1M", "--numa=node,cpus=127-253,memory=511M"],
+    ),
+];
+const DISTANT_NODES: &[&str] = &[
+    "--cpus=3,sockets=3",
+    "--numa=node,cpus=2,memory=256M",
+    "--numa=node,cpus=0,memory=128M",
+    "--numa=node,cpus=1,memory=128M",
+    "--numa=distance,from=0,to=1,value=12",
+    "--numa=distance,from=0,to=2,value=255",
+    "--numa=distance,from=2,to=0,value=254",
+];
+/// A node of vCPUs alone and two of memory alone, with and without a word on their speed.
+const MEMORY_APART: &[&str] = &[
+    "--cpus=2",
+    "--memory=3G",
+    "--numa=node,cpus=0-1",
+    "--numa=node,memory=1G",
+    "--numa=node,memory=1G",
+    "--numa=node,memory=1G",
+    "--numa=access,from=0,to=1,latency=90,bandwidth=100G",
+    "--numa=access,from=0,to=2,latency=350",
 ];
 const SWITCHES: &[Choice] = &[
     ("default switches", &[]),
@@ -69,7 +104,7 @@ const DEVICES: &[Choice] = &[
 
 /// Every combination of the choices of a grid's axes is a machine.
 const GRIDS: &[&[&[Choice]]] =
-    &[&[CPUS, DISKS, SERIAL], &[SWITCHES, FEW_DISKS, DEVICES], &[MEMORY], &[TOPOLOGY]];
+    &[&[CPUS, DISKS, SERIAL], &[SWITCHES, FEW_DISKS, DEVICES], &[MEMORY], &[TOPOLOGY], &[NODES]];
 
 /// Machines whose disassembly is kept as text.
 const GOLDEN: &[(&str, &[&str])] = &[
@@ -81,6 +116,18 @@ const GOLDEN: &[(&str, &[&str])] = &[
         &["--machine", "ioapic2=off,rtc=on", "--device", "pvpanic", "--disk", "0.raw"],
     ),
     ("no-pic", &["--machine", "pic=off,pit=off"]),
+    (
+        "two-nodes",
+        &[
+            "--cpus=4,sockets=2,threads=2",
+            "--memory=4G",
+            "--numa=node,cpus=0-1,memory=2G",
+            "--numa=node,cpus=2-3,memory=2G",
+            "--numa=distance,from=0,to=1,value=21",
+            "--numa=access,from=0,to=0,latency=90,bandwidth=20G",
+            "--numa=access,from=0,to=1,latency=140,bandwidth=10G",
+        ],
+    ),
 ];
 
 /// All machines, those with golden text first.

@@ -2,8 +2,10 @@ use rstest::rstest;
 
 use super::*;
 use crate::table::fadt::Absent;
+use crate::table::hmat::Target;
 use crate::table::madt::{Cpu, IoApic};
-use crate::table::{Dsdt, Fadt, Madt, Spcr};
+use crate::table::srat::{CpuAffinity, MemoryRange};
+use crate::table::{Dsdt, Fadt, Hmat, Madt, Pptt, Slit, Spcr, Srat};
 use crate::{Describe, OemIds, Resources, Scope, TableSet};
 
 const AT: u64 = 0x10_0000;
@@ -135,4 +137,68 @@ fn check_damaged_byte_anywhere_is_found() {
 fn check_of_nothing_is_no_panic() {
     assert!(!check(&Resolved { tables: vec![], rsdp: vec![] }, AT, 40).is_empty());
     assert!(!check(&Resolved { tables: vec![0xff; 200], rsdp: vec![0; 3] }, AT, 64).is_empty());
+}
+
+/// A set of two processors in two nodes, with `srat` and `slit`.
+fn nodes(srat: &Srat, slit: &Slit) -> Vec<String> {
+    let mut madt = madt();
+    madt.cpus.push(Cpu { apic_id: 1, present: true });
+    let mut set = set(&[], &madt);
+    set.list(srat);
+    set.list(slit);
+    faults_of(&set)
+}
+
+fn two_nodes() -> Srat {
+    let memory = |base, node| MemoryRange { base, len: 1 << 30, node };
+    Srat {
+        cpus: [0, 1].map(|n| CpuAffinity { apic_id: n, node: n }).to_vec(),
+        memory: vec![memory(0, 0), memory(1 << 30, 1)],
+    }
+}
+
+#[test]
+fn check_good_nodes_have_no_findings() {
+    assert_eq!(nodes(&two_nodes(), &Slit::new(2, |_, _| 20)), [""; 0]);
+}
+
+#[test]
+fn check_nodes_that_do_not_fit_are_found() {
+    let mut lost = two_nodes();
+    lost.cpus[1].apic_id = 2;
+    assert_eq!(nodes(&lost, &Slit::new(2, |_, _| 20)), ["SRAT: its processors are not those of the MADT"]);
+    let mut overlap = two_nodes();
+    overlap.memory[1].base -= 1;
+    assert_eq!(nodes(&overlap, &Slit::new(2, |_, _| 20)), ["SRAT: two ranges of memory overlap"]);
+    let three = Slit::new(3, |_, _| 20);
+    assert_eq!(
+        nodes(&two_nodes(), &three),
+        ["SLIT: its localities are not the proximity domains of the SRAT"]
+    );
+    let near = Slit::new(2, |_, _| 10);
+    let expected = "SLIT: a distance is not 10 within a node, or not more between nodes";
+    assert_eq!(nodes(&two_nodes(), &near), [expected]);
+}
+
+#[test]
+fn check_tree_without_a_processor_is_found() {
+    let mut set = set(&[], &madt());
+    set.list(&Pptt { packages: 1, dies: 1, cores: 2, threads: 1 });
+    assert_eq!(faults_of(&set), ["PPTT: its leaves are not the processors of the MADT"]);
+}
+
+#[test]
+fn check_memory_speeds_of_no_node_are_found() {
+    let mut set = set(&[], &madt());
+    let targets = vec![Target { node: 0, initiator: Some(0) }];
+    set.list(&Hmat { initiators: vec![0], targets, accesses: vec![] });
+    let expected =
+        ["HMAT: a node without memory has memory attributes", "HMAT: an initiator has no processors"];
+    assert_eq!(faults_of(&set), expected);
+}
+
+#[test]
+fn check_processor_device_that_the_madt_lacks_is_found() {
+    let expected = ["DSDT: \\_SB.DEV0 is no processor of the MADT"];
+    assert_eq!(faults(&[Dev(b"DEV0", "ACPI0007", |crs| crs)]), expected);
 }

@@ -1,6 +1,7 @@
 //! The layouts themselves, with their section.
 
 use super::Form::{Address, Bits, Name, Number, Reserved, Text};
+use super::affinity::{HMAT, PPTT, SLIT, SRAT};
 use super::{Layout, Record, Spec, Tail};
 
 /// The name of what is to be zero.
@@ -32,7 +33,7 @@ pub(super) const HEADER: [Spec; 9] = [
 ];
 
 pub(super) const LAYOUTS: &[Layout] =
-    &[DSDT, SSDT, FADT, MADT, XSDT, MCFG, SPCR, DBG2, SRAT, SLIT, PPTT, WAET];
+    &[DSDT, SSDT, FADT, MADT, XSDT, MCFG, SPCR, DBG2, SRAT, SLIT, HMAT, PPTT, WAET];
 
 const DSDT: Layout = Layout {
     signature: "DSDT",
@@ -247,33 +248,6 @@ const DBG2: Layout = Layout {
         Spec(78, "size", Number(4)),
         Spec(82, "name", Name),
     ],
-    tail: Tail::Opaque,
-};
-
-/// ACPI 6.5, 5.2.16.
-const SRAT: Layout = Layout {
-    signature: "SRAT",
-    title: "System Resource Affinity Table",
-    revisions: 3..=3,
-    fields: &[],
-    tail: Tail::Opaque,
-};
-
-/// ACPI 6.5, 5.2.17.
-const SLIT: Layout = Layout {
-    signature: "SLIT",
-    title: "System Locality Information Table",
-    revisions: 1..=1,
-    fields: &[Spec(36, "localities", Number(8))],
-    tail: Tail::Opaque,
-};
-
-/// ACPI 6.5, 5.2.30.
-const PPTT: Layout = Layout {
-    signature: "PPTT",
-    title: "Processor Properties Topology Table",
-    revisions: 1..=3,
-    fields: &[],
     tail: Tail::Opaque,
 };
 

@@ -14,16 +14,21 @@
 //! * What every device answers alike (chapter 9 of the standard) is [`Standard`], fed with [`Descriptors`] as plain bytes.
 //!
 //! Standards: *Universal Serial Bus Specification 2.0* and *Universal Serial Bus 3.2 Specification*, cited as `USB 2.0, 9.4`
-//! and `USB 3.2, 9.4`.
+//! and `USB 3.2, 9.4`; the devices name those of their classes.
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
 
 mod data;
 mod device;
+mod hid;
+mod layout;
 mod setup;
 mod standard;
+mod storage;
 
 pub use data::{Data, Direction};
 pub use device::{EndpointAddress, Outcome, Speed, UsbDevice, Waker};
+pub use hid::{Hid, Keyboard, Leds, Mouse, Tablet};
 pub use setup::{Kind, Recipient, Setup, request};
 pub use standard::{Answer, Change, Descriptors, Standard, descriptor};
+pub use storage::Storage;

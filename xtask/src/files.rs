@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use sha2::{Digest as _, Sha256};
@@ -60,6 +60,18 @@ pub(crate) fn create_dir(dir: &Path) -> anyhow::Result<()> {
 /// Writes a whole file.
 pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>) -> anyhow::Result<()> {
     fs::write(path, content).with_context(|| format!("write {}", path.display()))
+}
+
+/// Copies the file `from` to `to`.
+pub(crate) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::copy(from, to).map(drop).with_context(|| format!("copy {} to {}", from.display(), to.display()))
+}
+
+/// Copies the file `from` into the folder `dir`, under its own name; gives the copy's path.
+pub(crate) fn copy_into(from: &Path, dir: &Path) -> anyhow::Result<PathBuf> {
+    let to = dir.join(file_name(from).as_ref());
+    copy(from, &to)?;
+    Ok(to)
 }
 
 /// The last part of `path`, for people.

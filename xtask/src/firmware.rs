@@ -12,8 +12,10 @@
 //! is no build at all, and needs no network.
 
 mod build;
+mod edk2;
 mod meson;
 mod option_rom;
+mod place;
 mod recipe;
 mod seabios;
 mod source;

@@ -1,12 +1,14 @@
 //! What all builds have in common: from a tarball to an image that is checked.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 
+use super::place::FixedPlace;
 use super::recipe::Recipe;
 use super::source::Source;
 use crate::progress::Step;
@@ -25,6 +27,11 @@ pub(crate) trait Builder {
 
     /// Files by which the top of a source tree is known.
     fn landmarks(&self) -> &[&str];
+
+    /// The folder in which it must be built, where the image tells in which one it was.
+    fn place(&self) -> Option<&Path> {
+        None
+    }
 
     /// Builds the source at `tree` and checks what comes out, all but its size. `version` is for sources that do not say it.
     fn compile(&self, work: &Work<'_>, tree: &Path, version: Option<&str>) -> anyhow::Result<Output>;
@@ -56,17 +63,37 @@ pub(crate) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Builds `source`, whose files are in `tarball`, in a new folder that ends in `place`.
+    /// Builds `source`, whose files are in `tarball`, in a new folder that ends in `place`, or in the one place that its
+    /// builder can do it in.
     pub(crate) fn compile(&self, source: &Source, tarball: &Path, place: &str) -> anyhow::Result<Product> {
         let scratch = files::scratch_dir(&paths::target_dir("firmware")?)?;
-        let tree = scratch.path().join(place);
-        self.unpack(source, tarball, &tree)?;
-        let Output { image, version } = self.recipe.builder().compile(self, &tree, source.version())?;
+        match self.recipe.builder().place() {
+            None => self.compile_at(source, tarball, &scratch.path().join(place), scratch),
+            Some(place) => {
+                let place = FixedPlace::take(place)?;
+                self.compile_at(source, tarball, &place.tree, scratch)
+            }
+        }
+    }
+
+    /// Builds in the new folder `tree`; what is wanted of it goes to `scratch`.
+    fn compile_at(
+        &self,
+        source: &Source,
+        tarball: &Path,
+        tree: &Path,
+        scratch: TempDir,
+    ) -> anyhow::Result<Product> {
+        self.unpack(source, tarball, tree)?;
+        let Output { image, version } = self.recipe.builder().compile(self, tree, source.version())?;
         let len = image.metadata().with_context(|| format!("read {}", image.display()))?.len();
         let size = self.recipe.size;
         ensure!(len == size, "the image has {len} bytes, the recipe says {size}");
         let licences = self.recipe.licence_texts.iter().map(|name| tree.join(name));
-        let licences = licences.filter(|path| path.exists()).collect();
+        let licences = licences.filter(|path| path.exists());
+        let licences =
+            licences.map(|path| files::copy_into(&path, scratch.path())).collect::<Result<_, _>>()?;
+        let image = files::copy_into(&image, scratch.path())?;
         Ok(Product { image, licences, version, _scratch: scratch })
     }
 
@@ -88,13 +115,34 @@ impl Work<'_> {
             tarball.display(),
             missing.unwrap_or(&"")
         );
-        Ok(())
+        match source.patches() {
+            Some(patches) => self.patch(&tarball.with_file_name(patches), tree),
+            None => Ok(()),
+        }
+    }
+
+    /// Applies Debian's patches, in their order, out of the tarball of its packaging, which then lies in the tree.
+    fn patch(&self, packaging: &Path, tree: &Path) -> anyhow::Result<()> {
+        self.run(clean("tar").args(["--extract", "--file"]).arg(packaging).arg("--directory").arg(tree))?;
+        let patches = tree.join("debian/patches");
+        let series = fs::read_to_string(patches.join("series")).context("read Debian's list of patches")?;
+        patch_names(&series).try_for_each(|name| {
+            let mut patch = clean("patch");
+            patch.args(["--strip=1", "--forward", "--directory"]).arg(tree);
+            self.run(patch.arg("--input").arg(patches.join(name)))
+        })
     }
 
     /// Runs a program of the build, its output shown and logged.
     pub(crate) fn run(&self, command: &mut Command) -> anyhow::Result<()> {
         self.step.command(command, self.log)
     }
+}
+
+/// The names in a list of patches, which may have comments and options.
+fn patch_names(series: &str) -> impl Iterator<Item = &str> {
+    let words = series.lines().filter_map(|line| line.split_whitespace().next());
+    words.filter(|word| !word.starts_with('#'))
 }
 
 /// `program` with nothing of the caller's environment but the search path: compiler flags and cargo's job server would
@@ -118,7 +166,32 @@ fn version_line(program: &str) -> anyhow::Result<String> {
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
-/// Whether the processor's first instruction, at f000:fff0, is a far jump (EA) into the same segment or a near one (E9).
+/// Whether the processor's first instruction, at f000:fff0, is a far jump (EA) into the same segment or a near one (E9),
+/// which edk2 has after two that do nothing.
 pub(crate) fn has_reset_vector(image: &[u8]) -> bool {
-    image.last_chunk::<16>().is_some_and(|vector| matches!(vector, [0xea, _, _, 0x00, 0xf0, ..] | [0xe9, ..]))
+    image.last_chunk::<16>().is_some_and(|vector| {
+        matches!(vector, [0xea, _, _, 0x00, 0xf0, ..] | [0xe9, ..] | [0x90, 0x90, 0xe9, ..])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patch_names_are_first_words_without_comments() {
+        let series = "# upstream\none.diff\n\nsub/two.patch -p1\n#three.patch\n";
+
+        assert_eq!(patch_names(series).collect::<Vec<_>>(), ["one.diff", "sub/two.patch"]);
+    }
+
+    #[test]
+    fn reset_vector_is_a_jump() {
+        let image = |vector: [u8; 5]| [&[0; 32][..], &vector, &[0; 11]].concat();
+
+        assert!(has_reset_vector(&image([0xea, 0x5b, 0xe0, 0x00, 0xf0])), "SeaBIOS");
+        assert!(has_reset_vector(&image([0x90, 0x90, 0xe9, 0xab, 0xff])), "edk2");
+        assert!(!has_reset_vector(&image([0xea, 0x5b, 0xe0, 0x00, 0xe0])), "another segment");
+        assert!(!has_reset_vector(&[0xe9; 15]), "no room for it");
+    }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::build::Builder;
+use super::edk2::Edk2;
 use super::meson::Meson;
 use super::option_rom::OptionRom;
 use super::seabios::SeaBios;
@@ -48,6 +49,7 @@ pub(crate) struct Recipe {
 pub(crate) enum Build {
     Seabios,
     Meson,
+    Edk2,
     OptionRom,
 }
 
@@ -83,6 +85,9 @@ pub(crate) struct DebianSource {
     pub(crate) tarball: String,
     /// Where in the tarball the source is, below its only folder; by default all of it.
     pub(crate) folder: Option<String>,
+    /// Which of its files holds `debian/patches/series`, where that counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) patches: Option<String>,
     /// The SHA-256 of each of its files.
     pub(crate) files: BTreeMap<String, String>,
 }
@@ -92,24 +97,49 @@ impl DebianSource {
     pub(crate) fn sha256(&self) -> &str {
         self.files.get(&self.tarball).map_or("", String::as_str)
     }
+
+    /// The file that is used and not pinned, if there is one.
+    fn unpinned(&self) -> Option<&str> {
+        let mut used = std::iter::once(&self.tarball).chain(&self.patches);
+        used.find(|name| !self.files.contains_key(*name)).map(String::as_str)
+    }
 }
 
 /// All recipes, by name.
 pub(crate) fn all() -> anyhow::Result<BTreeMap<String, Recipe>> {
     let path = paths::root().join("firmware/manifest.toml");
     let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
-    let recipes = toml::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
+    let tables = toml::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
+    let recipes = complete(tables)?.try_into().with_context(|| format!("parse {}", path.display()))?;
     check(&recipes)?;
     Ok(recipes)
 }
 
-/// What the types do not say: the tarball that is built is among the files that are pinned, and names lead to recipes.
+/// Says which recipe another one is like, in all that it does not say itself.
+const VARIANT_OF: &str = "variant-of";
+
+/// Gives every variant the fields that it does not have from the recipe that it is a variant of.
+fn complete(mut recipes: toml::Table) -> anyhow::Result<toml::Table> {
+    let originals = recipes.clone();
+    for (name, recipe) in recipes.iter_mut().filter_map(|(name, recipe)| Some((name, recipe.as_table_mut()?)))
+    {
+        let Some(original) = recipe.remove(VARIANT_OF) else { continue };
+        let original = original.as_str().and_then(|original| originals.get(original)?.as_table());
+        let original = original.with_context(|| format!("recipe {name}: {VARIANT_OF} names no recipe"))?;
+        for (field, value) in original {
+            recipe.entry(field).or_insert_with(|| value.clone());
+        }
+    }
+    Ok(recipes)
+}
+
+/// What the types do not say: what is built is among the files that are pinned, and names lead to recipes.
 fn check(recipes: &BTreeMap<String, Recipe>) -> anyhow::Result<()> {
     for (name, recipe) in recipes {
         if let Origin::Debian(source) = &recipe.source
-            && source.sha256().is_empty()
+            && let Some(file) = source.unpinned()
         {
-            bail!("recipe {name}: {} has no SHA-256 among source.files", source.tarball);
+            bail!("recipe {name}: {file} has no SHA-256 among source.files");
         }
         if let Some(unknown) = recipe.option_roms.iter().find(|other| !recipes.contains_key(*other)) {
             bail!("recipe {name}: its option ROM {unknown} has no recipe");
@@ -134,6 +164,7 @@ impl Recipe {
         match self.build {
             Build::Seabios => &SeaBios,
             Build::Meson => &Meson,
+            Build::Edk2 => &Edk2,
             Build::OptionRom => &OptionRom,
         }
     }
@@ -141,8 +172,16 @@ impl Recipe {
     /// What the image is to the machine, as its manifest says it.
     pub(crate) fn kind(&self) -> &'static str {
         match self.build {
-            Build::Seabios | Build::Meson => "bios",
+            Build::Seabios | Build::Meson | Build::Edk2 => "bios",
             Build::OptionRom => "option-rom",
+        }
+    }
+
+    /// What it is to the guest, in the words of QEMU's `docs/interop/firmware.json`.
+    pub(crate) fn interface(&self) -> &'static str {
+        match self.build {
+            Build::Edk2 => "uefi",
+            Build::Seabios | Build::Meson | Build::OptionRom => "bios",
         }
     }
 
@@ -194,8 +233,24 @@ mod tests {
 
         assert_eq!(
             message,
-            r#"firmware/manifest.toml has no recipe "seabois"; there is: linuxboot, qboot, seabios"#
+            r#"firmware/manifest.toml has no recipe "seabois"; there is: edk2, edk2-debug, linuxboot, qboot, seabios"#
         );
+    }
+
+    #[test]
+    fn variant_has_what_it_says_and_the_rest_of_the_original() {
+        let text = "[a]\nsize = 1\nimage = 'x'\n[b]\nvariant-of = 'a'\nimage = 'y'\n";
+
+        let recipes = complete(toml::from_str(text).unwrap()).unwrap();
+
+        assert_eq!(recipes["b"], toml::from_str::<toml::Value>("size = 1\nimage = 'y'").unwrap());
+    }
+
+    #[test]
+    fn variant_of_nothing_is_refused() {
+        let message = complete(toml::from_str("[b]\nvariant-of = 'a'").unwrap()).unwrap_err().to_string();
+
+        assert_eq!(message, "recipe b: variant-of names no recipe");
     }
 
     #[test]

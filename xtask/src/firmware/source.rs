@@ -78,6 +78,14 @@ impl Source {
         }
     }
 
+    /// The archive of patches that the source is built with, beside the tarball.
+    pub(crate) fn patches(&self) -> Option<&str> {
+        match self {
+            Self::Pinned(debian) => debian.patches.as_deref(),
+            Self::Local(_) => None,
+        }
+    }
+
     /// The tarball; fetched, if it is pinned and not here.
     pub(crate) fn fetch(&self) -> anyhow::Result<PathBuf> {
         let debian = match self {

@@ -56,9 +56,9 @@ impl Store {
     pub(crate) fn keep(&self, inputs: &Inputs<'_>, product: Product) -> anyhow::Result<Built> {
         let built = self.place(inputs)?;
         let made = files::scratch_dir(&self.dir)?;
-        copy(&product.image, &made.path().join(files::file_name(&built.image).as_ref()))?;
+        files::copy(&product.image, &made.path().join(files::file_name(&built.image).as_ref()))?;
         for licence in &product.licences {
-            copy(licence, &made.path().join(files::file_name(licence).as_ref()))?;
+            files::copy_into(licence, made.path())?;
         }
         write_json(&made.path().join("manifest.json"), &manifest(inputs, &product)?)?;
         if inputs.recipe.kind() == "bios" {
@@ -131,7 +131,7 @@ fn manifest(inputs: &Inputs<'_>, product: &Product) -> anyhow::Result<Value> {
 fn descriptor(inputs: &Inputs<'_>, product: &Product, image: &Path) -> Value {
     json!({
         "description": format!("{} ({})", inputs.recipe.description, product.version),
-        "interface-types": ["bios"],
+        "interface-types": [inputs.recipe.interface()],
         "mapping": { "device": "memory", "filename": image },
         "targets": [{ "architecture": "x86_64", "machines": ["microvm"] }],
         "features": [],
@@ -146,8 +146,4 @@ fn read_manifest(dir: &Path) -> Option<Value> {
 
 fn write_json(path: &Path, value: &Value) -> anyhow::Result<()> {
     files::write(path, format!("{value:#}\n"))
-}
-
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
-    fs::copy(from, to).map(drop).with_context(|| format!("copy {} to {}", from.display(), to.display()))
 }

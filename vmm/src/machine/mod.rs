@@ -10,6 +10,7 @@ mod boot_order;
 mod build;
 mod console;
 mod control;
+mod device_tree;
 mod disks;
 mod guest_info;
 mod legacy;

@@ -23,8 +23,8 @@ use acpi::{Describe, OemIds, TableSet};
 use chipset::describe::{Com1, Ged, PowerButton, PvPanic, Rtc};
 use firmware::boot_order::{self, BootDevice};
 use firmware::describe::FwCfg;
-use firmware::e820;
-use firmware::fw_cfg::{Contents, FileError, Item};
+use firmware::fw_cfg::{Contents, Item};
+use firmware::{device_tree, e820};
 use virtio::describe::MmioTransport;
 
 use super::plan::{ExtraPlan, Plan, PortPlan, TransportPlan};
@@ -121,8 +121,8 @@ fn madt(plan: &Plan) -> Madt {
 /// Everything that fw_cfg serves; of `kernel`, which is there for firmware to start, it takes the bytes.
 ///
 /// # Errors
-/// When a file does not fit the directory.
-pub fn fw_cfg(plan: &Plan, kernel: Option<&mut Handover>) -> Result<Contents, FileError> {
+/// When a file does not fit the directory, or the device tree cannot say what the plan does.
+pub fn fw_cfg(plan: &Plan, kernel: Option<&mut Handover>) -> anyhow::Result<Contents> {
     let cpus = plan.apic_ids.len() as u16;
     let memory = plan.low_ram.len + plan.high_ram.map_or(0, |range| range.len);
     let mut contents = Contents::new();
@@ -142,6 +142,7 @@ pub fn fw_cfg(plan: &Plan, kernel: Option<&mut Handover>) -> Result<Contents, Fi
     contents.file("bios-geometry", [])?;
     // Never: a person looks at "No bootable device" until they end it.
     contents.file("etc/boot-fail-wait", u32::MAX.to_le_bytes())?;
+    contents.file(device_tree::FILE, super::device_tree::device_tree(plan)?)?;
     kernel.map_or(Ok(()), |kernel| kernel.offer(&mut contents))?;
     Ok(contents)
 }
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn fw_cfg_has_the_files_that_seabios_reads() {
+    fn fw_cfg_has_the_files_that_firmware_reads() {
         let contents = fw_cfg(&plan(&disks(1)), None).unwrap();
         let files: Vec<_> = contents.files().collect();
         let names: Vec<_> = files.iter().map(|(name, _)| *name).collect();
@@ -223,6 +224,7 @@ mod tests {
             "etc/acpi/tables",
             "etc/boot-fail-wait",
             "etc/e820",
+            "etc/fdt",
             "etc/table-loader",
         ];
         assert_eq!(names, expected);

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
-use super::build::{Builder, Output, Work, clean, has_reset_vector};
+use super::build::{Builder, Output, Work, clean};
 
 /// The platform, below the top of the source.
 const PLATFORM: &str = "OvmfPkg/Microvm/MicrovmX64.dsc";
@@ -64,10 +64,7 @@ impl Builder for Edk2 {
         work.run(build(tree, &jobs, &version).args(arguments(work.config)))?;
         let image = find_image(&tree.join(RESULTS))?;
         let bytes = fs::read(&image).with_context(|| format!("read {}", image.display()))?;
-        ensure!(
-            has_reset_vector(&bytes),
-            "the image has no jump at its reset vector, 16 bytes before its end"
-        );
+        verify(&bytes)?;
         Ok(Output { image, version })
     }
 }
@@ -100,9 +97,33 @@ fn find_image(results: &Path) -> anyhow::Result<PathBuf> {
     images.find(|image| image.exists()).with_context(|| format!("no {IMAGE} below {}", results.display()))
 }
 
+/// Checks that `image` begins as a firmware volume (PI 1.8, volume 3, 3.2.1) and has code at its reset vector, where the
+/// signature of the volume's top file comes before.
+fn verify(image: &[u8]) -> anyhow::Result<()> {
+    let volume = image.get(40..44) == Some(b"_FVH");
+    ensure!(volume, "the image does not begin with a firmware volume");
+    let top = image.last_chunk::<20>().is_some_and(|end| end.starts_with(b"VTF\0"));
+    ensure!(top, "the image has no reset code in its last 16 bytes");
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn verify_wants_a_volume_and_reset_code() {
+        let mut image = vec![0; 64 << 10];
+        let verdict =
+            |image: &[u8]| verify(image).map_or_else(|error| error.to_string(), |()| "good".to_owned());
+
+        assert_eq!(verdict(&image), "the image does not begin with a firmware volume");
+        image[40..44].copy_from_slice(b"_FVH");
+        assert_eq!(verdict(&image), "the image has no reset code in its last 16 bytes");
+        let end = image.len() - 20;
+        image[end..end + 4].copy_from_slice(b"VTF\0");
+        assert_eq!(verdict(&image), "good");
+    }
 
     #[test]
     fn arguments_are_words_of_lines_without_comments() {

@@ -7,9 +7,12 @@ use anyhow::{Context as _, ensure};
 
 use crate::{check, firmware, paths, progress};
 
-/// Builds the firmware and the VMM; returns the VMM, which finds the firmware by itself.
-pub(crate) fn build() -> anyhow::Result<PathBuf> {
-    firmware::build("seabios")?;
+/// What boots a guest if nothing else is asked for.
+pub(crate) const FIRMWARE: &str = "seabios";
+
+/// Builds the firmware called `firmware` and the VMM; returns the VMM, which finds the firmware by itself.
+pub(crate) fn build(firmware: &str) -> anyhow::Result<PathBuf> {
+    firmware::build(firmware)?;
     let step = progress::step("build tinderbox");
     let mut cargo = Command::new(check::cargo_program());
     cargo.args(["build", "--release", "--package", "vmm", "--bin", "tinderbox"]).current_dir(paths::root());

@@ -16,7 +16,7 @@ use anyhow::Context as _;
 
 use crate::accel::{self, Accel};
 use crate::lab::Lab;
-use crate::{files, image, paths, product, progress};
+use crate::{files, image, paths, product, progress, smoke};
 
 /// Options of the verb.
 #[derive(clap::Args)]
@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Wait for the login prompt, press the power button, see the guest shut down, print a timeline
     #[arg(long)]
     smoke: bool,
+    /// The firmware that boots it: a recipe of firmware/manifest.toml
+    #[arg(long, default_value = product::FIRMWARE)]
+    firmware: String,
     /// How many CPUs the guest has
     #[arg(long, default_value = "1")]
     cpus: String,
@@ -41,7 +44,7 @@ pub(crate) struct Args {
 
 /// Does it; ends with the status of the VMM.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let tinderbox = product::build()?;
+    let tinderbox = product::build(&args.firmware)?;
     let image = image::debian()?;
     let choice = accel::choose(args.accel, &tinderbox)?;
     eprintln!("{}", choice.why);
@@ -52,12 +55,21 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let mut command = if args.smoke {
         let me = std::env::current_exe().context("find this program")?;
-        vec![me.into(), "smoke".into(), folder.clone().into(), tinderbox.into()]
+        let banner = smoke::banner(&args.firmware);
+        vec![
+            me.into(),
+            "smoke".into(),
+            "--banner".into(),
+            banner.into(),
+            folder.clone().into(),
+            tinderbox.into(),
+        ]
     } else {
         vec![tinderbox.into()]
     };
     command.extend(["run".into(), disk.clone().into()]);
-    command.extend(["--cpus", &args.cpus, "--memory", &args.memory].map(OsString::from));
+    let machine = ["--firmware", &args.firmware, "--cpus", &args.cpus, "--memory", &args.memory];
+    command.extend(machine.map(OsString::from));
     command.extend(args.more);
     let status = start(choice.accel, &command, &folder);
     if args.smoke {

@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Options of the hidden verb.
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// What the firmware prints when it begins
+    #[arg(long)]
+    banner: String,
     /// Folder for the logs
     folder: PathBuf,
     /// The VMM and its arguments
@@ -29,14 +32,21 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 }
 
+/// What the firmware called `name` prints on the serial port: SeaBIOS its version, edk2 what it boots.
+pub(crate) fn banner(name: &str) -> &'static str {
+    if name.starts_with("edk2") { "BdsDxe: loading" } else { "SeaBIOS (version" }
+}
+
 /// What is waited for, and where it is seen.
-const STAGES: [(&str, Source, &str); 5] = [
-    ("first instruction", Source::Messages, "the guest runs"),
-    ("firmware banner", Source::Serial, "SeaBIOS (version"),
-    ("boot loader", Source::Serial, marker::BOOT_LOADER),
-    ("kernel", Source::Serial, marker::KERNEL),
-    ("userspace", Source::Serial, marker::USERSPACE),
-];
+fn stages(banner: &str) -> [(&'static str, Source, &str); 5] {
+    [
+        ("first instruction", Source::Messages, "the guest runs"),
+        ("firmware banner", Source::Serial, banner),
+        ("boot loader", Source::Serial, marker::BOOT_LOADER),
+        ("kernel", Source::Serial, marker::KERNEL),
+        ("userspace", Source::Serial, marker::USERSPACE),
+    ]
+}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
@@ -65,7 +75,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("start {}", program.display()))?;
-    let result = watch(&mut child, &args.folder, started);
+    let result = watch(&mut child, &args, started);
     if result.is_err() {
         // Nothing is left running; it may have ended by itself.
         let _ = child.kill();
@@ -75,7 +85,8 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
 }
 
-fn watch(child: &mut Child, folder: &std::path::Path, started: Instant) -> anyhow::Result<()> {
+fn watch(child: &mut Child, args: &Args, started: Instant) -> anyhow::Result<()> {
+    let folder = &args.folder;
     let (pieces, output) = channel();
     let serial = child.stdout.take().context("no stdout")?;
     let messages = child.stderr.take().context("no stderr")?;
@@ -83,7 +94,7 @@ fn watch(child: &mut Child, folder: &std::path::Path, started: Instant) -> anyho
     follow(Source::Messages, messages, File::create(folder.join("messages.log"))?, pieces);
     let mut seen = Seen::default();
     println!("{:>10}  VMM start", seconds(Duration::ZERO));
-    for (stage, source, text) in STAGES {
+    for (stage, source, text) in stages(&args.banner) {
         let at = seen.wait_for(&output, source, text).with_context(|| format!("waiting for the {stage}"))?;
         println!("{:>10}  {stage}", seconds(at - started));
     }

@@ -62,7 +62,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.only == [Ring::Check] {
         return Ok(ExitCode::SUCCESS);
     }
-    let tinderbox = product::build()?;
+    let tinderbox = product::build(product::FIRMWARE)?;
     if wanted(&Ring::Firmware) {
         for name in ["seabios", "qboot"] {
             println!("{name} is reproducible: sha256 {}", firmware::check_reproducible(name)?);

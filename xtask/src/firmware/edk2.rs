@@ -79,7 +79,7 @@ fn build(tree: &Path, jobs: &str, version: &str) -> Command {
         "-c",
         r#"set -- "$@"; arguments=("$@"); set --; . ./edksetup.sh && exec build "${arguments[@]}""#,
     ]);
-    command.args(["build", "-a", "X64", "-p", PLATFORM, "-n", jobs]);
+    command.args(["build", "-s", "-a", "X64", "-p", PLATFORM, "-n", jobs]);
     // A wide string, which ends with a zero that has to be said.
     command.arg("--pcd").arg(format!(r"PcdFirmwareVersionString=L{version}-tinderbox\0"));
     command

@@ -30,6 +30,9 @@ pub(crate) struct Recipe {
     pub(crate) build: Build,
     /// The build's configuration, a path below `firmware/`, if it takes one.
     pub(crate) config: Option<String>,
+    /// A second configuration, each of whose options takes the place of the one with its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) overrides: Option<String>,
     /// What the image file is called.
     pub(crate) image: String,
     /// The size the image must have, in bytes.
@@ -187,10 +190,26 @@ impl Recipe {
 
     /// The text of its configuration, if it has one.
     pub(crate) fn read_config(&self) -> anyhow::Result<String> {
-        let Some(config) = &self.config else { return Ok(String::new()) };
-        let path = paths::root().join("firmware").join(config);
-        fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
+        let config = self.config.as_deref().map_or_else(|| Ok(String::new()), read)?;
+        match &self.overrides {
+            Some(overrides) => Ok(overridden(&config, &read(overrides)?)),
+            None => Ok(config),
+        }
     }
+}
+
+/// The text at `path`, below `firmware/`.
+fn read(path: &str) -> anyhow::Result<String> {
+    let path = paths::root().join("firmware").join(path);
+    fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
+}
+
+/// `config` without the options (`NAME=VALUE`) that `overrides` has, and then those.
+fn overridden(config: &str, overrides: &str) -> String {
+    let name = |line: &str| line.split_once('=').map(|(name, _)| name.to_owned());
+    let taken: Vec<_> = overrides.lines().filter_map(name).collect();
+    let kept = config.lines().filter(|line| name(line).is_none_or(|name| !taken.contains(&name)));
+    kept.chain(overrides.lines()).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// Everything that the bytes of an image, and the papers beside it, depend on.
@@ -233,7 +252,7 @@ mod tests {
 
         assert_eq!(
             message,
-            r#"firmware/manifest.toml has no recipe "seabois"; there is: edk2, edk2-debug, linuxboot, qboot, seabios"#
+            r#"firmware/manifest.toml has no recipe "seabois"; there is: edk2, edk2-debug, linuxboot, qboot, seabios, seabios-usb"#
         );
     }
 
@@ -251,6 +270,13 @@ mod tests {
         let message = complete(toml::from_str("[b]\nvariant-of = 'a'").unwrap()).unwrap_err().to_string();
 
         assert_eq!(message, "recipe b: variant-of names no recipe");
+    }
+
+    #[test]
+    fn overrides_take_the_place_of_options_of_the_same_name() {
+        let config = "# text\nCONFIG_USB=n\nCONFIG_USB_OHCI=y\n";
+
+        assert_eq!(overridden(config, "CONFIG_USB=y\n"), "# text\nCONFIG_USB_OHCI=y\nCONFIG_USB=y\n");
     }
 
     #[test]

@@ -19,12 +19,14 @@ use crate::paths;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct Recipe {
     /// One sentence, for people.
+    #[serde(skip_serializing)]
     pub(crate) description: String,
     /// The version of the source.
     pub(crate) version: String,
     /// The licence of the image, an SPDX expression.
     pub(crate) licence: String,
     /// What it starts, in a few words.
+    #[serde(skip_serializing)]
     pub(crate) boots: String,
     /// Who builds it.
     pub(crate) build: Build,
@@ -212,7 +214,7 @@ fn overridden(config: &str, overrides: &str) -> String {
     kept.chain(overrides.lines()).flat_map(|line| [line, "\n"]).collect()
 }
 
-/// Everything that the bytes of an image, and the papers beside it, depend on.
+/// Everything that the bytes of an image depend on; what people are told about it is written down, and no part of the hash.
 #[derive(Serialize)]
 pub(crate) struct Inputs<'a> {
     pub(crate) name: &'a str,
@@ -298,6 +300,23 @@ mod tests {
         let message = check(&recipes).unwrap_err().to_string();
 
         assert_eq!(message, "recipe seabios: its option ROM linuxboot has no recipe");
+    }
+
+    #[test]
+    fn words_for_people_do_not_change_the_hash() {
+        let recipe = Recipe::load("seabios").unwrap();
+        let reworded = Recipe {
+            description: "other words".into(),
+            boots: "this".into(),
+            ..Recipe::load("seabios").unwrap()
+        };
+        let hash = |recipe| {
+            Inputs { name: "n", recipe, recipe_code: 1, config: "c", source: "s", toolchain: "t" }
+                .hash()
+                .unwrap()
+        };
+
+        assert_eq!(hash(&recipe), hash(&reworded));
     }
 
     #[test]

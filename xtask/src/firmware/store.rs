@@ -38,12 +38,20 @@ impl Store {
         files::lock(&self.dir)
     }
 
-    /// The build of these inputs, if it is there and its image is the one that was stored.
+    /// The build of these inputs, if it is there and its image is the one that was stored. Its papers say what the recipe
+    /// says now.
     pub(crate) fn find(&self, inputs: &Inputs<'_>) -> anyhow::Result<Option<Built>> {
         let built = self.place(inputs)?;
-        let Some(manifest) = read_manifest(&built.dir) else { return Ok(None) };
-        let is_intact = files::sha256_of(&built.image).is_ok_and(|found| manifest["sha256"] == found);
-        Ok(is_intact.then_some(built))
+        let Some(found) = read_manifest(&built.dir) else { return Ok(None) };
+        let Ok(sha256) = files::sha256_of(&built.image) else { return Ok(None) };
+        if found["sha256"] != sha256 {
+            return Ok(None);
+        }
+        let version = found["version"].as_str().unwrap_or(&inputs.recipe.version);
+        if manifest(inputs, version, &sha256) != found {
+            write_papers(&built.dir, inputs, version, &sha256, &built.image)?;
+        }
+        Ok(Some(built))
     }
 
     /// Where the build of these inputs belongs.
@@ -60,10 +68,8 @@ impl Store {
         for licence in &product.licences {
             files::copy_into(licence, made.path())?;
         }
-        write_json(&made.path().join("manifest.json"), &manifest(inputs, &product)?)?;
-        if inputs.recipe.kind() == "bios" {
-            write_json(&made.path().join("descriptor.json"), &descriptor(inputs, &product, &built.image))?;
-        }
+        let sha256 = files::sha256_of(&product.image)?;
+        write_papers(made.path(), inputs, &product.version, &sha256, &built.image)?;
         files::keep(made, &built.dir)?;
         Ok(built)
     }
@@ -109,28 +115,42 @@ fn line(manifest: &Value, dir: &Path) -> String {
     format!("{:24}{} bytes  SHA-256 {sha256}  {}", text("version"), manifest["size"], image.display())
 }
 
+/// Writes into `dir` what tools read about an image that is, or will be, at `image`.
+fn write_papers(
+    dir: &Path,
+    inputs: &Inputs<'_>,
+    version: &str,
+    sha256: &str,
+    image: &Path,
+) -> anyhow::Result<()> {
+    if inputs.recipe.kind() == "bios" {
+        write_json(&dir.join("descriptor.json"), &descriptor(inputs, version, image))?;
+    }
+    write_json(&dir.join("manifest.json"), &manifest(inputs, version, sha256))
+}
+
 /// What `tinderbox firmware list` reads.
-fn manifest(inputs: &Inputs<'_>, product: &Product) -> anyhow::Result<Value> {
+fn manifest(inputs: &Inputs<'_>, version: &str, sha256: &str) -> Value {
     let recipe = inputs.recipe;
-    Ok(json!({
+    json!({
         "name": inputs.name,
         "kind": recipe.kind(),
-        "version": product.version,
+        "version": version,
         "description": recipe.description,
         "boots": recipe.boots,
         "licence": recipe.licence,
         "image": recipe.image,
         "size": recipe.size,
         "option-roms": recipe.option_roms,
-        "sha256": files::sha256_of(&product.image)?,
+        "sha256": sha256,
         "source": { "sha256": inputs.source, "config": recipe.config, "toolchain": inputs.toolchain },
-    }))
+    })
 }
 
 /// What QEMU's tools read: `docs/interop/firmware.json` of QEMU, type Firmware.
-fn descriptor(inputs: &Inputs<'_>, product: &Product, image: &Path) -> Value {
+fn descriptor(inputs: &Inputs<'_>, version: &str, image: &Path) -> Value {
     json!({
-        "description": format!("{} ({})", inputs.recipe.description, product.version),
+        "description": format!("{} ({})", inputs.recipe.description, version),
         "interface-types": [inputs.recipe.interface()],
         "mapping": { "device": "memory", "filename": image },
         "targets": [{ "architecture": "x86_64", "machines": ["microvm"] }],

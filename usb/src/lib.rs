@@ -21,7 +21,9 @@
 mod data;
 mod device;
 mod hid;
+mod hub;
 mod layout;
+mod serial;
 mod setup;
 mod standard;
 mod storage;
@@ -29,6 +31,8 @@ mod storage;
 pub use data::{Data, Direction};
 pub use device::{EndpointAddress, Outcome, Speed, UsbDevice, Waker};
 pub use hid::{Hid, Keyboard, Leds, Mouse, Tablet};
+pub use hub::{Hub, PlugError};
+pub use serial::{Serial, SerialInput};
 pub use setup::{Kind, Recipient, Setup, request};
 pub use standard::{Answer, Change, Descriptors, Standard, descriptor};
 pub use storage::Storage;

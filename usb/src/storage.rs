@@ -5,9 +5,11 @@
 //! alone, so that a SuperSpeed device has setting 0 only.
 
 mod bulk_only;
+mod information_unit;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod uas;
 mod wrapper;
 
 use scsi::Target;
@@ -18,10 +20,18 @@ use crate::{
     UsbDevice, Waker,
 };
 use bulk_only::{BulkOnly, Step};
+use uas::Uas;
 
-/// Endpoints of the bulk-only transport.
+/// Endpoints of the bulk-only transport, and data pipes of UAS.
 const IN: EndpointAddress = EndpointAddress::new(1, Direction::In);
 const OUT: EndpointAddress = EndpointAddress::new(2, Direction::Out);
+const DATA_IN: EndpointAddress = IN;
+const DATA_OUT: EndpointAddress = OUT;
+/// The other pipes of UAS.
+const STATUS: EndpointAddress = EndpointAddress::new(3, Direction::In);
+const COMMAND: EndpointAddress = EndpointAddress::new(4, Direction::Out);
+/// The alternate setting that is UAS.
+const UAS_SETTING: u8 = 1;
 
 /// A mass storage device.
 pub struct Storage {
@@ -39,6 +49,7 @@ pub struct Storage {
 struct State {
     standard: Standard,
     bulk_only: BulkOnly,
+    uas: Uas,
 }
 
 impl Storage {
@@ -78,8 +89,33 @@ impl Storage {
     fn changed(&mut self, change: Change) -> Outcome {
         if !matches!(change, Change::HaltCleared(_)) {
             self.state.bulk_only.reset();
+            self.state.uas = Uas::default();
         }
         Outcome::Done
+    }
+
+    fn bulk_only(&mut self, endpoint: EndpointAddress, data: &mut Data<'_>) -> Outcome {
+        let step = match endpoint {
+            IN => self.state.bulk_only.input(&mut self.target, data),
+            OUT => self.state.bulk_only.out(&mut self.target, data),
+            _ => Step::Answer(Outcome::Stall),
+        };
+        self.answer(step)
+    }
+
+    fn uas(&mut self, endpoint: EndpointAddress, data: &mut Data<'_>) -> Outcome {
+        let uas = &mut self.state.uas;
+        let outcome = match endpoint {
+            COMMAND => uas.command(&mut self.target, data),
+            STATUS => uas.status(data),
+            DATA_IN => uas.data_in(data),
+            DATA_OUT => uas.data_out(data),
+            _ => Outcome::Stall,
+        };
+        if outcome == Outcome::Done {
+            self.waker.wake(); // most units make news on another pipe
+        }
+        outcome
     }
 
     fn answer(&mut self, step: Step) -> Outcome {
@@ -125,24 +161,35 @@ impl UsbDevice for Storage {
         if !self.state.standard.configured() || self.state.standard.halted(endpoint) {
             return Outcome::Stall;
         }
-        let step = match endpoint {
-            IN => self.state.bulk_only.input(&mut self.target, data),
-            OUT => self.state.bulk_only.out(&mut self.target, data),
-            _ => Step::Answer(Outcome::Stall),
-        };
-        self.answer(step)
+        match self.state.standard.setting(0) {
+            UAS_SETTING => self.uas(endpoint, data),
+            _ => self.bulk_only(endpoint, data),
+        }
     }
 }
 
 fn descriptors(speed: Speed, serial: &str) -> Descriptors {
     let bulk = |address| Endpoint { address, transfers: Transfers::Bulk, extra: &[] };
-    let bulk_only = Interface {
+    let pipe = |address, usage| Endpoint { address, transfers: Transfers::Bulk, extra: usage };
+    let (bulk_only, attached) = (
+        [bulk(IN), bulk(OUT)],
+        [
+            pipe(COMMAND, &spec::COMMAND_PIPE),
+            pipe(STATUS, &spec::STATUS_PIPE),
+            pipe(DATA_IN, &spec::DATA_IN_PIPE),
+            pipe(DATA_OUT, &spec::DATA_OUT_PIPE),
+        ],
+    );
+    let setting = |setting, protocol, endpoints| Interface {
         number: 0,
-        setting: 0,
-        class: [spec::MASS_STORAGE, spec::SCSI, spec::BULK_ONLY],
+        setting,
+        class: [spec::MASS_STORAGE, spec::SCSI, protocol],
         extra: &[],
-        endpoints: &[bulk(IN), bulk(OUT)],
+        endpoints,
     };
+    let settings =
+        [setting(0, spec::BULK_ONLY, bulk_only.as_slice()), setting(UAS_SETTING, spec::UAS, &attached)];
+    let interfaces = if speed == Speed::Super { &settings[..1] } else { &settings };
     let model = Model {
         product: 0x0001,
         class: BY_INTERFACE,
@@ -150,7 +197,7 @@ fn descriptors(speed: Speed, serial: &str) -> Descriptors {
         serial,
         wakes: Wakes::No,
         preface: &[],
-        interfaces: &[bulk_only],
+        interfaces,
     };
     layout::lay_out(&model, speed)
 }

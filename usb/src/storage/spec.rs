@@ -5,6 +5,7 @@ pub(super) const MASS_STORAGE: u8 = 0x08;
 pub(super) const SCSI: u8 = 0x06;
 /// `bInterfaceProtocol`.
 pub(super) const BULK_ONLY: u8 = 0x50;
+pub(super) const UAS: u8 = 0x62;
 
 /// Class requests, as [`Setup::code`](crate::Setup::code). BOT 1.0, 3.
 pub(super) const BULK_ONLY_RESET: u16 = 0x21ff;
@@ -25,3 +26,9 @@ pub(super) enum CswStatus {
     Failed = 1,
     PhaseError = 2,
 }
+
+/// Pipe usage descriptors, behind those of the endpoints. UAS, 5.3.3.5.
+pub(super) const COMMAND_PIPE: [u8; 4] = [4, 0x24, 1, 0];
+pub(super) const STATUS_PIPE: [u8; 4] = [4, 0x24, 2, 0];
+pub(super) const DATA_IN_PIPE: [u8; 4] = [4, 0x24, 3, 0];
+pub(super) const DATA_OUT_PIPE: [u8; 4] = [4, 0x24, 4, 0];

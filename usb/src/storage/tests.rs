@@ -2,6 +2,7 @@
 
 mod bulk_only;
 mod hostile;
+mod uas;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -24,11 +24,12 @@ fn is_complete(vm: &mut Vm) -> Result<()> {
 
 #[test]
 fn kernel_starts_without_firmware_and_again_after_a_reset() -> Result<()> {
-    let mut vm = with_root("direct_boot")?.start()?;
+    let mut vm = with_root("direct_boot")?.args(["--smbios", "type=1,serial=s42"]).start()?;
     for reset in [true, false] {
         is_complete(&mut vm)?;
         let ram_mib: u64 = vm.shell("awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo")?.parse()?;
         ensure!((400..512).contains(&ram_mib));
+        ensure!(vm.shell("cat /sys/class/dmi/id/product_serial")? == "s42");
         ensure!(vm.shell("dmesg | grep -c 'ACPI: RSDP 0x00000000000E0000'")? == "1");
         if reset {
             vm.shell("sync; mount -o remount,ro /")?;

@@ -24,9 +24,6 @@ const _: () = assert!(size_of::<EntryPoint>() == LEN);
 /// Bytes of an entry point.
 const LEN: usize = 0x18;
 
-/// Without firmware, a guest looks for the entry point in 0xf0000 to 0xfffff, at multiples of this.
-pub const ALIGNMENT: usize = 16;
-
 /// Encoded structures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tables(Vec<u8>);
@@ -43,23 +40,14 @@ impl Tables {
         &self.0
     }
 
-    /// The entry point for structures at guest-physical `address`.
+    /// The entry point for structures at guest-physical `address`. Without firmware, a guest looks for it at multiples of
+    /// 16 in 0xf0000 to 0xfffff.
     #[must_use]
     pub fn entry_point(&self, address: u64) -> [u8; LEN] {
         let mut bytes = self.unpatched(address);
         let sum = bytes.iter().fold(0, |sum: u8, byte| sum.wrapping_add(*byte));
         let [_, _, _, _, _, checksum, ..] = &mut bytes;
         *checksum = sum.wrapping_neg();
-        bytes
-    }
-
-    /// Entry point and structures in one piece, to be written to `address`, a multiple of [`ALIGNMENT`].
-    #[must_use]
-    pub fn at(&self, address: u64) -> Vec<u8> {
-        let start = LEN.next_multiple_of(ALIGNMENT);
-        let mut bytes = self.entry_point(address + start as u64).to_vec();
-        bytes.resize(start, 0);
-        bytes.extend_from_slice(&self.0);
         bytes
     }
 
@@ -103,14 +91,6 @@ mod tests {
         assert_eq!(entry_point[..5], *b"_SM3_");
         assert_eq!(entry_point[6..12], [0x18, 3, 0, 0, 1, 0]);
         assert_eq!(entry_point[12..], [6, 0, 0, 0, 0x80, 0x67, 0x45, 0x23, 1, 0, 0, 0]);
-    }
-
-    #[test]
-    fn one_piece_has_the_structures_right_after_the_entry_point() {
-        let tables = Tables::new(vec![127, 4, 0, 127, 0, 0]).unwrap();
-        let bytes = tables.at(0xf_0000);
-        assert_eq!(bytes[..24], tables.entry_point(0xf_0020));
-        assert_eq!(bytes[32..], *tables.structures());
     }
 
     #[test]

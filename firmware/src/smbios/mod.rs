@@ -39,7 +39,7 @@ mod uuid;
 pub use bios::Bios;
 pub use cache::{Cache, CacheKind};
 pub use chassis::Chassis;
-pub use entry_point::{ALIGNMENT, Tables};
+pub use entry_point::Tables;
 pub use memory_device::MemoryDevice;
 pub use processor::Processor;
 pub use system::System;

@@ -50,5 +50,6 @@ pub mod pit;
 pub mod pvpanic;
 pub mod reset_port;
 pub mod rtc;
+pub mod test_device;
 pub mod time;
 pub mod uart;

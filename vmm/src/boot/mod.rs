@@ -11,8 +11,9 @@
 //! below 1 MiB is in `layout`.
 //!
 //! Standards: the Linux/x86 boot protocol up to 2.15, the PVH boot ABI (`hvm_start_info` version 1), Multiboot 0.6.96,
-//! ELF 1.2, MultiProcessor 1.4. Wire structures of the first two are those of the crate `linux-loader`. Its loaders are not used: they copy while
-//! they parse, know neither 32-bit ELF files nor what else is in memory, and leave a kernel's zeroed memory as it is.
+//! ELF 1.2, MultiProcessor 1.4. Wire structures of the first two are those of the crate `linux-loader`. Its loaders are not
+//! used: they copy while they parse, know neither 32-bit ELF files nor what else is in memory, and leave a kernel's zeroed
+//! memory as it is.
 
 mod acpi;
 mod bzimage;
@@ -35,6 +36,7 @@ mod zero_page;
 
 use std::sync::Arc;
 
+use firmware::smbios::Tables;
 use vm_memory::GuestMemoryMmap;
 
 use crate::config::KernelConfig;
@@ -48,6 +50,8 @@ pub use piece::{Content, Piece, Ram};
 use source::Source;
 
 const PAGE: u64 = 0x1000;
+/// The name of what [`Boot::describe`] adds.
+const SMBIOS: &str = "SMBIOS";
 
 /// How a kind of kernel wants to be loaded and entered.
 trait Format {
@@ -182,14 +186,20 @@ impl Kernel {
     fn check_overlaps(&self, pieces: &mut [Piece]) -> Result<(), BootError> {
         pieces.sort_by_key(|piece| piece.range().start);
         let clash = pieces.windows(2).find_map(|pair| match pair {
-            [a, b] if a.range().overlaps(b.range()) => Some((a, b)),
+            [a, b] if a.range().overlaps(b.range()) => {
+                Some(if a.name == piece::KERNEL { (a.range(), b.name) } else { (b.range(), a.name) })
+            }
             _ => None,
         });
-        let path = || self.file.path().to_owned();
-        clash.map_or(Ok(()), |(a, b)| {
-            let (range, other) =
-                if a.name == piece::KERNEL { (a.range(), b.name) } else { (b.range(), a.name) };
-            Err(BootError::InTheWay { path: path(), range, other })
+        // What is to be there is not known before KVM has told of the processor.
+        let later = || {
+            let kept = [layout::SMBIOS, layout::SMBIOS_ENTRY];
+            let mut ranges = pieces.iter().map(Piece::range);
+            let stray = ranges.find(|range| kept.iter().any(|kept| kept.overlaps(*range)));
+            stray.map(|range| (range, SMBIOS))
+        };
+        clash.or_else(later).map_or(Ok(()), |(range, other)| {
+            Err(BootError::InTheWay { path: self.file.path().to_owned(), range, other })
         })
     }
 }
@@ -212,6 +222,13 @@ pub struct Boot {
 }
 
 impl Boot {
+    /// Adds what the guest reads of the machine, in the places that are kept free for it.
+    pub fn describe(&mut self, tables: &Tables) {
+        let (structures, entry) = (layout::SMBIOS.start, layout::SMBIOS_ENTRY.start);
+        self.pieces.push(Piece::bytes(SMBIOS, structures, tables.structures().to_vec()));
+        self.pieces.push(Piece::bytes(SMBIOS, entry, tables.entry_point(structures).to_vec()));
+    }
+
     /// Puts everything in place. Memory that was in use needs more work than fresh memory.
     ///
     /// # Errors

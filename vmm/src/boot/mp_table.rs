@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn pointer_and_table_sum_to_zero_and_lie_where_they_are_searched_for() {
         let [pointer, table] = pieces(&without_acpi(3));
-        assert_eq!((pointer.start, sum(bytes(&pointer)), bytes(&pointer).len()), (0xf_0000, 0, 16));
+        assert_eq!((pointer.start, sum(bytes(&pointer)), bytes(&pointer).len()), (0xf_0020, 0, 16));
         assert_eq!(bytes(&pointer)[4..8], (table.start as u32).to_le_bytes());
         assert_eq!(sum(bytes(&table)), 0);
         assert_eq!(bytes(&table)[4..6], (bytes(&table).len() as u16).to_le_bytes());

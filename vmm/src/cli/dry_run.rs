@@ -92,6 +92,7 @@ fn memory(plan: &Plan) -> Vec<[String; 3]> {
         map.extend([(ged.events, "GED, events".into()), (ged.power, "GED, sleep and reset".into())]);
     }
     map.extend(plan.high_ram.map(|range| (range, "RAM".into())));
+    map.extend(plan.test_memory.map(|range| (range, "pc-testdev".into())));
     map.extend(plan.ioapics.iter().map(|ioapic| (ioapic.mmio, format!("IOAPIC {}", ioapic.id))));
     map.extend(groups(&plan.transports).map(|group| (group_mmio(group), group_name(group))));
     map.sort_by_key(|(range, _)| range.start);

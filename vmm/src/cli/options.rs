@@ -98,7 +98,7 @@ fn irqchip(value: &str) -> Result<Irqchip, OptionsError> {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DeviceError {
     /// A name that no device has.
-    #[error("unknown device `{0}`, use pvpanic, debug-exit, reset-port or keyboard-reset")]
+    #[error("unknown device `{0}`, use pvpanic, debug-exit, reset-port, keyboard-reset or pc-testdev")]
     Name(String),
     /// A key that the device does not have.
     #[error("unknown key `{key}`, {hint}")]
@@ -126,6 +126,7 @@ impl FromStr for ExtraDevice {
             "debug-exit" => return debug_exit(pairs),
             "reset-port" => Self::ResetPort,
             "keyboard-reset" => Self::KeyboardReset,
+            "pc-testdev" => Self::TestDevice,
             _ => return Err(DeviceError::Name(name)),
         };
         match pairs.into_iter().next() {
@@ -204,6 +205,7 @@ mod tests {
     #[test]
     fn devices_have_names_and_some_keys() {
         assert_eq!(device("pvpanic"), Ok(ExtraDevice::PvPanic));
+        assert_eq!(device("pc-testdev"), Ok(ExtraDevice::TestDevice));
         assert_eq!(device("debug-exit"), Ok(ExtraDevice::DebugExit { port: 0xf4 }));
         assert_eq!(device("debug-exit,port=0x501"), Ok(ExtraDevice::DebugExit { port: 0x501 }));
         assert!(device("pvpanik").unwrap_err().starts_with("unknown device `pvpanik`, use pvpanic"));

@@ -87,6 +87,8 @@ pub enum ExtraDevice {
     ResetPort,
     /// The keyboard controller's reset, port 0x64.
     KeyboardReset,
+    /// Registers that remember and interrupt lines at will, for kernel test suites.
+    TestDevice,
 }
 
 impl ExtraDevice {
@@ -98,6 +100,7 @@ impl ExtraDevice {
             Self::DebugExit { .. } => "debug-exit",
             Self::ResetPort => "reset-port",
             Self::KeyboardReset => "keyboard-reset",
+            Self::TestDevice => "pc-testdev",
         }
     }
 }

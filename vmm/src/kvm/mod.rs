@@ -1,15 +1,15 @@
 //! Everything that talks to `/dev/kvm`, and the only unsafe code of this crate.
 //!
 //! ```text
-//!  Kvm::open ──► Vm ──► set_memory      guest RAM and firmware as memory slots      memory.rs
+//!  Kvm::open ──► Vm ──► set_memory      guest RAM and firmware as memory slots      memory
 //!                 ├──► routes           GSI -> MSI, one irqfd a GSI                 routes.rs
 //!                 ├──► ioeventfd        a guest write -> an eventfd, no exit
 //!                 ├──► line             the interrupt controllers in KVM            irqchip.rs
 //!                 └──► Vcpu             CPUID, power-on state, the run loop's exit  vcpu.rs cpuid.rs state.rs wake.rs
 //! ```
 //!
-//! The irqchip is split, unless asked otherwise: local APICs in KVM, all else with us. Optional capabilities and MSRs stay optional, because
-//! nested and paravirtual hosts leave some out.
+//! The irqchip is split, unless asked otherwise: local APICs in KVM, all else with us. Optional capabilities and MSRs stay
+//! optional, because nested and paravirtual hosts leave some out.
 
 mod cpuid;
 mod entry;

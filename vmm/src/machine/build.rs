@@ -16,6 +16,7 @@ use chipset::ged::{Ged, PowerButton, PowerEvent, SleepReset};
 use chipset::ioapic::IoApic;
 use chipset::uart;
 use firmware::fw_cfg::FwCfg;
+use firmware::smbios::Tables;
 use virtio::VirtioDevice;
 use virtio::mmio::{self, MmioTransport};
 
@@ -87,8 +88,12 @@ impl Machine {
     pub(super) fn build(plan: &Plan, resources: Resources, mut start: Placed) -> anyhow::Result<Self> {
         let Resources { disks, mut virtio, console, debugcon, guest_data, kvm } = resources;
         let ram = GuestRam::allocate(plan)?;
-        start.write(&ram, Ram::Fresh)?;
         let vm = kvm.create_vm(plan)?;
+        let smbios = guest_data.smbios(plan, &vm.processor(plan.topology))?;
+        if let Some(tables) = &smbios {
+            start.describe(tables);
+        }
+        start.write(&ram, Ram::Fresh)?;
         vm.set_memory(&ram)?;
         let (control, events) = Control::new(plan.apic_ids.len());
         let control = Arc::new(control);
@@ -101,7 +106,7 @@ impl Machine {
         let timers = builder.clocks(&alarm)?;
         let power_button = builder.ged(&control)?;
         builder.extras(&control)?;
-        builder.fw_cfg(&guest_data, start.handover())?;
+        builder.fw_cfg(&guest_data, smbios.as_ref(), start.handover())?;
         let waker = Waker::new().context("make an eventfd")?;
         let serial = builder.com1(console, &waker)?;
         let log = builder.debugcon(debugcon, &waker)?;
@@ -183,7 +188,12 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn mmio(&mut self, name: &str, range: Range, device: impl Device + 'static) -> anyhow::Result<()> {
+    pub(super) fn mmio(
+        &mut self,
+        name: &str,
+        range: Range,
+        device: impl Device + 'static,
+    ) -> anyhow::Result<()> {
         Ok(self.board.mmio.insert(name, range.start, range.len, Arc::new(Mutex::new(device)))?)
     }
 
@@ -212,9 +222,14 @@ impl<'a> Builder<'a> {
         Ok(Some(button))
     }
 
-    fn fw_cfg(&mut self, data: &GuestData, kernel: Option<&mut Handover>) -> anyhow::Result<()> {
+    fn fw_cfg(
+        &mut self,
+        data: &GuestData,
+        smbios: Option<&Tables>,
+        kernel: Option<&mut Handover>,
+    ) -> anyhow::Result<()> {
         let mut contents = tables::fw_cfg(self.plan, kernel)?;
-        data.offer(self.plan, &self.vm.processor(self.plan.topology), &mut contents)?;
+        data.offer(smbios, &mut contents)?;
         self.pio("fw_cfg", self.plan.fw_cfg, FwCfg::new(contents, self.ram.memory().clone()))
     }
 

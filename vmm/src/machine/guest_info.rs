@@ -46,17 +46,12 @@ impl GuestData {
         Smbios { bios: Some(Bios::ours()), ..smbios.clone() }.encode(self.uuid, &hardware).map(Some)
     }
 
-    /// Adds all of it to `contents`.
-    pub(super) fn offer(
-        &self,
-        plan: &Plan,
-        processor: &Processor,
-        contents: &mut Contents,
-    ) -> anyhow::Result<()> {
+    /// Adds all of it to `contents`, with what [`GuestData::smbios`] gave.
+    pub(super) fn offer(&self, smbios: Option<&Tables>, contents: &mut Contents) -> anyhow::Result<()> {
         if let Some(uuid) = self.uuid {
             contents.item(Item::Uuid(uuid.bytes()));
         }
-        for (name, bytes) in self.smbios(plan, processor)?.iter().flat_map(Tables::files) {
+        for (name, bytes) in smbios.into_iter().flat_map(Tables::files) {
             contents.file(name, bytes)?;
         }
         for (name, bytes) in &self.files {
@@ -122,7 +117,8 @@ mod tests {
 
     fn contents(info: &GuestInfo) -> anyhow::Result<Contents> {
         let mut contents = Contents::new();
-        GuestData::read(info)?.offer(&plan(), &Processor::default(), &mut contents)?;
+        let data = GuestData::read(info)?;
+        data.offer(data.smbios(&plan(), &Processor::default())?.as_ref(), &mut contents)?;
         Ok(contents)
     }
 

@@ -9,11 +9,12 @@ use chipset::pit::Pit;
 use chipset::pvpanic::{PanicEvent, PvPanic};
 use chipset::reset_port::{KeyboardReset, ResetControl};
 use chipset::rtc::{RamSize, Rtc};
+use chipset::test_device::{Latch, Lines, Memory};
 use chipset::time::{Clock, SteadyClock, UtcClock};
 
 use super::build::Builder;
 use super::control::{Cause, Control, Event};
-use super::plan::{ExtraPlan, Gsi};
+use super::plan::{ExtraPlan, Gsi, Range, TEST_LINES};
 use super::timers::{Alarm, Timer};
 use crate::config::{ExtraDevice, Irqchip};
 use crate::kvm::VcpuWaker;
@@ -89,6 +90,17 @@ impl Builder<'_> {
         plan.extras.iter().try_for_each(|extra| self.extra(extra, Arc::clone(control)))
     }
 
+    /// One of the two ranges of ports that the test device has.
+    fn test_device(&mut self, ports: Range) -> anyhow::Result<()> {
+        if ports == TEST_LINES {
+            let lines = (0..ports.len as Gsi).map(|irq| self.line(irq)).collect();
+            return self.pio("pc-testdev lines", ports, Lines::new(lines));
+        }
+        self.pio("pc-testdev", ports, Latch::default())?;
+        let Some(memory) = self.plan.test_memory else { return Ok(()) };
+        self.mmio("pc-testdev", memory, Memory::new(memory.len as usize))
+    }
+
     fn extra(&mut self, plan: &ExtraPlan, control: Arc<Control>) -> anyhow::Result<()> {
         let reset = move |control: &Control, cause| control.ask(Event::Reset(cause));
         match plan.device {
@@ -103,6 +115,7 @@ impl Builder<'_> {
                 let device = ResetControl::new(move || reset(&control, Cause::ResetPort));
                 self.pio("reset-port", plan.ports, device)
             }
+            ExtraDevice::TestDevice => self.test_device(plan.ports),
             ExtraDevice::KeyboardReset => {
                 let device = KeyboardReset::new(move || reset(&control, Cause::Keyboard));
                 self.pio("keyboard-reset", plan.ports, device)

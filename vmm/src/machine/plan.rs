@@ -13,6 +13,7 @@ mod virtio;
 use std::fmt;
 use std::path::PathBuf;
 
+pub(super) use devices::TEST_LINES;
 pub use numa::{NodePlan, NumaError, NumaPlan};
 
 use super::boot_order::boot_order;
@@ -212,6 +213,8 @@ pub struct Plan {
     pub fw_cfg: Range,
     /// What was asked for by name.
     pub extras: Vec<ExtraPlan>,
+    /// The memory of `pc-testdev`, beside its ports.
+    pub test_memory: Option<Range>,
     /// virtio-mmio, all of them.
     pub transports: Vec<TransportPlan>,
     /// The command line of the kernel, if there is one.
@@ -281,6 +284,16 @@ pub enum PlanError {
         "--console file:… and --machine isa-serial=off exclude each other: the console is the serial port's, so leave one of them out"
     )]
     ConsoleWithoutPort,
+    /// Memory that the firmware image has.
+    #[error(
+        "--device pc-testdev: its memory is at {memory}, where --firmware has its image ({image}): use a smaller image"
+    )]
+    TestMemoryTaken {
+        /// The device's.
+        memory: Range,
+        /// The image's.
+        image: Range,
+    },
     /// Ports that another device has.
     #[error("--device {device}: ports {ports} belong to {owner}, choose others with port=")]
     PortsTaken {
@@ -353,6 +366,7 @@ impl Plan {
             debugcon: config.debugcon.is_some().then_some(devices::DEBUGCON),
             fw_cfg: devices::FW_CFG,
             extras: devices::extras(config)?,
+            test_memory: devices::test_memory(config, firmware)?,
             kernel_cmdline: cmdline::kernel_cmdline(config, &transports),
             transports,
             boot_disks: boot_order(&config.disks)?,

@@ -1,6 +1,7 @@
 //! What the machine starts with: firmware at the reset vector, or a kernel at its entry point.
 
 use firmware::FirmwareImage;
+use firmware::smbios::Tables;
 
 use super::plan::{Plan, PlanError};
 use crate::boot::{Boot, BootError, Entry, Handover, HandoverFormat, Kernel, Ram};
@@ -113,6 +114,13 @@ impl Placed {
         match self {
             Self::Firmware(_, kernel) => kernel.as_mut(),
             Self::Kernel(_) => None,
+        }
+    }
+
+    /// Adds the structures of SMBIOS, where no firmware would.
+    pub(super) fn describe(&mut self, tables: &Tables) {
+        if let Self::Kernel(boot) = self {
+            boot.describe(tables);
         }
     }
 

@@ -107,7 +107,7 @@ fn plain_elf_starts_with_64_bits_and_a_zero_page() {
     let memory = memory(&boot);
     assert_eq!(
         (u32_at(&memory, ZERO_PAGE + 0x202), u32_at(&memory, ZERO_PAGE + 0x228)),
-        (0x5372_6448, 0x2_0000)
+        (0x5372_6448, 0x8_0000)
     );
 }
 

@@ -81,6 +81,9 @@ fn kernel_in_the_way_of_what_it_is_told_is_refused() {
     let kernel = elf64(0x8000, &[(0x8000, b"code", 4)], b"");
     let expected = "--kernel: vmkernel wants to be at 0x0000008000-0x0000008003, where page tables must be";
     assert_eq!(refusal(&kernel), expected);
+    let kernel = elf64(0xc_fffc, &[(0xc_fffc, b"code", 4)], b"");
+    let expected = "--kernel: vmkernel wants to be at 0x00000cfffc-0x00000cffff, where SMBIOS must be";
+    assert_eq!(refusal(&kernel), expected);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the switches stand for: the devices of a PC, each at its place.
 
-use super::{ExtraPlan, GedPlan, IoApicPlan, PicPlan, PlanError, PortPlan, Range};
+use super::{ExtraPlan, FirmwarePlan, GedPlan, IoApicPlan, PicPlan, PlanError, PortPlan, Range};
 use crate::config::{Config, Console, ExtraDevice, FirmwareChoice, Irqchip, MachineOptions, Switch};
 
 /// IRQ 0, which on a PC is input 2 of the first IOAPIC.
@@ -11,6 +11,27 @@ pub(super) const DEBUGCON: Range = Range::new(0x402, 1);
 pub(super) const FW_CFG: Range = Range::new(0x510, 0xc);
 pub(super) const GED: GedPlan =
     GedPlan { events: Range::new(0xfea0_0000, 4), power: Range::new(0xfea0_0200, 3), gsi: 9 };
+
+/// The registers of `pc-testdev`.
+const TEST_LATCH: Range = Range::new(0xe0, 12);
+/// A port for each interrupt line of `pc-testdev`.
+pub(in crate::machine) const TEST_LINES: Range = Range::new(0x2000, 24);
+/// The memory of `pc-testdev`.
+const TEST_MEMORY: Range = Range::new(0xff00_0000, 0x1_0000);
+
+/// The memory of `pc-testdev`, if the machine has one. A firmware image of the greatest size lies there, too.
+pub(super) fn test_memory(
+    config: &Config,
+    firmware: Option<FirmwarePlan>,
+) -> Result<Option<Range>, PlanError> {
+    let memory = config.extras.contains(&ExtraDevice::TestDevice).then_some(TEST_MEMORY);
+    match (memory, firmware) {
+        (Some(memory), Some(firmware)) if memory.overlaps(firmware.image) => {
+            Err(PlanError::TestMemoryTaken { memory, image: firmware.image })
+        }
+        _ => Ok(memory),
+    }
+}
 
 pub(super) const fn pic() -> PicPlan {
     PicPlan { first: Range::new(0x20, 2), second: Range::new(0xa0, 2), elcr: Range::new(0x4d0, 2) }
@@ -62,23 +83,25 @@ pub(super) fn extras(config: &Config) -> Result<Vec<ExtraPlan>, PlanError> {
     .into();
     let mut plans = Vec::new();
     for &device in &config.extras {
-        let ports = device_ports(device);
-        if let Some((_, owner)) = taken.iter().find(|(range, _)| range.overlaps(ports)) {
-            return Err(PlanError::PortsTaken { device, ports, owner: owner.clone() });
+        for ports in device_ports(device) {
+            if let Some((_, owner)) = taken.iter().find(|(range, _)| range.overlaps(ports)) {
+                return Err(PlanError::PortsTaken { device, ports, owner: owner.clone() });
+            }
+            taken.push((ports, format!("--device {device}")));
+            plans.push(ExtraPlan { device, ports });
         }
-        taken.push((ports, format!("--device {device}")));
-        plans.push(ExtraPlan { device, ports });
     }
     Ok(plans)
 }
 
-fn device_ports(device: ExtraDevice) -> Range {
-    match device {
+fn device_ports(device: ExtraDevice) -> Vec<Range> {
+    vec![match device {
         ExtraDevice::PvPanic => Range::new(0x505, 1),
         ExtraDevice::DebugExit { port } => Range::new(port.into(), 4),
         ExtraDevice::ResetPort => Range::new(0xcf9, 1),
         ExtraDevice::KeyboardReset => Range::new(0x64, 1),
-    }
+        ExtraDevice::TestDevice => return vec![TEST_LATCH, TEST_LINES],
+    }]
 }
 
 fn ioapic(id: u8, base: u64) -> IoApicPlan {

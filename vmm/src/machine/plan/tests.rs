@@ -206,8 +206,23 @@ fn ports_of_devices_on_request_overlap_no_others() {
     assert!(rtc.contains("debug-exit") && rtc.contains("the RTC"), "{rtc}");
     let twice = message(vec![exit(0xf4), exit(0xf6)]);
     assert!(twice.contains("belong to --device debug-exit"), "{twice}");
-    let all = vec![ExtraDevice::PvPanic, exit(0xf4), ExtraDevice::ResetPort, ExtraDevice::KeyboardReset];
-    assert_eq!(plan(Config { extras: all, ..Config::default() }).unwrap().extras.len(), 4);
+    let all = vec![
+        ExtraDevice::PvPanic,
+        exit(0xf4),
+        ExtraDevice::ResetPort,
+        ExtraDevice::KeyboardReset,
+        ExtraDevice::TestDevice,
+    ];
+    let all = plan(Config { extras: all, ..Config::default() }).unwrap();
+    assert_eq!((all.extras.len(), all.test_memory), (6, Some(Range::new(0xff00_0000, 0x1_0000))));
+}
+
+#[test]
+fn test_device_and_the_greatest_firmware_image_exclude_each_other() {
+    let config = Config { extras: vec![ExtraDevice::TestDevice], ..Config::default() };
+    let error = Plan::new(&config, 16 * MIB, 46).unwrap_err().to_string();
+    assert!(error.contains("--device pc-testdev") && error.contains("--firmware"), "{error}");
+    assert!(Plan::new(&config, 8 * MIB, 46).is_ok());
 }
 
 #[test]

@@ -89,7 +89,8 @@ fn test_device_remembers_and_raises_interrupts() -> Result<()> {
     vm.shell("mkdir -p /proc; mount -t proc proc /proc; mount -t devtmpfs devtmpfs /dev")?;
     vm.shell("port() { dd of=/dev/port bs=1 seek=$1 2>/dev/null; }; printf abcd | port 224")?;
     ensure!(vm.shell("dd if=/dev/port bs=1 skip=232 count=4 2>/dev/null")? == "abcd");
-    let count = "while read -r irq n rest; do case $rest in *ACPI:Ged) echo $n;; esac; done < /proc/interrupts";
+    let count =
+        "while read -r irq n rest; do case $rest in *ACPI:Ged) echo $n;; esac; done < /proc/interrupts";
     ensure!(vm.shell(count)? == "0");
     vm.shell("printf '\\1' | port 8201; printf '\\0' | port 8201")?;
     ensure!(vm.shell(count)? == "1");

@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
 
+mod capture;
 mod data;
 mod device;
 mod hid;
@@ -28,6 +29,7 @@ mod setup;
 mod standard;
 mod storage;
 
+pub use capture::Capture;
 pub use data::{Data, Direction};
 pub use device::{EndpointAddress, Outcome, Speed, UsbDevice, Waker};
 pub use hid::{Hid, Keyboard, Leds, Mouse, Tablet};

@@ -1,6 +1,7 @@
 //! What the user asked for: validated, comparable, with no handle open. Parsers make it, [`crate::machine::Plan`] reads it.
 
 mod guest_info;
+mod image;
 mod kernel;
 mod numa;
 mod options;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 pub use self::virtio::VirtioConfig;
 use ::virtio::blk;
 pub use guest_info::{FwCfgFile, GuestInfo, SmbiosConfig, Source};
+pub use image::{Cache, ImageConfig};
 pub use kernel::KernelConfig;
 pub use numa::{NodeAccess, NodeConfig, NodeDistance, NumaConfig};
 pub use options::{ExtraDevice, Irqchip, MachineOptions, Switch};
@@ -103,6 +105,8 @@ pub struct DiskConfig {
     pub bootindex: Option<u32>,
     /// What the guest can tell it by, as in `/dev/disk/by-id/virtio-…`.
     pub serial: blk::Serial,
+    /// How its image is opened and used.
+    pub image: ImageConfig,
 }
 
 impl DiskConfig {
@@ -114,6 +118,7 @@ impl DiskConfig {
             readonly: false,
             bootindex: None,
             serial: blk::Serial::default(),
+            image: ImageConfig::default(),
         }
     }
 }

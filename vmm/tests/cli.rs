@@ -511,3 +511,25 @@ fn acpi_dump_needs_a_folder_that_can_be() {
     let line = bench.tinderbox(&["acpi", "dump", "-o", &bench.file("file", 1)]).fails(1).to_owned();
     assert!(line.starts_with("--output: create "), "{line}");
 }
+
+#[test]
+fn images_of_other_formats_are_opened_or_refused_in_words() {
+    let bench = Bench::new();
+    let qcow2 = bench.path("a.qcow2");
+    fs::write(&qcow2, b"QFI\xfb\0\0\0\x03").unwrap();
+    let failure = bench.run(&[&qcow2]);
+    let failure = failure.fails(1);
+    assert!(failure.starts_with(&format!("disk image {qcow2} cannot be used as qcow2: ")), "{failure}");
+    let disguised = bench.path("a.raw");
+    fs::copy(&qcow2, &disguised).unwrap();
+    let expected = format!(
+        "disk image {disguised} begins like qcow2 but is called a raw image, which a guest could have arranged; say format=raw or format=qcow2"
+    );
+    assert_eq!(bench.run(&[&disguised]).fails(1), expected);
+    let vmdk = bench.path("a.vmdk");
+    fs::write(&vmdk, b"# Disk DescriptorFile\n").unwrap();
+    let expected = format!(
+        "disk image {vmdk} is of format vmdk, which can only be read; add readonly=on or snapshot=on"
+    );
+    assert_eq!(bench.run(&[&vmdk]).fails(1), expected);
+}

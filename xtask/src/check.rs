@@ -23,6 +23,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// Formatting, lints, documentation, the tests that need no machine, and the ACPI tables of a few.
 pub(crate) fn all(fix: bool) -> anyhow::Result<()> {
     host::ensure_packages("to check the ACPI tables with iasl", &["acpica-tools"])?;
+    host::ensure_packages("to check disk images with qemu-img", &["qemu-utils"])?;
     cargo(if fix { &["fmt", "--all"] } else { &["fmt", "--all", "--check"] }, &[])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"], &[])?;
     cargo(

@@ -1,8 +1,11 @@
 //! What every backend can do, and the checks all of them share.
 
 use std::io;
+use std::sync::Arc;
 
 use vm_memory::VolatileSlice;
+
+use crate::Format;
 
 /// Bytes in a sector, the unit in which disks are addressed; every offset and length is a multiple of it.
 pub const SECTOR: u64 = 512;
@@ -79,6 +82,11 @@ pub enum Error {
     /// A write to a read-only disk.
     #[error("the disk is read-only")]
     ReadOnly,
+    /// A guest disguises its raw disk as an image of another format, to have the host open it as that.
+    #[error(
+        "a raw disk that was given without format= must not begin like an image of format {0}; use format=raw"
+    )]
+    Disguise(Format),
     /// The host could not do it.
     #[error("transfer failed on the host")]
     Host(#[from] io::Error),
@@ -106,7 +114,71 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// The host failed; what was written may be lost.
     fn flush(&self) -> Result<(), Error>;
+
+    /// The guest does not need `len` bytes at byte `offset` any more: what is read there, until they are written again, may be
+    /// anything that was ever on the disk. A backend that cannot make use of that does nothing.
+    ///
+    /// # Errors
+    /// Outside the disk, the disk is read-only, or the host failed.
+    fn discard(&self, offset: u64, len: u64) -> Result<(), Error> {
+        self.geometry().check_write(offset, len)
+    }
+
+    /// Makes `len` bytes at byte `offset` zeroes.
+    ///
+    /// # Errors
+    /// Outside the disk, the disk is read-only, or the host failed.
+    fn write_zeroes(&self, offset: u64, len: u64, _room: Room) -> Result<(), Error> {
+        self.geometry().check_write(offset, len)?;
+        let mut zeroes = vec![0; len.min(ZEROES) as usize];
+        let mut done = 0;
+        while done < len {
+            let part = (len - done).min(ZEROES) as usize;
+            self.write(offset + done, &[VolatileSlice::from(zeroes.get_mut(..part).unwrap_or_default())])?;
+            done += part as u64;
+        }
+        Ok(())
+    }
 }
+
+/// Several users of one disk.
+impl<B: Backend + ?Sized> Backend for Arc<B> {
+    fn geometry(&self) -> Geometry {
+        (**self).geometry()
+    }
+
+    fn read(&self, offset: u64, to: &[VolatileSlice<'_>]) -> Result<(), Error> {
+        (**self).read(offset, to)
+    }
+
+    fn write(&self, offset: u64, from: &[VolatileSlice<'_>]) -> Result<(), Error> {
+        (**self).write(offset, from)
+    }
+
+    fn flush(&self) -> Result<(), Error> {
+        (**self).flush()
+    }
+
+    fn discard(&self, offset: u64, len: u64) -> Result<(), Error> {
+        (**self).discard(offset, len)
+    }
+
+    fn write_zeroes(&self, offset: u64, len: u64, room: Room) -> Result<(), Error> {
+        (**self).write_zeroes(offset, len, room)
+    }
+}
+
+/// What becomes of the storage under zeroes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// It stays, so that later writes find it.
+    Keep,
+    /// It may be given back.
+    Free,
+}
+
+/// Bytes of zeroes to write at a time.
+const ZEROES: u64 = 64 << 10;
 
 /// Bytes in all slices together.
 pub(crate) fn total(slices: &[VolatileSlice<'_>]) -> u64 {

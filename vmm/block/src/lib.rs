@@ -18,17 +18,34 @@
 //! | backend | keeps the sectors in |
 //! |---|---|
 //! | [`RawImage`] | a regular file or a block device of the host, byte for byte |
+//! | `Image` | an image of any [`Format`] with what it stands on; for [`open`] alone |
 //! | [`ReadOnly`] | another backend, whose contents it protects |
+//! | `Undisguised` | a raw disk whose format was guessed, and shall be guessed right the next time |
+//! | [`Throttled`] | another backend, slowed down to [`Limits`] |
 //!
-//! Left out so far: formats other than raw, discard and write-zeroes, asynchronous engines, `O_DIRECT`.
+//! [`open`] puts them together as the user says.
+//!
+//! Left out so far: asynchronous engines, several threads for one disk, writing vmdk.
 #![deny(clippy::indexing_slicing)]
 
 mod backend;
+mod format;
+mod host_file;
+mod image;
+mod open;
+mod open_error;
 mod raw;
 mod read_only;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod throttle;
+mod undisguised;
 
-pub use backend::{Access, Backend, Error, Geometry, SECTOR};
-pub use raw::{OpenError, OpenMode, RawImage};
+pub use backend::{Access, Backend, Error, Geometry, Room, SECTOR};
+pub use format::{Format, UnknownFormat};
+pub use host_file::{Cached, OpenMode};
+pub use open::{OpenOptions, open};
+pub use open_error::OpenError;
+pub use raw::RawImage;
 pub use read_only::ReadOnly;
+pub use throttle::{Limit, Limits, Throttled};

@@ -2,7 +2,7 @@
 
 use vm_memory::VolatileSlice;
 
-use crate::{Access, Backend, Error, Geometry};
+use crate::{Access, Backend, Error, Geometry, Room};
 
 /// Another backend without its writes.
 pub struct ReadOnly<B>(B);
@@ -29,6 +29,10 @@ impl<B: Backend> Backend for ReadOnly<B> {
 
     fn flush(&self) -> Result<(), Error> {
         Ok(()) // nothing can be pending
+    }
+
+    fn write_zeroes(&self, _offset: u64, _len: u64, _room: Room) -> Result<(), Error> {
+        Err(Error::ReadOnly)
     }
 }
 

@@ -1,4 +1,4 @@
-//! `--disk PATH[,bus=virtio-mmio][,readonly=on|off][,bootindex=N][,serial=TEXT]` and the plain `DISK`.
+//! `--disk PATH[,bus=virtio-mmio][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]`, the plain `DISK`, and `--snapshot`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use super::fields::{Fields, FieldsError};
+use super::image::{ImageError, ImageKeys};
 use super::machine::decimal;
 use crate::config::{DiskBus, DiskConfig};
 
@@ -13,23 +14,30 @@ use crate::config::{DiskBus, DiskConfig};
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Disks, in boot order unless bootindex= says otherwise")]
 pub(crate) struct DiskArgs {
-    /// The first disk: a raw image or a block device
+    /// The first disk: an image or a block device
     #[arg(value_name = "DISK", display_order = 1)]
     first: Option<PathBuf>,
-    /// A disk, repeatable; a comma in PATH is written twice
+    /// A disk, repeatable; a comma in PATH is written twice. Further keys: format=raw|qcow2|vmdk|auto,
+    /// cache=writeback|writethrough|none, snapshot=on|off, backing-dir=DIR, queues=N, bps=SIZE, bps-burst=SIZE, iops=N,
+    /// iops-burst=N
     #[arg(
         long = "disk",
-        value_name = "PATH[,bus=virtio-mmio][,readonly=on|off][,bootindex=N][,serial=TEXT]",
+        value_name = "PATH[,bus=virtio-mmio][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]",
         display_order = 2
     )]
     more: Vec<DiskConfig>,
+    /// Keep nothing of what the guest writes to its disks
+    #[arg(long, display_order = 3)]
+    snapshot: bool,
 }
 
 impl DiskArgs {
     /// All disks in boot order.
     pub(crate) fn into_disks(self) -> Vec<DiskConfig> {
         let first = self.first.map(DiskConfig::new);
-        first.into_iter().chain(self.more).collect()
+        let mut disks: Vec<_> = first.into_iter().chain(self.more).collect();
+        disks.iter_mut().for_each(|disk| disk.image.snapshot |= self.snapshot);
+        disks
     }
 }
 
@@ -52,8 +60,13 @@ pub enum DiskError {
     #[error("serial={0} is no serial, use up to 20 printable ASCII characters")]
     Serial(String),
     /// A key that disks do not have.
-    #[error("unknown key `{0}`, use bus, readonly, bootindex or serial; a comma in a path is written twice")]
+    #[error(
+        "unknown key `{0}`, use bus, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice"
+    )]
     Key(String),
+    /// Nothing to be done with an image.
+    #[error(transparent)]
+    Image(#[from] ImageError),
     /// Not of the shape.
     #[error(transparent)]
     Fields(#[from] FieldsError),
@@ -68,15 +81,18 @@ impl FromStr for DiskConfig {
             return Err(DiskError::NoPath);
         }
         let mut disk = Self::new(path);
+        let mut image = ImageKeys::default();
         for (key, value) in pairs {
             match key.as_str() {
                 "bus" => disk.bus = value.parse()?,
                 "readonly" => disk.readonly = on_or_off(&value)?,
                 "bootindex" => disk.bootindex = Some(boot_index(value)?),
                 "serial" => disk.serial = value.parse().map_err(|_| DiskError::Serial(value))?,
+                _ if image.set(&key, &value)? => {}
                 _ => return Err(DiskError::Key(key)),
             }
         }
+        disk.image = image.finish()?;
         Ok(disk)
     }
 }
@@ -144,7 +160,8 @@ mod tests {
         }
         let long = "s".repeat(21);
         assert_eq!(disk(&format!("a,serial={long}")), Err(DiskError::Serial(long)));
-        assert_eq!(disk("a,format=raw"), Err(DiskError::Key("format".into())));
+        assert_eq!(disk("a,frmt=raw"), Err(DiskError::Key("frmt".into())));
+        assert_eq!(disk("a,format=vdi"), Err(DiskError::Image(ImageError::Format("vdi".into()))));
         assert_eq!(disk("a,b.raw"), Err(DiskError::Fields(FieldsError::NoValue("b.raw".into()))));
     }
 }

@@ -22,6 +22,7 @@ mod fields;
 mod firmware;
 mod fw_cfg;
 mod guest_info;
+mod image;
 mod kernel;
 mod log;
 mod machine;

@@ -2,26 +2,42 @@
 
 use std::sync::Arc;
 
-use block::{Backend, OpenMode, RawImage, ReadOnly};
-use virtio::blk;
+use block::{Backend, Cached, OpenMode, OpenOptions, Throttled};
+use virtio::blk::{Options, WriteCache};
 
-use crate::config::DiskConfig;
+use crate::config::{Cache, DiskConfig};
 
 /// A disk's contents, and what the guest can tell it by.
 #[derive(Clone)]
 pub(super) struct Disk {
     pub(super) backend: Arc<dyn Backend>,
-    pub(super) serial: blk::Serial,
+    pub(super) options: Options,
 }
 
 impl Disk {
     /// Opens what `config` names.
     pub(super) fn open(config: &DiskConfig) -> anyhow::Result<Self> {
-        let backend: Arc<dyn Backend> = if config.readonly {
-            Arc::new(ReadOnly::new(RawImage::open(&config.path, OpenMode::ReadOnly)?))
-        } else {
-            Arc::new(RawImage::open(&config.path, OpenMode::ReadWrite)?)
+        let image = &config.image;
+        let backend = block::open(&config.path, &open_options(config))?;
+        let backend: Arc<dyn Backend> = match image.limits.is_none() {
+            true => backend,
+            false => Arc::new(Throttled::new(backend, image.limits)),
         };
-        Ok(Self { backend, serial: config.serial })
+        let cache = match image.cache {
+            Cache::WriteBack | Cache::None => WriteCache::Back,
+            Cache::WriteThrough => WriteCache::Through,
+        };
+        Ok(Self { backend, options: Options { serial: config.serial, cache, queues: image.queues } })
+    }
+}
+
+fn open_options(config: &DiskConfig) -> OpenOptions {
+    let image = &config.image;
+    OpenOptions {
+        format: image.format,
+        mode: if config.readonly { OpenMode::ReadOnly } else { OpenMode::ReadWrite },
+        cached: if image.cache == Cache::None { Cached::No } else { Cached::Yes },
+        snapshot: image.snapshot,
+        backing_dir: image.backing_dir.clone(),
     }
 }

@@ -26,7 +26,7 @@ impl Backends {
         match which {
             Virtio::Disk(n) => disks.get(n).map(|disk| {
                 let disk = disk.clone();
-                Box::new(Blk::new(disk.backend, disk.serial)) as _
+                Box::new(Blk::new(disk.backend, disk.options)) as _
             }),
             Virtio::Rng => self.rng.take().map(|rng| Box::new(rng) as _),
         }

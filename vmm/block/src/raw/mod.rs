@@ -1,19 +1,20 @@
 //! Raw images: a file or block device of the host, byte for byte.
 
 mod iov;
-mod open;
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
 use vm_memory::VolatileSlice;
 
 use crate::backend::total;
-use crate::{Backend, Error, Geometry};
-
-pub use open::{OpenError, OpenMode};
+use crate::host_file::{Cached, HostFile};
+use crate::{Backend, Error, Geometry, OpenError, OpenMode, Room};
 
 /// A raw disk image, locked for as long as it is open.
 ///
@@ -31,8 +32,22 @@ impl RawImage {
     /// # Errors
     /// [`OpenError`], whose message names the path and what to do about it.
     pub fn open(path: impl AsRef<Path>, mode: OpenMode) -> Result<Self, OpenError> {
-        let (file, geometry) = open::open(path.as_ref(), mode)?;
-        Ok(Self { file, geometry })
+        Self::new(HostFile::open(path.as_ref(), mode, Cached::Yes)?)
+    }
+
+    /// The disk whose sectors are the bytes of `file`.
+    pub(crate) fn new(file: HostFile) -> Result<Self, OpenError> {
+        let geometry = file.geometry()?;
+        Ok(Self { file: file.into_file(), geometry })
+    }
+
+    /// Has the host change how a range is stored. False if it cannot.
+    fn allocate(&self, flags: FallocateFlags, offset: u64, len: u64) -> io::Result<bool> {
+        match rustix::fs::fallocate(&self.file, flags | FallocateFlags::KEEP_SIZE, offset, len) {
+            Ok(()) => Ok(true),
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::NODEV) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -54,6 +69,38 @@ impl Backend for RawImage {
     fn flush(&self) -> Result<(), Error> {
         Ok(self.file.sync_data()?)
     }
+
+    fn discard(&self, offset: u64, len: u64) -> Result<(), Error> {
+        self.geometry.check_write(offset, len)?;
+        if len > 0 {
+            self.allocate(FallocateFlags::PUNCH_HOLE, offset, len)?;
+        }
+        Ok(())
+    }
+
+    fn write_zeroes(&self, offset: u64, len: u64, room: Room) -> Result<(), Error> {
+        self.geometry.check_write(offset, len)?;
+        let flags = match room {
+            Room::Keep => FallocateFlags::ZERO_RANGE,
+            Room::Free => FallocateFlags::PUNCH_HOLE,
+        };
+        if len > 0 && !self.allocate(flags, offset, len)? {
+            transfer_zeroes(&self.file, offset, len)?;
+        }
+        Ok(())
+    }
+}
+
+/// Zeroes for file systems that have no better way.
+fn transfer_zeroes(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    let zeroes = [0; 64 << 10];
+    let mut done = 0;
+    while done < len {
+        let part = zeroes.get(..(len - done).min(zeroes.len() as u64) as usize).unwrap_or_default();
+        file.write_all_at(part, offset + done)?;
+        done += part.len() as u64;
+    }
+    Ok(())
 }
 
 /// Repeats `step`, which moves some bytes and says how many, until all slices are done.
@@ -79,7 +126,7 @@ fn transfer(
 }
 
 /// What is left of `slices` behind the first `skip` bytes.
-fn after<'m>(slices: &[VolatileSlice<'m>], mut skip: usize) -> Vec<VolatileSlice<'m>> {
+pub(crate) fn after<'m>(slices: &[VolatileSlice<'m>], mut skip: usize) -> Vec<VolatileSlice<'m>> {
     let remainder = |slice: &VolatileSlice<'m>| {
         let from_this = skip.min(slice.len());
         skip -= from_this;

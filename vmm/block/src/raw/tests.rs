@@ -240,5 +240,5 @@ fn without_capabilities(test: impl FnOnce() + Send) {
 #[case(3000, 512)]
 #[case(-1, 512)]
 fn preferred_block_is_a_sane_power_of_two(#[case] reported: i64, #[case] expected: u32) {
-    assert_eq!(open::preferred_block(reported), expected);
+    assert_eq!(crate::host_file::preferred_block(reported), expected);
 }

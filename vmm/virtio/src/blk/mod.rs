@@ -1,8 +1,10 @@
 //! virtio-blk: a disk. virtio 1.2, 5.2.
 //!
-//! One queue. Reads, writes, flushes, and the identity string; what the standard has beyond that is answered with
-//! VIRTIO_BLK_S_UNSUPP and not offered. Data moves between guest memory and the [backend](Backend) without a copy.
+//! Reads, writes, flushes, discards, zeroes, and the identity string; what the standard has beyond that is answered with
+//! VIRTIO_BLK_S_UNSUPP and not offered. Data moves between guest memory and the [backend](Backend) without a copy. There may
+//! be several queues, for guests whose vCPUs would share one; a single thread serves them.
 
+mod pieces;
 mod request;
 mod spec;
 
@@ -10,7 +12,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use block::{Access, Backend, Error, Geometry, SECTOR};
-use zerocopy::IntoBytes;
+use zerocopy::IntoBytes as _;
 
 use crate::{Broken, Features, Requests, VirtioDevice};
 
@@ -43,11 +45,43 @@ impl FromStr for Serial {
     }
 }
 
+/// When a write is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteCache {
+    /// When the host has it: durable after a flush. For drivers that never flush it is as `Through`, and drivers may ask for
+    /// that.
+    #[default]
+    Back,
+    /// When it is durable.
+    Through,
+}
+
+/// What there is to choose about a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What the guest can tell it by.
+    pub serial: Serial,
+    /// When a write is done.
+    pub cache: WriteCache,
+    /// How many queues there are, from 1 to [`MAX_QUEUES`].
+    pub queues: u16,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { serial: Serial::default(), cache: WriteCache::default(), queues: 1 }
+    }
+}
+
+/// Most queues of a disk.
+pub const MAX_QUEUES: u16 = 64;
+
 /// A virtio block device.
 pub struct Blk {
     // Fixed.
     backend: Arc<dyn Backend>,
     serial: Serial,
+    cache: WriteCache,
     features: Features,
     // Volatile: the driver chooses `writeback`.
     config: Config,
@@ -58,13 +92,19 @@ pub struct Blk {
 impl Blk {
     /// A disk whose sectors are in `backend`.
     #[must_use]
-    pub fn new(backend: Arc<dyn Backend>, serial: Serial) -> Self {
+    pub fn new(backend: Arc<dyn Backend>, options: Options) -> Self {
         let geometry = backend.geometry();
-        let features = match geometry.access {
-            Access::ReadWrite => spec::FEATURES,
-            Access::ReadOnly => spec::FEATURES.union(spec::READ_ONLY),
-        };
-        Self { backend, serial, features, config: describe(&geometry), warned: false }
+        let queues = options.queues.clamp(1, MAX_QUEUES);
+        let mut features = spec::FEATURES.union(match geometry.access {
+            Access::ReadWrite => spec::WRITABLE,
+            Access::ReadOnly => spec::READ_ONLY,
+        });
+        if queues > 1 {
+            features = features.union(spec::MULTI_QUEUE);
+        }
+        let config = describe(&geometry, queues);
+        let Options { serial, cache, .. } = options;
+        Self { backend, serial, cache, features, config, warned: false }
     }
 
     /// Carries a request out; returns its status and how much of its room is filled.
@@ -74,6 +114,10 @@ impl Blk {
             Kind::OUT => self.write(request),
             Kind::FLUSH => self.backend.flush().map(|()| 0),
             Kind::GET_ID => Ok(request.room.copy_from(&self.serial.0) as u64),
+            Kind::DISCARD | Kind::WRITE_ZEROES => match pieces::parse(request) {
+                Some(pieces) => self.change(&pieces),
+                None => return (Status::Unsupp, 0),
+            },
             _ => return (Status::Unsupp, 0),
         };
         match result {
@@ -102,6 +146,16 @@ impl Blk {
 
     fn write(&self, request: &Request<'_>) -> Result<u64, Error> {
         self.backend.write(self.offset(request)?, request.out.slices())?;
+        self.settle()
+    }
+
+    fn change(&self, pieces: &[pieces::Change]) -> Result<u64, Error> {
+        pieces.iter().try_for_each(|piece| piece.apply(&*self.backend))?;
+        self.settle()
+    }
+
+    /// Makes a write durable if it has to be at once.
+    fn settle(&self) -> Result<u64, Error> {
         if self.config.writeback == 0 {
             self.backend.flush()?;
         }
@@ -150,7 +204,7 @@ impl VirtioDevice for Blk {
 
     /// A driver that cannot flush gets every write made durable. virtio 1.2, 5.2.5.2 and 5.2.6.2.
     fn begin(&mut self, features: Features) {
-        self.config.writeback = features.contains(spec::FLUSH).into();
+        self.config.writeback = (features.contains(spec::FLUSH) && self.cache == WriteCache::Back).into();
     }
 
     fn serve(&mut self, _queue: u16, requests: &mut Requests<'_>) -> Result<(), Broken> {
@@ -163,7 +217,7 @@ impl VirtioDevice for Blk {
 }
 
 /// The configuration space of a disk.
-fn describe(geometry: &Geometry) -> Config {
+fn describe(geometry: &Geometry, queues: u16) -> Config {
     let physical_block_exp = (geometry.block_size / SECTOR as u32).max(1).ilog2() as u8;
     let cylinders = geometry.sectors / (HEADS * TRACK);
     Config {
@@ -175,7 +229,13 @@ fn describe(geometry: &Geometry) -> Config {
         blk_size: (SECTOR as u32).into(), // SeaBIOS drops a disk with any other
         physical_block_exp,
         min_io_size: (1 << physical_block_exp).into(),
-        num_queues: 1.into(),
+        num_queues: queues.into(),
+        max_discard_sectors: pieces::MAX_SECTORS.into(),
+        max_discard_seg: pieces::MAX_PIECES.into(),
+        discard_sector_alignment: (1 << physical_block_exp).into(),
+        max_write_zeroes_sectors: pieces::MAX_SECTORS.into(),
+        max_write_zeroes_seg: pieces::MAX_PIECES.into(),
+        write_zeroes_may_unmap: 1,
         ..Config::default()
     }
 }

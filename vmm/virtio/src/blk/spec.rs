@@ -18,6 +18,11 @@ pub(super) const FEATURES: Features = Features::bits(&[
     bits::VIRTIO_BLK_F_TOPOLOGY,
     bits::VIRTIO_BLK_F_CONFIG_WCE,
 ]);
+/// Requests of a disk that can be written.
+pub(super) const WRITABLE: Features =
+    Features::bits(&[bits::VIRTIO_BLK_F_DISCARD, bits::VIRTIO_BLK_F_WRITE_ZEROES]);
+/// There are several queues.
+pub(super) const MULTI_QUEUE: Features = Features::bits(&[bits::VIRTIO_BLK_F_MQ]);
 /// The driver can flush, and so cope with a cache that holds its writes back.
 pub(super) const FLUSH: Features = Features::bits(&[bits::VIRTIO_BLK_F_FLUSH]);
 /// The disk cannot be written.
@@ -53,6 +58,17 @@ pub(super) struct Config {
     pub(super) writeback: u8,
     pub(super) unused: u8,
     pub(super) num_queues: U16,
+    /// Most sectors in a piece to discard.
+    pub(super) max_discard_sectors: U32,
+    /// Most pieces in a request to discard.
+    pub(super) max_discard_seg: U32,
+    /// Pieces to discard begin and end best at multiples of this.
+    pub(super) discard_sector_alignment: U32,
+    pub(super) max_write_zeroes_sectors: U32,
+    pub(super) max_write_zeroes_seg: U32,
+    /// 1: zeroes may be stored as nothing.
+    pub(super) write_zeroes_may_unmap: u8,
+    pub(super) unused1: [u8; 3],
 }
 
 /// Byte offset of [`Config::writeback`].
@@ -67,6 +83,19 @@ pub(super) struct Header {
     /// First sector of a transfer.
     pub(super) sector: U64,
 }
+
+/// A piece of the disk to discard, or to fill with zeroes. virtio 1.2, 5.2.6.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(super) struct Piece {
+    /// First sector.
+    pub(super) sector: U64,
+    pub(super) num_sectors: U32,
+    pub(super) flags: U32,
+}
+
+/// The flag of a [`Piece`] that zeroes may be stored as nothing.
+pub(super) const UNMAP: u32 = 1;
 
 /// Bytes of a [`Header`].
 pub(super) const HEADER_LEN: usize = size_of::<Header>();
@@ -84,6 +113,10 @@ impl Kind {
     pub(super) const FLUSH: Self = Self(bits::VIRTIO_BLK_T_FLUSH);
     /// Read the identity string.
     pub(super) const GET_ID: Self = Self(bits::VIRTIO_BLK_T_GET_ID);
+    /// Forget pieces of the disk.
+    pub(super) const DISCARD: Self = Self(bits::VIRTIO_BLK_T_DISCARD);
+    /// Fill pieces of the disk with zeroes.
+    pub(super) const WRITE_ZEROES: Self = Self(bits::VIRTIO_BLK_T_WRITE_ZEROES);
 }
 
 /// How a request ended: its last byte.
@@ -120,7 +153,16 @@ mod tests {
             (offset_of!(Config, opt_io_size), 0x1c),
             (offset_of!(Config, writeback), 0x20),
             (offset_of!(Config, num_queues), 0x22),
-            (size_of::<Config>(), 0x24),
+            (offset_of!(Config, max_discard_sectors), 0x24),
+            (offset_of!(Config, max_discard_seg), 0x28),
+            (offset_of!(Config, discard_sector_alignment), 0x2c),
+            (offset_of!(Config, max_write_zeroes_sectors), 0x30),
+            (offset_of!(Config, max_write_zeroes_seg), 0x34),
+            (offset_of!(Config, write_zeroes_may_unmap), 0x38),
+            (size_of::<Config>(), 0x3c),
+            (offset_of!(Piece, num_sectors), 8),
+            (offset_of!(Piece, flags), 12),
+            (size_of::<Piece>(), 16),
         ];
         offsets.iter().for_each(|(ours, standard)| assert_eq!(ours, standard));
     }
@@ -130,7 +172,9 @@ mod tests {
         assert_eq!(ID, 2);
         assert_eq!(FEATURES, Features::bits(&[2, 4, 6, 9, 10, 11]));
         assert_eq!((FLUSH, READ_ONLY), (Features::bits(&[9]), Features::bits(&[5])));
+        assert_eq!((WRITABLE, MULTI_QUEUE), (Features::bits(&[13, 14]), Features::bits(&[12])));
         assert_eq!([Kind::IN.0, Kind::OUT.0, Kind::FLUSH.0, Kind::GET_ID.0], [0, 1, 4, 8]);
+        assert_eq!([Kind::DISCARD.0, Kind::WRITE_ZEROES.0], [11, 13]);
         assert_eq!([Status::Ok as u8, Status::IoErr as u8, Status::Unsupp as u8], [0, 1, 2]);
         assert_eq!((HEADER_LEN, ID_BYTES), (16, 20));
     }

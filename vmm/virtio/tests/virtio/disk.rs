@@ -5,6 +5,7 @@ use std::sync::Arc;
 use block::testing::{Faulty, MemoryDisk};
 use block::{Backend, ReadOnly};
 use rstest::rstest;
+use virtio::blk::{Blk, Options, WriteCache};
 
 use crate::rig::{Buffer, Rig, Ring, feature, numbered_disk, reg};
 use Buffer::{In, Out};
@@ -17,6 +18,8 @@ const IN: u32 = 0;
 const OUT: u32 = 1;
 const FLUSH: u32 = 4;
 const GET_ID: u32 = 8;
+const DISCARD: u32 = 11;
+const WRITE_ZEROES: u32 = 13;
 
 const OK: u8 = 0;
 const IOERR: u8 = 1;
@@ -194,13 +197,104 @@ fn identity_is_cut_to_the_drivers_buffer() {
 
 #[rstest]
 #[case::scsi_command(2)]
-#[case::discard(11)]
-#[case::write_zeroes(13)]
+#[case::discard_of_many_pieces(11)]
+#[case::write_zeroes_in_many_pieces(13)]
+#[case::secure_erase(14)]
 #[case::unknown(u32::MAX)]
 fn unknown_requests_are_unsupported(#[case] kind: u32) {
     let mut disk = setup();
     assert_eq!(disk.request(kind, 0, &[Out(DATA, 512)]), (UNSUPP, 1));
     assert_eq!(disk.request(IN, 1, &[In(DATA, 512)]), (OK, 513), "and the queue goes on");
+}
+
+/// A piece as a driver describes it: first sector, sectors, flags.
+fn piece(sector: u64, sectors: u32, flags: u32) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&sector.to_le_bytes());
+    bytes[8..12].copy_from_slice(&sectors.to_le_bytes());
+    bytes[12..].copy_from_slice(&flags.to_le_bytes());
+    bytes
+}
+
+#[rstest]
+#[case::zeroes(WRITE_ZEROES, 0)]
+#[case::zeroes_that_may_be_stored_as_nothing(WRITE_ZEROES, 1)]
+fn zeroes_fill_each_piece_and_nothing_else(#[case] kind: u32, #[case] flags: u32) {
+    let mut disk = setup();
+    disk.rig.store(DATA, &[piece(3, 2, flags), piece(0, 0, flags), piece(15, 1, flags)].concat());
+    assert_eq!(disk.request(kind, 0, &[Out(DATA, 20), Out(DATA + 20, 28)]), (OK, 1));
+    for sector in 0..16 {
+        let expected = if [3, 4, 15].contains(&sector) { 0 } else { sector as u8 };
+        assert_eq!(disk.sector(sector), [expected; 512], "{sector}");
+    }
+}
+
+#[test]
+fn discard_succeeds_on_the_disk_alone() {
+    let mut disk = setup();
+    disk.rig.store(DATA, &piece(0, 16, 0));
+    assert_eq!(disk.request(DISCARD, 0, &[Out(DATA, 16)]), (OK, 1));
+}
+
+#[rstest]
+#[case::behind_the_end(piece(16, 1, 0), IOERR)]
+#[case::across_the_end(piece(15, 2, 0), IOERR)]
+#[case::offset_wraps(piece(u64::MAX, 1, 0), IOERR)]
+#[case::larger_than_offered(piece(0, u32::MAX, 0), IOERR)]
+#[case::unknown_flag(piece(0, 1, 2), UNSUPP)]
+fn impossible_pieces_fail(#[case] bytes: [u8; 16], #[case] status: u8) {
+    let mut disk = setup();
+    let before = disk.disk.with(|bytes| bytes.to_vec());
+    disk.rig.store(DATA, &bytes);
+    for kind in [DISCARD, WRITE_ZEROES] {
+        assert_eq!(disk.request(kind, 0, &[Out(DATA, 16)]), (status, 1));
+    }
+    assert!(disk.disk.with(|bytes| *bytes == before));
+}
+
+#[rstest]
+#[case::none(0)]
+#[case::half_a_piece(8)]
+#[case::one_and_a_half(24)]
+fn pieces_are_whole(#[case] len: u32) {
+    let mut disk = setup();
+    assert_eq!(disk.request(WRITE_ZEROES, 0, &[Out(DATA, len)]), (UNSUPP, 1));
+}
+
+#[test]
+fn discard_with_the_flag_of_zeroes_is_unsupported() {
+    let mut disk = setup();
+    disk.rig.store(DATA, &piece(0, 1, 1));
+    assert_eq!(disk.request(DISCARD, 0, &[Out(DATA, 16)]), (UNSUPP, 1));
+}
+
+#[test]
+fn every_queue_serves_the_disk() {
+    let disk = numbered_disk();
+    let options = Options { queues: 4, ..Options::default() };
+    let rig = Rig::new(Some(Box::new(Blk::new(disk, options))));
+    assert_ne!(rig.device_features() & feature::MULTI_QUEUE, 0);
+    assert_eq!(rig.read_bytes(reg::CONFIG + 0x22), 4_u16.to_le_bytes());
+    rig.start(feature::ALL, &Ring::new(16, 0x1_0000));
+    let mut last = Ring::new(16, 0x6_0000);
+    rig.start_queue(3, &last);
+    store_header(&rig, IN, 9);
+    last.add(&rig.memory, &[Out(HEADER, 16), In(DATA, 512), In(STATUS, 1)]);
+    rig.write(reg::QUEUE_NOTIFY, 3);
+    assert_eq!(rig.wait_used(&mut last), (0, 513));
+    assert_eq!(rig.load(DATA, 512), [9; 512]);
+}
+
+#[test]
+fn write_through_disk_is_durable_unless_the_driver_asks_for_less() {
+    let disk = numbered_disk();
+    let options = Options { cache: WriteCache::Through, ..Options::default() };
+    let rig = Rig::new(Some(Box::new(Blk::new(Arc::clone(&disk) as _, options))));
+    let mut ring = Ring::new(16, 0x1_0000);
+    rig.start(feature::ALL, &ring);
+    assert_eq!(rig.read_bytes(0x120), [0]);
+    request(&rig, &mut ring, OUT, 0, &[Out(DATA, 512)]);
+    assert_eq!(disk.flushes(), 1);
 }
 
 #[test]

@@ -81,8 +81,8 @@ fn shared_memory_regions_do_not_exist() {
 
 #[test]
 fn features_are_those_of_the_disk_the_rings_and_version_1() {
-    let offered = 1 << 2 | 1 << 4 | 1 << 6 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 28 | 1 << 29 | 1 << 32;
-    assert_eq!(rig().device_features(), offered);
+    let offered = [2, 4, 6, 9, 10, 11, 13, 14, 28, 29, 32].map(|bit| 1_u64 << bit);
+    assert_eq!(rig().device_features(), offered.iter().sum::<u64>());
 }
 
 #[test]
@@ -215,15 +215,18 @@ fn config_has_the_disks_values_in_every_width() {
     assert_eq!(rig.read_bytes(0x118), [0, 0, 1, 0], "physical_block_exp, alignment_offset, min_io_size");
     assert_eq!(rig.read(0x11c), 0, "opt_io_size");
     assert_eq!(rig.read_bytes(0x122), 1_u16.to_le_bytes(), "num_queues");
+    let limits = [0x124, 0x128, 0x12c, 0x130, 0x134].map(|at| rig.read(at));
+    assert_eq!(limits, [1 << 19, 16, 1, 1 << 19, 16], "pieces to discard, and zeroes");
+    assert_eq!(rig.read_bytes(0x138), [1], "write_zeroes_may_unmap");
 }
 
 #[test]
 fn config_behind_its_end_reads_all_ones() {
     let rig = rig();
-    for offset in (0x124..0x200).step_by(4) {
+    for offset in (0x13c..0x200).step_by(4) {
         assert_eq!(rig.read(offset), u32::MAX, "{offset:#x}");
     }
-    assert_eq!(rig.read_bytes(0x123), [0, 0xff], "one byte inside");
+    assert_eq!(rig.read_bytes(0x13b), [0, 0xff], "one byte inside");
     assert_eq!(rig.read_bytes(0x1ff), [0xff]);
 }
 

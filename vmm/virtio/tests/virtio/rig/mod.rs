@@ -11,7 +11,7 @@ use block::Backend;
 use block::testing::MemoryDisk;
 use bus::{Bus, IrqLine};
 use virtio::VirtioDevice;
-use virtio::blk::{Blk, Serial};
+use virtio::blk::{Blk, Options, Serial};
 use virtio::mmio::{MmioTransport, SIZE};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
@@ -59,6 +59,7 @@ pub(crate) mod feature {
     pub(crate) const BLK_SIZE: u64 = 1 << 6;
     pub(crate) const FLUSH: u64 = 1 << 9;
     pub(crate) const TOPOLOGY: u64 = 1 << 10;
+    pub(crate) const MULTI_QUEUE: u64 = 1 << 12;
     pub(crate) const EVENT_IDX: u64 = 1 << 29;
     pub(crate) const VERSION_1: u64 = 1 << 32;
     pub(crate) const ACCESS_PLATFORM: u64 = 1 << 33;
@@ -122,7 +123,7 @@ impl Rig {
     }
 
     pub(crate) fn with_backend(backend: Arc<dyn Backend>) -> Self {
-        Self::new(Some(Box::new(Blk::new(backend, serial()))))
+        Self::new(Some(Box::new(Blk::new(backend, Options { serial: serial(), ..Options::default() }))))
     }
 
     pub(crate) fn read(&self, offset: u64) -> u32 {

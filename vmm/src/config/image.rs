@@ -1,0 +1,45 @@
+use std::path::PathBuf;
+
+use block::{Format, Limits};
+
+/// How a disk's image is opened and used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageConfig {
+    /// Its format, to be found out if not said.
+    pub format: Option<Format>,
+    /// When a write is done, and whether the host keeps copies.
+    pub cache: Cache,
+    /// What the guest writes is not kept.
+    pub snapshot: bool,
+    /// The folder that holds all files which the image refers to, if that is not its own.
+    pub backing_dir: Option<PathBuf>,
+    /// How fast it may be.
+    pub limits: Limits,
+    /// Queues of the virtio device, from 1 to [`virtio::blk::MAX_QUEUES`].
+    pub queues: u16,
+}
+
+impl Default for ImageConfig {
+    fn default() -> Self {
+        Self {
+            format: None,
+            cache: Cache::default(),
+            snapshot: false,
+            backing_dir: None,
+            limits: Limits::default(),
+            queues: 1,
+        }
+    }
+}
+
+/// When a write is done, and whether the host keeps copies. The names are QEMU's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cache {
+    /// When the host has it in its page cache; durable after a flush.
+    #[default]
+    WriteBack,
+    /// When it is durable.
+    WriteThrough,
+    /// When the storage has it, past the page cache; durable after a flush.
+    None,
+}

@@ -85,12 +85,14 @@ impl Backend for Image {
 
     fn read(&self, offset: u64, to: &[VolatileSlice<'_>]) -> Result<(), Error> {
         self.geometry.check(offset, total(to))?;
+        let Some(to) = filled(to) else { return Ok(()) };
         let (vector, _guard) = IoVectorMut::from_volatile_slice(to);
         Ok(self.layers().readv(vector, offset)?)
     }
 
     fn write(&self, offset: u64, from: &[VolatileSlice<'_>]) -> Result<(), Error> {
         self.geometry.check_write(offset, total(from))?;
+        let Some(from) = filled(from) else { return Ok(()) };
         let (vector, _guard) = IoVector::from_volatile_slice(from);
         Ok(self.layers().writev(vector, offset)?)
     }
@@ -166,6 +168,12 @@ fn storage(file: HostFile) -> io::Result<File> {
         .write(file.mode == OpenMode::ReadWrite)
         .direct(file.cached == Cached::No);
     File::from_open_file(file.into_file(), options)
+}
+
+/// The slices that are not empty, which imago insists on; none if all are.
+fn filled<'a, 'm>(slices: &'a [VolatileSlice<'m>]) -> Option<Vec<&'a VolatileSlice<'m>>> {
+    let filled: Vec<_> = slices.iter().filter(|slice| !slice.is_empty()).collect();
+    (!filled.is_empty()).then_some(filled)
 }
 
 fn invalid(what: impl Into<String>) -> io::Error {

@@ -57,6 +57,24 @@ fn overlay_takes_the_writes_and_its_backing_file_none() {
     folder.assert_sound("top.qcow2", &content);
 }
 
+#[rstest]
+#[case::raw(Format::Raw, Cached::No)]
+#[case::qcow2(Format::Qcow2, Cached::Yes)]
+fn empty_slices_are_no_data(#[case] kind: Format, #[case] cached: Cached) {
+    let folder = Folder::new();
+    folder.qemu_img(&format!("create -q -f {kind} a 1M"));
+    let disk = folder.try_open("a", &OpenOptions { cached, ..format(kind) }).unwrap();
+    let mut data = [0xee; 512];
+    let whole = VolatileSlice::from(data.as_mut_slice());
+    let parts = [(0, 0), (0, 100), (100, 0), (100, 412), (512, 0)];
+    let slices = parts.map(|(start, len)| whole.subslice(start, len).unwrap());
+    for slices in [&slices[..], &slices[..1], &[]] {
+        disk.write(512, slices).unwrap();
+        disk.read(512, slices).unwrap();
+    }
+    assert_eq!(read(&*disk, 512, 512), [0xee; 512]);
+}
+
 #[test]
 fn image_grows_as_it_is_written() {
     let folder = Folder::new();

@@ -21,6 +21,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod config;
+pub mod describe;
 mod function;
 mod host;
 mod interrupts;

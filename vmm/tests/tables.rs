@@ -28,8 +28,15 @@ fn switch() -> impl Strategy<Value = Switch> {
 }
 
 fn options() -> impl Strategy<Value = MachineOptions> {
-    (switch(), switch(), switch(), switch(), switch()).prop_map(|(acpi, pic, rtc, isa_serial, ioapic2)| {
-        MachineOptions { acpi, pic, rtc, isa_serial, ioapic2, ..MachineOptions::default() }
+    let switches = (switch(), switch(), switch(), switch(), switch(), switch());
+    switches.prop_map(|(acpi, pic, rtc, isa_serial, ioapic2, pcie)| MachineOptions {
+        acpi,
+        pic,
+        rtc,
+        isa_serial,
+        ioapic2,
+        pcie,
+        ..MachineOptions::default()
     })
 }
 

@@ -7,12 +7,13 @@ mod chipset;
 #[path = "../../../firmware/src/describe.rs"]
 #[expect(unreachable_pub, reason = "public in its own crate")]
 mod firmware;
+#[path = "../../../pcie/src/describe.rs"]
+#[expect(unreachable_pub, reason = "public in its own crate")]
+mod pcie;
 #[path = "../../../vmm/virtio/src/describe.rs"]
 #[expect(unreachable_pub, reason = "public in its own crate")]
 mod virtio;
 // Devices whose crates are still to come.
-#[expect(unreachable_pub, reason = "will be public in its own crate")]
-mod pci_host;
 #[expect(unreachable_pub, reason = "will be public in its own crate")]
 mod xhci;
 
@@ -23,7 +24,7 @@ use acpi::{Describe, OemIds, TableSet};
 
 use chipset::{Com1, Ged, PowerButton, Rtc};
 use firmware::FwCfg;
-use pci_host::PciHost;
+use pcie::PciHost;
 use virtio::MmioTransport;
 use xhci::Xhci;
 

@@ -26,7 +26,7 @@ pub(crate) struct MachineArgs {
     /// What the vCPUs can do: all that the host has, less or more; `list` prints what there is and exits
     #[arg(long, value_name = "MODEL[,+FEATURE][,-FEATURE]|list", default_value = "host")]
     pub(crate) cpu: CpuChoice,
-    /// Switches of the machine type, each on, off or auto: acpi, pic, pit, rtc, isa-serial, ioapic2, x-option-roms,
+    /// Switches of the machine type, each on, off or auto: acpi, pic, pit, rtc, isa-serial, ioapic2, pcie, x-option-roms,
     /// auto-kernel-cmdline; and irqchip, split or kernel
     #[arg(long = "machine", value_name = "KEY=VALUE,…")]
     pub(crate) options: Option<MachineOptions>,

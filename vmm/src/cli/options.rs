@@ -6,9 +6,10 @@ use super::fields::{Fields, FieldsError};
 use crate::config::{ExtraDevice, Irqchip, MachineOptions, Switch};
 
 /// The keys, for messages and help.
-const KEYS: &str = "acpi, pic, pit, rtc, isa-serial, ioapic2, x-option-roms, auto-kernel-cmdline or irqchip";
+const KEYS: &str =
+    "acpi, pic, pit, rtc, isa-serial, ioapic2, pcie, x-option-roms, auto-kernel-cmdline or irqchip";
 /// Switches of QEMU's microvm that this machine cannot turn on.
-const LACKING: [&str; 2] = ["pcie", "usb"];
+const LACKING: [&str; 1] = ["usb"];
 /// Where test kernels look for the debug exit, unless they are told otherwise.
 const DEBUG_EXIT_PORT: u16 = 0xf4;
 
@@ -56,6 +57,7 @@ impl MachineOptions {
             "rtc" => &mut self.rtc,
             "isa-serial" => &mut self.isa_serial,
             "ioapic2" => &mut self.ioapic2,
+            "pcie" => &mut self.pcie,
             "x-option-roms" => &mut self.option_roms,
             "auto-kernel-cmdline" => &mut self.auto_kernel_cmdline,
             "irqchip" => {
@@ -198,8 +200,8 @@ mod tests {
 
     #[test]
     fn what_the_machine_lacks_can_only_be_left_out() {
-        assert_eq!(refused("pcie=on"), "pcie=on: this machine has none yet, use pcie=off");
-        assert_eq!("pcie=off,usb=auto".parse(), Ok(MachineOptions::default()));
+        assert_eq!(refused("usb=on"), "usb=on: this machine has none yet, use usb=off");
+        assert_eq!("usb=off".parse(), Ok(MachineOptions::default()));
     }
 
     #[test]

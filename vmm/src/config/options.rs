@@ -51,6 +51,8 @@ pub struct MachineOptions {
     pub isa_serial: Switch,
     /// The second IOAPIC, and with it 24 instead of 8 virtio-mmio transports. On by default, if there is ACPI.
     pub ioapic2: Switch,
+    /// The PCI Express host bridge. Off by default.
+    pub pcie: Switch,
     /// The option ROM that boots a kernel from SeaBIOS. On by default.
     pub option_roms: Switch,
     /// virtio-mmio devices on the kernel's command line, if there is no ACPI to find them by. On by default.

@@ -4,6 +4,7 @@
 //!  Kvm::open ──► Vm ──► set_memory      guest RAM and firmware as memory slots      memory
 //!                 ├──► routes           GSI -> MSI, one irqfd a GSI                 routes.rs
 //!                 ├──► ioeventfd        a guest write -> an eventfd, no exit
+//!                 ├──► doorbells        the same at addresses that the guest chooses             doorbells.rs
 //!                 ├──► line             the interrupt controllers in KVM            irqchip.rs
 //!                 └──► Vcpu             CPUID, power-on state, the run loop's exit  vcpu.rs cpuid.rs state.rs wake.rs
 //! ```
@@ -12,6 +13,7 @@
 //! optional, because nested and paravirtual hosts leave some out.
 
 mod cpuid;
+mod doorbells;
 mod entry;
 mod irqchip;
 mod memory;
@@ -41,6 +43,7 @@ use crate::topology::Topology;
 use irqchip::KernelIrqchip;
 
 pub use cpuid::processor::Processor;
+pub use doorbells::Doorbells;
 pub use memory::{GuestRam, MemoryError};
 pub use probe::{Verdict, probe};
 pub use routes::Routes;
@@ -239,6 +242,12 @@ impl Vm {
     /// When KVM refuses.
     pub fn ioeventfd(&self, event: &EventFd, addr: u64, value: u32) -> Result<(), KvmError> {
         self.fd.register_ioevent(event, &IoEventAddress::Mmio(addr), value).context("register an ioeventfd")
+    }
+
+    /// Who connects doorbells of PCI functions.
+    #[must_use]
+    pub fn doorbells(&self) -> Doorbells {
+        Doorbells::new(Arc::clone(&self.fd))
     }
 
     /// Shows `ram` to the guest.

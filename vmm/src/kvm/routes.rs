@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use bus::{Msi, MsiRoutes};
 use kvm_bindings::{KVM_IRQ_ROUTING_MSI, KvmIrqRouting, kvm_irq_routing_entry};
@@ -15,23 +15,24 @@ pub struct Routes {
     /// How the controllers in KVM are wired, which is told with the messages each time.
     wiring: Vec<kvm_irq_routing_entry>,
     messages: Mutex<BTreeMap<u32, Msi>>,
-    irqfds: BTreeMap<u32, EventFd>,
+    /// Complete before the guest starts, so that nobody waits for the lock.
+    irqfds: RwLock<BTreeMap<u32, EventFd>>,
 }
 
 impl Routes {
     pub(super) fn new(vm: Arc<VmFd>, wiring: Vec<kvm_irq_routing_entry>) -> Self {
-        Self { vm, wiring, messages: Mutex::default(), irqfds: BTreeMap::new() }
+        Self { vm, wiring, messages: Mutex::default(), irqfds: RwLock::default() }
     }
 
     /// Adds an irqfd for each of `gsis`; others cannot fire.
     ///
     /// # Errors
     /// When the host has no more eventfds, or KVM refuses.
-    pub fn connect(&mut self, gsis: impl Iterator<Item = u32>) -> io::Result<()> {
+    pub fn connect(&self, gsis: impl Iterator<Item = u32>) -> io::Result<()> {
         for gsi in gsis {
             let event = EventFd::new(EFD_NONBLOCK)?;
             self.vm.register_irqfd(&event, gsi)?;
-            self.irqfds.insert(gsi, event);
+            self.irqfds.write().unwrap_or_else(PoisonError::into_inner).insert(gsi, event);
         }
         Ok(())
     }
@@ -56,7 +57,7 @@ impl MsiRoutes for Routes {
 
     fn fire(&self, gsi: u32) {
         // The counter of an eventfd that KVM drains cannot overflow; without the fd nobody listens.
-        if let Some(event) = self.irqfds.get(&gsi) {
+        if let Some(event) = self.irqfds.read().unwrap_or_else(PoisonError::into_inner).get(&gsi) {
             let _ = event.write(1);
         }
     }

@@ -33,7 +33,7 @@ use super::virtio::Backends;
 use crate::boot::{Handover, Ram};
 use crate::config::{self, Config, Irqchip};
 use crate::host;
-use crate::kvm::{GuestRam, Kvm, Vcpu, Vm, install_wake_handler};
+use crate::kvm::{GuestRam, Kvm, Routes, Vcpu, Vm, install_wake_handler};
 
 /// What the host contributes besides what the machine starts with.
 pub(super) struct Resources {
@@ -81,6 +81,8 @@ pub(super) struct Machine {
     vm: Vm,
     ram: GuestRam,
     start: Placed,
+    /// The host bridge, if there is no firmware to give out its buses and addresses.
+    pcie: Option<pcie::Host>,
 }
 
 impl Machine {
@@ -111,6 +113,8 @@ impl Machine {
         let serial = builder.com1(console, &waker)?;
         let log = builder.debugcon(debugcon, &waker)?;
         builder.transports(|device| virtio.device(device, &disks))?;
+        let pcie = builder.pcie()?.filter(|_| start.kernel().is_some());
+        pcie.iter().for_each(pcie::Host::assign);
         let board = Arc::new(builder.board);
         let needs_timers = !timers.is_empty();
         let timers = needs_timers.then(|| Timers::start(timers, alarm)).transpose();
@@ -128,6 +132,7 @@ impl Machine {
             vm,
             ram,
             start,
+            pcie,
         })
     }
 
@@ -141,6 +146,7 @@ impl Machine {
     /// Power-on state of everything but the vCPUs, which are parked meanwhile. RAM keeps its content.
     pub(super) fn reset(&self) -> anyhow::Result<()> {
         self.board.reset();
+        self.pcie.iter().for_each(pcie::Host::assign);
         self.vm.reset_irqchip()?;
         self.start.write(&self.ram, Ram::Used)
     }
@@ -159,12 +165,13 @@ pub(super) struct Builder<'a> {
     pub(super) plan: &'a Plan,
     ram: &'a GuestRam,
     pub(super) board: Board,
+    pub(super) routes: Arc<Routes>,
 }
 
 impl<'a> Builder<'a> {
     fn new(vm: &'a Vm, plan: &'a Plan, ram: &'a GuestRam) -> anyhow::Result<Self> {
         let board = Board { mmio: Bus::new(), pio: Bus::new(), ioapics: Vec::new(), pic: None };
-        let mut builder = Self { vm, plan, ram, board };
+        let mut builder = Self { vm, plan, ram, board, routes: Arc::new(vm.routes()) };
         builder.ioapics()?;
         Ok(builder)
     }
@@ -173,14 +180,12 @@ impl<'a> Builder<'a> {
     fn ioapics(&mut self) -> anyhow::Result<()> {
         let in_kvm = usize::from(self.plan.irqchip == Irqchip::Kernel);
         let ours = self.plan.ioapics.get(in_kvm..).unwrap_or_default();
-        let mut routes = self.vm.routes();
         let gsis = ours.iter().flat_map(|ioapic| ioapic.gsi_base..ioapic.gsi_base + ioapic.pins);
-        routes.connect(gsis).context("connect the interrupt routes")?;
-        let routes = Arc::new(routes);
+        self.routes.connect(gsis).context("connect the interrupt routes")?;
         for plan in ours {
             let ioapic = match self.plan.irqchip {
-                Irqchip::Split => IoApic::new(plan.gsi_base, routes.clone()),
-                Irqchip::Kernel => IoApic::without_ends(plan.gsi_base, routes.clone()),
+                Irqchip::Split => IoApic::new(plan.gsi_base, self.routes.clone()),
+                Irqchip::Kernel => IoApic::without_ends(plan.gsi_base, self.routes.clone()),
             };
             self.mmio(&format!("ioapic{}", plan.id), plan.mmio, ioapic.device())?;
             self.board.ioapics.push(ioapic);

@@ -14,6 +14,7 @@ mod device_tree;
 mod disks;
 mod guest_info;
 mod legacy;
+mod pcie;
 pub mod plan;
 mod start;
 pub mod tables;

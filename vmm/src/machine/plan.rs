@@ -6,6 +6,7 @@
 mod cmdline;
 mod devices;
 mod numa;
+mod pcie;
 #[cfg(test)]
 mod tests;
 mod virtio;
@@ -22,6 +23,7 @@ use crate::config::{Config, ExtraDevice, FirmwareChoice, Irqchip};
 use crate::cpu::CpuModel;
 use crate::topology::Topology;
 
+pub use pcie::PciePlan;
 pub use virtio::{TransportPlan, Virtio};
 
 /// 1 MiB.
@@ -215,6 +217,8 @@ pub struct Plan {
     pub extras: Vec<ExtraPlan>,
     /// The memory of `pc-testdev`, beside its ports.
     pub test_memory: Option<Range>,
+    /// The PCI Express host bridge.
+    pub pcie: Option<PciePlan>,
     /// virtio-mmio, all of them.
     pub transports: Vec<TransportPlan>,
     /// The command line of the kernel, if there is one.
@@ -242,6 +246,20 @@ pub enum PlanError {
         /// Physical address bits of the guest's CPU.
         bits: u32,
     },
+    /// RAM where PCI functions have theirs.
+    #[error(
+        "--memory {}M is too large with --machine pcie=on: it leaves no room for the PCI window at {:#x}, use {}M or less",
+        .memory / MIB, .window.start, (.window.start - (HIGH_RAM - LOW_RAM_LIMIT)) / MIB
+    )]
+    PcieMemory {
+        /// What was asked for, in bytes.
+        memory: u64,
+        /// What it would overlap.
+        window: Range,
+    },
+    /// No room for a window above 4 GiB.
+    #[error("--machine pcie=on needs a CPU with more than {0} physical address bits, leave it out")]
+    PcieAddresses(u32),
     /// RAM not in whole MiB.
     #[error("--memory must be a multiple of 1M, not {0} bytes")]
     MemoryUnaligned(u64),
@@ -367,6 +385,7 @@ impl Plan {
             fw_cfg: devices::FW_CFG,
             extras: devices::extras(config)?,
             test_memory: devices::test_memory(config, firmware)?,
+            pcie: pcie::pcie(config, phys_bits)?,
             kernel_cmdline: cmdline::kernel_cmdline(config, &transports),
             transports,
             boot_disks: boot_order(&config.disks)?,
@@ -393,6 +412,7 @@ impl Plan {
         }
         devices::check_options(config)?;
         devices::extras(config)?;
+        pcie::pcie(config, phys_bits)?;
         virtio::transports(config).map(|_| ())
     }
 

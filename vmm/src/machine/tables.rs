@@ -8,6 +8,7 @@
 //! | SRAT, SLIT | schedulers and allocators; only with `--numa` |
 //! | HMAT | the same, for the speed of memory; only with `--numa access` |
 //! | PPTT | schedulers; only with sockets, dies or threads. Linux on x86 takes the CPUID's word instead |
+//! | MCFG | systems that look for configuration space before they can run AML; only with PCIe |
 //! | SPCR, DBG2 | early consoles and kernel debuggers; only with COM1 |
 //!
 //! There is no WAET: it spares Windows work on an RTC's periodic interrupt and on a PM timer, and this machine has no PM timer
@@ -18,6 +19,7 @@ mod affinity;
 use acpi::table::dsdt::Dsdt;
 use acpi::table::fadt::{Absent, Fadt};
 use acpi::table::madt::{self, Madt};
+use acpi::table::mcfg::{Ecam, Mcfg};
 use acpi::table::{Dbg2, Spcr};
 use acpi::{Describe, OemIds, TableSet};
 use chipset::describe::{Com1, Ged, PowerButton, PvPanic, Rtc};
@@ -25,14 +27,18 @@ use firmware::boot_order::{self, BootDevice};
 use firmware::describe::FwCfg;
 use firmware::fw_cfg::{Contents, Item};
 use firmware::{device_tree, e820};
+use pcie::describe::PciHost;
 use virtio::describe::MmioTransport;
 
-use super::plan::{ExtraPlan, Plan, PortPlan, TransportPlan};
+use super::plan::{ExtraPlan, PciePlan, Plan, PortPlan, TransportPlan};
 use crate::boot::Handover;
 use crate::config::ExtraDevice;
 
 /// What SLP_TYP means "off" to the GED. Any number would do if `_S5` names it; this is the contract's.
 const SOFT_OFF: u8 = chipset::ged::SOFT_OFF;
+
+/// `_OSC`: PCI Express Capability Structure control. PCI Firmware 3.3, table 4-5.
+const CAPABILITY_STRUCTURES: u8 = 1 << 4;
 
 /// The ACPI tables of the machine, if it has ACPI.
 #[must_use]
@@ -53,6 +59,10 @@ pub fn acpi_tables(plan: &Plan) -> Option<TableSet> {
     });
     tables.list(&madt(plan));
     affinity::list(&mut tables, plan);
+    if let Some(pcie) = &plan.pcie {
+        let ecam = Ecam { base: pcie.ecam.start, segment: 0, first_bus: 0, last_bus: u8::MAX };
+        tables.list(&Mcfg { ranges: vec![ecam] });
+    }
     if let Some(com1) = plan.com1 {
         list_console(&mut tables, com1, plan.pic.is_some());
     }
@@ -92,6 +102,8 @@ fn devices(plan: &Plan) -> Vec<Box<dyn Describe>> {
     devices.extend(plan.extras.iter().filter_map(extra));
     devices.extend(transports.map(|transport| Box::new(transport) as Box<dyn Describe>));
     devices.extend(affinity::processors(plan));
+    // Last: its child ends what SeaBIOS' parser knows of the parent.
+    devices.extend(plan.pcie.as_ref().map(|pcie| Box::new(pci_host(pcie)) as Box<dyn Describe>));
     devices
 }
 
@@ -114,7 +126,25 @@ fn madt(plan: &Plan) -> Madt {
                 gsi_base: ioapic.gsi_base,
             })
             .collect(),
-        overrides: Vec::new(),
+        overrides: overrides(plan),
+    }
+}
+
+/// PCI's pins, where they are those of ISA interrupts, which are edge-triggered by default.
+fn overrides(plan: &Plan) -> Vec<madt::Override> {
+    const ISA_IRQS: u32 = 16;
+    let pins = plan.pcie.iter().flat_map(|pcie| pcie.intx).filter(|&gsi| gsi < ISA_IRQS);
+    pins.map(|gsi| madt::Override { isa_irq: gsi as u8, gsi, signal: madt::Signal::LevelHigh }).collect()
+}
+
+/// Of what `_OSC` asks, the operating system gets the capability structures; there is no hot-plug, PME or error reporting.
+fn pci_host(plan: &PciePlan) -> PciHost {
+    PciHost {
+        ecam: plan.ecam.start,
+        window32: address(plan.window32.start)..=address(plan.window32.end() - 1),
+        window64: plan.window64.start..=plan.window64.end() - 1,
+        intx: plan.intx,
+        control: CAPABILITY_STRUCTURES,
     }
 }
 

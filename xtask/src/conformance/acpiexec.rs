@@ -43,6 +43,8 @@ pub(super) fn evaluate_all(dump: &Dump) -> anyhow::Result<Executed> {
 /// A command for each object.
 fn commands(namespace: &Namespace) -> Vec<String> {
     let command = |object: &Object| match object.kind {
+        // acpiexec prints values of up to 16 KiB, and a host bridge routes 128 pins.
+        Kind::Name(_) if object.path.ends_with("._PRT") => None,
         Kind::Name(_) => Some(format!("evaluate {}", object.path)),
         Kind::Method(arguments) => {
             Some(format!("evaluate {}{}", object.path, values(&object.path, arguments)))
@@ -56,8 +58,8 @@ fn commands(namespace: &Namespace) -> Vec<String> {
 fn values(path: &str, arguments: u8) -> String {
     match path.rsplit(['.', '\\']).next() {
         // Asks for all five controls, supporting everything.
-        Some("_OSC") => format!(" {OSC_UUID} 1 3 (0 0 0 0 1F 0 0 0 1F 0 0 0)"),
-        Some("_DSM") => format!(" {DSM_UUID} 0 0 []"),
+        Some("_OSC") => format!(" {OSC_UUID} 1 3 (00 00 00 00 1F 00 00 00 1F 00 00 00)"),
+        Some("_DSM") => format!(" {DSM_UUID} 0 0 [0]"),
         Some("_EVT") => " 9".into(),
         Some("_SRS") => " (79 00)".into(),
         _ => " 0".repeat(arguments.into()),

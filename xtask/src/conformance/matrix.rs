@@ -85,6 +85,8 @@ const SWITCHES: &[Choice] = &[
     ("no pic, rtc", &["--machine", "pic=off,rtc=on"]),
     ("no pic, no ioapic2", &["--machine", "pic=off,ioapic2=off"]),
     ("rtc, no ioapic2", &["--machine", "rtc=on,ioapic2=off"]),
+    ("pcie", &["--machine", "pcie=on"]),
+    ("pcie, no ioapic2", &["--machine", "pcie=on,ioapic2=off"]),
     (
         "no pic, no pit, rtc, no ioapic2, no isa-serial",
         &["--machine", "pic=off,pit=off,rtc=on,ioapic2=off,isa-serial=off"],
@@ -128,6 +130,8 @@ const GOLDEN: &[(&str, &[&str])] = &[
             "--numa=access,from=0,to=1,latency=140,bandwidth=10G",
         ],
     ),
+    ("pcie", &["--machine", "pcie=on"]),
+    ("pcie-no-ioapic2", &["--machine", "pcie=on,ioapic2=off"]),
 ];
 
 /// All machines, those with golden text first.

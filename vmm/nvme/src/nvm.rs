@@ -1,0 +1,191 @@
+//! The NVM command set: what I/O queues carry. NVMe 1.4, 6.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use block::{Access, Error, SECTOR};
+use vm_memory::VolatileSlice;
+
+use crate::data::{Data, Direction};
+use crate::drive::Drive;
+use crate::queue::{Executor, Outcome};
+use crate::session::Session;
+use crate::spec::command::{Command, nvm};
+use crate::spec::status::Status;
+use crate::spec::{BROADCAST, NAMESPACE};
+
+/// Bytes moved at once where data does not move in place.
+const CHUNK: usize = 0x1_0000;
+
+/// A failure of the host was logged; a broken disk fails for ever.
+static WARNED: AtomicBool = AtomicBool::new(false);
+
+/// Carries out the commands of an I/O queue.
+pub(crate) struct NvmCommands {
+    drive: Arc<Drive>,
+    session: Arc<Session>,
+}
+
+/// A range of the disk, all of it there.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    /// First byte.
+    offset: u64,
+    /// Bytes; at most 32 MiB.
+    len: u64,
+}
+
+impl Executor for NvmCommands {
+    fn execute(&mut self, command: &Command) -> Option<Outcome> {
+        Some(self.carry_out(command).map(|()| 0))
+    }
+}
+
+impl NvmCommands {
+    pub(crate) fn new(drive: &Arc<Drive>, session: &Arc<Session>) -> Self {
+        Self { drive: Arc::clone(drive), session: Arc::clone(session) }
+    }
+
+    fn carry_out(&self, command: &Command) -> Result<(), Status> {
+        let act = match command.opcode {
+            nvm::FLUSH => return self.flush(command),
+            nvm::READ => Self::read,
+            nvm::WRITE => Self::write,
+            nvm::COMPARE => Self::compare,
+            nvm::WRITE_ZEROES => Self::write_zeroes,
+            nvm::VERIFY => Self::verify,
+            _ => return Err(Status::INVALID_OPCODE),
+        };
+        check_flags(command)?;
+        if command.namespace.get() != NAMESPACE {
+            return Err(Status::INVALID_NAMESPACE);
+        }
+        act(self, command, self.range(command)?)
+    }
+
+    /// NVMe 1.4, 6.8.
+    fn flush(&self, command: &Command) -> Result<(), Status> {
+        check_flags(command)?;
+        match command.namespace.get() {
+            NAMESPACE | BROADCAST => self.drive.backend.flush().map_err(|error| write_status(&error)),
+            _ => Err(Status::INVALID_NAMESPACE),
+        }
+    }
+
+    /// NVMe 1.4, 6.9.
+    fn read(&self, command: &Command, range: Range) -> Result<(), Status> {
+        let data = Data::of(command, range.len, Direction::ToGuest, &self.drive.memory)?;
+        self.drive.backend.read(range.offset, data.slices()).map_err(|error| read_status(&error))?;
+        self.drive.health.reads.count(range.len);
+        Ok(())
+    }
+
+    /// NVMe 1.4, 6.15.
+    fn write(&self, command: &Command, range: Range) -> Result<(), Status> {
+        self.check_writable()?;
+        let data = Data::of(command, range.len, Direction::FromGuest, &self.drive.memory)?;
+        self.drive.backend.write(range.offset, data.slices()).map_err(|error| write_status(&error))?;
+        self.drive.health.writes.count(range.len);
+        self.settle(command)
+    }
+
+    /// NVMe 1.4, 6.17.
+    fn write_zeroes(&self, command: &Command, range: Range) -> Result<(), Status> {
+        self.check_writable()?;
+        let mut zeroes = vec![0; CHUNK];
+        let whole = VolatileSlice::from(zeroes.as_mut_slice());
+        let full = vec![whole; range.len as usize / CHUNK];
+        let rest = whole.subslice(0, range.len as usize % CHUNK).map_err(|_| Status::INTERNAL_ERROR)?;
+        let slices = [full.as_slice(), &[rest]].concat();
+        self.drive.backend.write(range.offset, &slices).map_err(|error| write_status(&error))?;
+        self.settle(command)
+    }
+
+    /// NVMe 1.4, 6.6.
+    fn compare(&self, command: &Command, range: Range) -> Result<(), Status> {
+        let data = Data::of(command, range.len, Direction::FromGuest, &self.drive.memory)?;
+        let mut disk = vec![0; range.len as usize];
+        let slice = VolatileSlice::from(disk.as_mut_slice());
+        self.drive.backend.read(range.offset, &[slice]).map_err(|error| read_status(&error))?;
+        let mut rest = disk.as_slice();
+        let same = data.each_chunk(CHUNK, |chunk| {
+            let (now, later) = rest.split_at(rest.len().min(chunk.len()));
+            rest = later;
+            now == chunk
+        });
+        self.drive.health.reads.count(range.len);
+        if same { Ok(()) } else { Err(Status::COMPARE_FAILURE) }
+    }
+
+    /// NVMe 1.4, 6.14.
+    fn verify(&self, _command: &Command, range: Range) -> Result<(), Status> {
+        let mut buffer = vec![0; CHUNK];
+        let room = VolatileSlice::from(buffer.as_mut_slice());
+        for start in (0..range.len).step_by(CHUNK) {
+            let len = (range.len - start).min(CHUNK as u64) as usize;
+            let room = room.subslice(0, len).map_err(|_| Status::INTERNAL_ERROR)?;
+            self.drive.backend.read(range.offset + start, &[room]).map_err(|error| read_status(&error))?;
+        }
+        Ok(())
+    }
+
+    /// The blocks that a command means.
+    fn range(&self, command: &Command) -> Result<Range, Status> {
+        let (first, blocks) = (command.first_block(), command.blocks());
+        let end = first.checked_add(blocks).filter(|end| *end <= self.drive.geometry.sectors);
+        end.ok_or(Status::LBA_OUT_OF_RANGE)?;
+        Ok(Range { offset: first * SECTOR, len: blocks * SECTOR })
+    }
+
+    fn check_writable(&self) -> Result<(), Status> {
+        match self.drive.geometry.access {
+            Access::ReadWrite => Ok(()),
+            Access::ReadOnly => Err(Status::WRITE_PROTECTED),
+        }
+    }
+
+    /// Makes durable what was written, if the driver wants that now or has turned the cache off.
+    fn settle(&self, command: &Command) -> Result<(), Status> {
+        if command.is_forced() || !self.session.write_cache.load(Ordering::Relaxed) {
+            self.drive.backend.flush().map_err(|error| write_status(&error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Neither fused operations nor reserved kinds of pointers. NVMe 1.4, 4.2.
+pub(crate) fn check_flags(command: &Command) -> Result<(), Status> {
+    if command.is_fused() || command.pointer().is_none() { Err(Status::INVALID_FIELD) } else { Ok(()) }
+}
+
+fn read_status(error: &Error) -> Status {
+    match error {
+        Error::OutOfRange { .. } => Status::LBA_OUT_OF_RANGE,
+        Error::Host(source) => {
+            warn(source);
+            Status::READ_ERROR
+        }
+        _ => Status::INTERNAL_ERROR,
+    }
+}
+
+fn write_status(error: &Error) -> Status {
+    match error {
+        Error::OutOfRange { .. } => Status::LBA_OUT_OF_RANGE,
+        Error::ReadOnly => Status::WRITE_PROTECTED,
+        Error::Host(source) if source.kind() == std::io::ErrorKind::StorageFull => Status::CAPACITY_EXCEEDED,
+        Error::Host(source) => {
+            warn(source);
+            Status::WRITE_FAULT
+        }
+        _ => Status::INTERNAL_ERROR,
+    }
+}
+
+/// Tells the host's user of the host's failures; the guest's own mistakes are its affair.
+fn warn(source: &std::io::Error) {
+    if !WARNED.swap(true, Ordering::Relaxed) {
+        let error = source as &dyn std::error::Error;
+        tracing::warn!(error, "an NVMe disk fails; the guest sees I/O errors");
+    }
+}

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use block::{Access, Error, SECTOR};
+use block::{Access, Error, Room, SECTOR};
 use vm_memory::VolatileSlice;
+use zerocopy::{FromZeros, IntoBytes};
 
 use crate::data::{Data, Direction};
 use crate::drive::Drive;
 use crate::queue::{Executor, Outcome};
 use crate::session::Session;
-use crate::spec::command::{Command, nvm};
+use crate::spec::command::{Command, DatasetRange, nvm};
 use crate::spec::status::Status;
 use crate::spec::{BROADCAST, NAMESPACE};
 
@@ -31,7 +32,7 @@ pub(crate) struct NvmCommands {
 struct Range {
     /// First byte.
     offset: u64,
-    /// Bytes; at most 32 MiB.
+    /// Bytes.
     len: u64,
 }
 
@@ -54,6 +55,7 @@ impl NvmCommands {
             nvm::COMPARE => Self::compare,
             nvm::WRITE_ZEROES => Self::write_zeroes,
             nvm::VERIFY => Self::verify,
+            nvm::DATASET_MANAGEMENT => return self.manage_dataset(command),
             _ => return Err(Status::INVALID_OPCODE),
         };
         check_flags(command)?;
@@ -89,16 +91,39 @@ impl NvmCommands {
         self.settle(command)
     }
 
-    /// NVMe 1.4, 6.17.
+    /// NVMe 1.4, 6.17. With DEAC, the storage under the zeroes may go.
     fn write_zeroes(&self, command: &Command, range: Range) -> Result<(), Status> {
+        let room = if command.may_deallocate() { Room::Free } else { Room::Keep };
         self.check_writable()?;
-        let mut zeroes = vec![0; CHUNK];
-        let whole = VolatileSlice::from(zeroes.as_mut_slice());
-        let full = vec![whole; range.len as usize / CHUNK];
-        let rest = whole.subslice(0, range.len as usize % CHUNK).map_err(|_| Status::INTERNAL_ERROR)?;
-        let slices = [full.as_slice(), &[rest]].concat();
-        self.drive.backend.write(range.offset, &slices).map_err(|error| write_status(&error))?;
+        let zeroed = self.drive.backend.write_zeroes(range.offset, range.len, room);
+        zeroed.map_err(|error| write_status(&error))?;
         self.settle(command)
+    }
+
+    /// NVMe 1.4, 6.7. Hints on how ranges will be used change nothing; what is not used any more goes. All ranges are looked at
+    /// before any goes.
+    fn manage_dataset(&self, command: &Command) -> Result<(), Status> {
+        check_flags(command)?;
+        if command.namespace.get() != NAMESPACE {
+            return Err(Status::INVALID_NAMESPACE);
+        }
+        let ranges = self.dataset_ranges(command)?;
+        if !command.deallocates() {
+            return Ok(());
+        }
+        self.check_writable()?;
+        ranges.iter().try_for_each(|range| {
+            self.drive.backend.discard(range.offset, range.len).map_err(|error| write_status(&error))
+        })
+    }
+
+    /// The ranges of a Dataset Management command: up to 256, read once.
+    fn dataset_ranges(&self, command: &Command) -> Result<Vec<Range>, Status> {
+        let mut list = vec![DatasetRange::new_zeroed(); command.dataset_ranges()];
+        let bytes = list.as_mut_bytes();
+        let data = Data::of(command, bytes.len() as u64, Direction::FromGuest, &self.drive.memory)?;
+        data.copy_to(bytes);
+        list.iter().map(|range| self.blocks(range.first.get(), range.blocks.get().into())).collect()
     }
 
     /// NVMe 1.4, 6.6.
@@ -131,7 +156,10 @@ impl NvmCommands {
 
     /// The blocks that a command means.
     fn range(&self, command: &Command) -> Result<Range, Status> {
-        let (first, blocks) = (command.first_block(), command.blocks());
+        self.blocks(command.first_block(), command.blocks())
+    }
+
+    fn blocks(&self, first: u64, blocks: u64) -> Result<Range, Status> {
         let end = first.checked_add(blocks).filter(|end| *end <= self.drive.geometry.sectors);
         end.ok_or(Status::LBA_OUT_OF_RANGE)?;
         Ok(Range { offset: first * SECTOR, len: blocks * SECTOR })
@@ -173,6 +201,7 @@ fn write_status(error: &Error) -> Status {
     match error {
         Error::OutOfRange { .. } => Status::LBA_OUT_OF_RANGE,
         Error::ReadOnly => Status::WRITE_PROTECTED,
+        Error::Disguise(_) => Status::OPERATION_DENIED,
         Error::Host(source) if source.kind() == std::io::ErrorKind::StorageFull => Status::CAPACITY_EXCEEDED,
         Error::Host(source) => {
             warn(source);

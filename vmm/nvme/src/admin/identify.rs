@@ -92,6 +92,7 @@ impl Admin {
             capacity: geometry.sectors.into(),
             used: geometry.sectors.into(),
             features: Namespace::GRANULARITIES,
+            deallocation: Namespace::ZEROES_DEALLOCATE,
             write_granularity: granularity.into(),
             write_alignment: granularity.into(),
             deallocate_granularity: granularity.into(),
@@ -113,8 +114,11 @@ impl Admin {
 }
 
 /// ONCS.
-const IO_COMMANDS: u16 =
-    Controller::COMPARE | Controller::WRITE_ZEROES | Controller::SELECT_FEATURE | Controller::VERIFY;
+const IO_COMMANDS: u16 = Controller::COMPARE
+    | Controller::DATASET_MANAGEMENT
+    | Controller::WRITE_ZEROES
+    | Controller::SELECT_FEATURE
+    | Controller::VERIFY;
 
 /// The list of namespaces with a number above `number`; zeroes end it.
 fn namespaces_after(number: u32) -> [U32; LEN / 4] {

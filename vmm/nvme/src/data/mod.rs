@@ -66,6 +66,15 @@ impl<'m> Data<'m> {
         }
     }
 
+    /// Copies the beginning to `to`, as much as there is.
+    pub(crate) fn copy_to(&self, to: &mut [u8]) {
+        let mut rest = to;
+        for slice in &self.slices {
+            let copied = slice.copy_to(rest);
+            rest = rest.get_mut(copied..).unwrap_or_default();
+        }
+    }
+
     /// Copies everything out, in pieces of at most `size` bytes; stops at the first `false` of `each`.
     pub(crate) fn each_chunk(&self, size: usize, mut each: impl FnMut(&[u8]) -> bool) -> bool {
         let mut bytes = vec![0; size];

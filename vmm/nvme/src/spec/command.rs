@@ -68,6 +68,31 @@ impl Command {
     pub(crate) fn is_forced(&self) -> bool {
         self.cdw12.get() >> 30 & 1 != 0
     }
+
+    /// DEAC of Write Zeroes: the blocks need no storage.
+    pub(crate) fn may_deallocate(&self) -> bool {
+        self.cdw12.get() >> 25 & 1 != 0
+    }
+
+    /// AD of Dataset Management: nobody needs what is in the ranges.
+    pub(crate) fn deallocates(&self) -> bool {
+        self.cdw11.get() >> 2 & 1 != 0
+    }
+
+    /// NR of Dataset Management: 1 to 256 ranges.
+    pub(crate) fn dataset_ranges(&self) -> usize {
+        usize::from(self.cdw10.get() as u8) + 1
+    }
+}
+
+/// A range of Dataset Management. NVMe 1.4, 6.7.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub(crate) struct DatasetRange {
+    /// How the range will be used.
+    attributes: U32,
+    pub(crate) blocks: U32,
+    pub(crate) first: U64,
 }
 
 /// A completion queue entry.
@@ -109,6 +134,7 @@ pub(crate) mod nvm {
     pub(crate) const READ: u8 = 0x02;
     pub(crate) const COMPARE: u8 = 0x05;
     pub(crate) const WRITE_ZEROES: u8 = 0x08;
+    pub(crate) const DATASET_MANAGEMENT: u8 = 0x09;
     pub(crate) const VERIFY: u8 = 0x0c;
 }
 
@@ -133,6 +159,9 @@ mod tests {
             (offset_of!(Completion, id), 12),
             (offset_of!(Completion, status), 14),
             (size_of::<Completion>(), 16),
+            (offset_of!(DatasetRange, blocks), 4),
+            (offset_of!(DatasetRange, first), 8),
+            (size_of::<DatasetRange>(), 16),
         ];
         offsets.iter().for_each(|(ours, standard)| assert_eq!(ours, standard));
     }

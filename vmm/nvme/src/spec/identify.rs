@@ -82,6 +82,7 @@ impl Controller {
     pub(crate) const LOG_OFFSET: u8 = 1 << 2;
     /// ONCS bits.
     pub(crate) const COMPARE: u16 = 1;
+    pub(crate) const DATASET_MANAGEMENT: u16 = 1 << 2;
     pub(crate) const WRITE_ZEROES: u16 = 1 << 3;
     pub(crate) const SELECT_FEATURE: u16 = 1 << 4;
     pub(crate) const VERIFY: u16 = 1 << 7;
@@ -101,7 +102,10 @@ pub(crate) struct Namespace {
     pub(crate) used: U64,
     /// NSFEAT.
     pub(crate) features: u8,
-    pub(crate) gap_25: [u8; 39],
+    pub(crate) gap_25: [u8; 8],
+    /// DLFEAT: what becomes of deallocated blocks.
+    pub(crate) deallocation: u8,
+    pub(crate) gap_34: [u8; 30],
     /// NPWG and NPWA: writes are best made of so many blocks, less one, and aligned to so many.
     pub(crate) write_granularity: U16,
     pub(crate) write_alignment: U16,
@@ -124,6 +128,8 @@ pub(crate) struct Namespace {
 impl Namespace {
     /// NSFEAT bit 4: the granularities below are filled in.
     pub(crate) const GRANULARITIES: u8 = 1 << 4;
+    /// DLFEAT bit 3: Write Zeroes may deallocate. What deallocated blocks read as is not told.
+    pub(crate) const ZEROES_DEALLOCATE: u8 = 1 << 3;
     /// NSATTR bit 0.
     pub(crate) const WRITE_PROTECTED: u8 = 1;
     /// Blocks of 512 bytes, no metadata.
@@ -172,6 +178,7 @@ mod tests {
             (offset_of!(Controller, subsystem_name), 768),
             (size_of::<Controller>(), 4096),
             (offset_of!(Namespace, features), 24),
+            (offset_of!(Namespace, deallocation), 33),
             (offset_of!(Namespace, write_granularity), 64),
             (offset_of!(Namespace, optimal_write), 72),
             (offset_of!(Namespace, attributes), 99),

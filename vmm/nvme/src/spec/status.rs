@@ -32,6 +32,7 @@ impl Status {
     pub(crate) const DATA_LENGTH_INVALID: Self = permanent(0, 0x0f);
     pub(crate) const DESCRIPTOR_TYPE_INVALID: Self = permanent(0, 0x11);
     pub(crate) const PRP_OFFSET_INVALID: Self = permanent(0, 0x13);
+    pub(crate) const OPERATION_DENIED: Self = permanent(0, 0x15);
     pub(crate) const WRITE_PROTECTED: Self = permanent(0, 0x20);
     pub(crate) const LBA_OUT_OF_RANGE: Self = permanent(0, 0x80);
     pub(crate) const CAPACITY_EXCEEDED: Self = passing(0, 0x81);

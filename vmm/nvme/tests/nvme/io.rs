@@ -13,6 +13,7 @@ const WRITE: u8 = 0x01;
 const READ: u8 = 0x02;
 const COMPARE: u8 = 0x05;
 const WRITE_ZEROES: u8 = 0x08;
+const DATASET_MANAGEMENT: u8 = 0x09;
 const VERIFY: u8 = 0x0c;
 
 fn block(disk: &MemoryDisk, number: usize) -> Vec<u8> {
@@ -87,6 +88,31 @@ fn write_zeroes_needs_no_data() {
     assert_eq!(rig.status(&mut io, Command::io(WRITE_ZEROES, 1, 300)), 0);
     assert!(disk.with(|bytes| bytes[512..301 * 512].iter().all(|byte| *byte == 0)));
     assert_eq!(block(&disk, 301), [45; 512]);
+}
+
+/// Dataset Management of `ranges`: first block and blocks.
+fn deallocate(rig: &Rig, ranges: &[(u64, u32)]) -> Command {
+    let list = ranges.iter().flat_map(|(first, blocks)| {
+        [[0; 4], blocks.to_le_bytes()].concat().into_iter().chain(first.to_le_bytes())
+    });
+    rig.store(DATA, &list.collect::<Vec<u8>>());
+    let command = Command::new(DATASET_MANAGEMENT).namespace(1).prp(DATA);
+    command.cdw10(ranges.len() as u32 - 1).cdw11(1 << 2)
+}
+
+#[test]
+fn deallocation_is_all_or_nothing() {
+    let (rig, _admin, mut io, _disk) = Rig::with_io();
+    let good = deallocate(&rig, &[(0, 8), (100, 1), (8191, 1), (5, 0)]);
+    assert_eq!(rig.status(&mut io, good), 0);
+    let bad = deallocate(&rig, &[(0, 8), (8190, 3)]);
+    assert_eq!(rig.status(&mut io, bad), 0x080);
+    assert_eq!(rig.status(&mut io, bad.cdw11(3)), 0x080, "hints are checked too");
+    assert_eq!(rig.status(&mut io, bad.prp(MEMORY_END)), 0x004);
+    assert_eq!(rig.status(&mut io, bad.namespace(2)), 0x00b);
+    let most: Vec<_> = (0..256).map(|block| (block * 2, 1)).collect();
+    let most = deallocate(&rig, &most);
+    assert_eq!(rig.status(&mut io, most), 0);
 }
 
 #[test]
@@ -165,6 +191,8 @@ fn read_only_disk_says_so_and_refuses_writes() {
     assert_eq!(rig.load(DATA + 99, 1), [1], "NSATTR");
     assert_eq!(rig.status(&mut io, Command::io(WRITE, 0, 1).prp(DATA)), 0x020);
     assert_eq!(rig.status(&mut io, Command::io(WRITE_ZEROES, 0, 1)), 0x020);
+    let command = deallocate(&rig, &[(0, 1)]);
+    assert_eq!(rig.status(&mut io, command), 0x020);
     assert_eq!(rig.status(&mut io, Command::io(READ, 0, 1).prp(DATA)), 0);
 }
 

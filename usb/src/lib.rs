@@ -1,4 +1,4 @@
-//! USB: the devices, and what they may assume of the controller above them. This crate knows no KVM.
+//! USB: the xHCI controller ([`xhci`]), the devices, and what one may assume of the other. This crate knows no KVM.
 //!
 //! ```text
 //!  controller's worker thread                         │ other threads (disk I/O, terminal, host USB)
@@ -28,6 +28,7 @@ mod serial;
 mod setup;
 mod standard;
 mod storage;
+pub mod xhci;
 
 pub use capture::Capture;
 pub use data::{Data, Direction};

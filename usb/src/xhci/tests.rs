@@ -1,0 +1,8 @@
+//! A scripted driver against the whole controller.
+
+mod commands;
+mod control;
+mod hostile;
+mod ports;
+mod rig;
+mod transfers;

@@ -140,14 +140,23 @@ impl Order {
     fn build(&self) -> anyhow::Result<Built> {
         self.recipe.option_roms.iter().try_for_each(|other| build(other).map(drop))?;
         let store = Store::open()?;
-        let _lock = store.lock()?;
         let inputs = self.inputs();
+        // Whoever wants what is there does not wait for a build of something else.
         let built = match store.find(&inputs)? {
             Some(built) => built,
-            None => store.keep(&inputs, self.compile(&["build"], "")?.remove(0))?,
+            None => self.build_alone(&store, &inputs)?,
         };
         store.make_current(&built)?;
         Ok(built)
+    }
+
+    /// Builds, unless another process has done so while this one waited for it.
+    fn build_alone(&self, store: &Store, inputs: &Inputs<'_>) -> anyhow::Result<Built> {
+        let _lock = store.lock()?;
+        match store.find(inputs)? {
+            Some(built) => Ok(built),
+            None => store.keep(inputs, self.compile(&["build"], "")?.remove(0)),
+        }
     }
 
     /// Compiles two more times, in folders of different names, and compares with what is stored.

@@ -83,8 +83,8 @@ impl Store {
         if fs::read_link(&link).is_ok_and(|now| now == to) {
             return Ok(());
         }
-        let new = self.dir.join("link.new");
-        let _ = fs::remove_file(&new); // of a process that was ended between the next two lines
+        let new = self.dir.join(format!("link.{}", std::process::id()));
+        let _ = fs::remove_file(&new); // of a process of this number that was ended between the next two lines
         symlink(&to, &new).with_context(|| format!("create {}", new.display()))?;
         fs::rename(&new, &link).with_context(|| format!("create {}", link.display()))
     }
@@ -164,6 +164,9 @@ fn read_manifest(dir: &Path) -> Option<Value> {
     serde_json::from_slice(&text).ok()
 }
 
+/// In one step: papers are written anew while somebody may read them.
 fn write_json(path: &Path, value: &Value) -> anyhow::Result<()> {
-    files::write(path, format!("{value:#}\n"))
+    let new = path.with_extension(format!("new.{}", std::process::id()));
+    files::write(&new, format!("{value:#}\n"))?;
+    fs::rename(&new, path).with_context(|| format!("create {}", path.display()))
 }

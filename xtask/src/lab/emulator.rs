@@ -111,6 +111,9 @@ impl Computer<'_> {
 
     fn command(&self) -> Command {
         let mut command = Command::new("setpriv");
+        if let Some(modules) = &self.files.emulator_modules {
+            command.env("QEMU_MODULE_DIR", modules);
+        }
         command.args(["--pdeathsig", "KILL", "--"]);
         command.args(["taskset", "--cpu-list", &one_processor().to_string()]).arg(&self.qemu.binary);
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);

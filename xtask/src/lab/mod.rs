@@ -21,6 +21,7 @@
 //! to its login prompt within 20 s more, with 1, 2 or 4 CPUs. QEMU 10.0 as emulator is about 5 % faster than 7.2, too little
 //! to ask for another than the distribution's.
 
+mod assertion;
 mod cpio;
 mod emulator;
 mod interrupt;

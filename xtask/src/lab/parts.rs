@@ -4,6 +4,7 @@
 //! target/lab/debian/           Debian's full kernel (the cloud one has no 9p) and static busybox, unpacked
 //! target/lab/kernel-<hash of what it is made of>.elf
 //! target/lab/initial-root-<hash of what it is made of>.cpio
+//! target/lab/emulator-<hash of its content>/      a module of the emulator, mended
 //! ```
 
 use std::fs::{self, File};
@@ -14,8 +15,8 @@ use anyhow::{Context as _, bail};
 use sha2::{Digest as _, Sha256};
 
 use super::cpio::Archive;
-use super::kernel;
 use super::modules::Modules;
+use super::{assertion, kernel};
 use crate::debian::PrivateApt;
 use crate::{host, paths};
 
@@ -47,6 +48,8 @@ pub(crate) fn qemu() -> anyhow::Result<Qemu> {
 pub(super) struct BootFiles {
     pub(super) kernel: PathBuf,
     pub(super) initial_root: PathBuf,
+    /// Modules of the emulator that come before its own, if it needs any.
+    pub(super) emulator_modules: Option<PathBuf>,
 }
 
 /// The kernel and its initial root, fetched and packed where they are not there yet.
@@ -69,7 +72,7 @@ pub(super) fn boot_files() -> anyhow::Result<BootFiles> {
     let initial_root = dir.join(format!("initial-root-{root}.cpio"));
     make(&kernel, |file| kernel::unpack(&bzimage(&packages)?, file))?;
     make(&initial_root, |mut file| Ok(file.write_all(&pack(&packages)?)?))?;
-    Ok(BootFiles { kernel, initial_root })
+    Ok(BootFiles { kernel, initial_root, emulator_modules: assertion::modules(&dir)? })
 }
 
 /// Keeps other processes from making the same files until dropped.
@@ -100,7 +103,7 @@ fn bzimage(packages: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Has `write` write the file at `path`, unless it is there.
-fn make(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>) -> anyhow::Result<()> {
+pub(super) fn make(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>) -> anyhow::Result<()> {
     if path.exists() {
         return Ok(());
     }
@@ -112,7 +115,7 @@ fn make(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<()>) -> anyhow:
 }
 
 /// Short hash of all that decides what is in a file.
-fn fingerprint(inputs: &[&str]) -> String {
+pub(super) fn fingerprint(inputs: &[&str]) -> String {
     let mut hash = Sha256::new();
     for input in inputs {
         hash.update((input.len() as u64).to_le_bytes());

@@ -21,9 +21,11 @@ pub(crate) fn read_capacity_16(cdb: &Cdb, medium: &Medium) -> Result<Vec<u8>, Se
     if cdb.byte(1) & 0x1f != READ_CAPACITY_16 {
         return Err(Sense::INVALID_FIELD);
     }
+    /// Blocks can be unmapped. SBC-3, 5.16.2.
+    const LBPME: u8 = 0x80;
     let mut reply = last_block(medium).to_be_bytes().to_vec();
     reply.extend(medium.block_len().to_be_bytes());
-    reply.extend([0, medium.physical_exponent()]); // no protection information
+    reply.extend([0, medium.physical_exponent(), LBPME, 0]); // no protection information
     reply.resize(32, 0);
     reply.truncate(cdb.number(10, 4) as usize);
     Ok(reply)

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use crate::cdb::Cdb;
 use crate::medium::Medium;
+use crate::provisioning::{MAX_BLOCKS, MAX_DESCRIPTORS};
 use crate::sense::Sense;
 use crate::spec::{NO_UNIT, vpd};
 use crate::unit::Kind;
@@ -115,7 +116,7 @@ impl Identity<'_> {
             vpd::DEVICE_IDENTIFICATION => self.device_identification(),
             vpd::BLOCK_LIMITS if is_disk => block_limits(medium),
             vpd::BLOCK_DEVICE_CHARACTERISTICS if is_disk => characteristics(),
-            vpd::LOGICAL_BLOCK_PROVISIONING if is_disk => vec![0; 4], // fully provisioned, nothing to unmap
+            vpd::LOGICAL_BLOCK_PROVISIONING if is_disk => vec![0, UNMAP_AND_WRITE_SAME, THIN, 0],
             _ => return Err(Sense::INVALID_FIELD),
         };
         let [high, low] = (body.len() as u16).to_be_bytes();
@@ -157,11 +158,19 @@ impl Identity<'_> {
     }
 }
 
-/// Block limits page: no limits; transfers in physical blocks are best. SBC-3, 6.5.3.
+/// LBPU, LBPWS and LBPWS10, and a provisioning type that promises no storage. SBC-3, 6.5.4.
+const UNMAP_AND_WRITE_SAME: u8 = 0xe0;
+const THIN: u8 = 0x02;
+
+/// Block limits page: transfers of any length, best in physical blocks; limits of UNMAP and WRITE SAME. SBC-3, 6.5.3.
 fn block_limits(medium: Option<&Medium>) -> Vec<u8> {
     let granularity = medium.map_or(1, |medium| 1_u16 << medium.physical_exponent());
-    let mut body = vec![0, 0];
+    const WRITE_SAME_NON_ZERO: u8 = 0x01;
+    let mut body = vec![WRITE_SAME_NON_ZERO, 0];
     body.extend(granularity.to_be_bytes());
+    body.resize(16, 0);
+    body.extend([MAX_BLOCKS, MAX_DESCRIPTORS, granularity.into(), 0].map(u32::to_be_bytes).concat());
+    body.extend(u64::from(MAX_BLOCKS).to_be_bytes());
     body.resize(60, 0);
     body
 }

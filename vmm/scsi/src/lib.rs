@@ -17,7 +17,7 @@
 //!
 //! Left out: MODE SELECT (no mode parameter changes), reservations, log pages, protection information, task management
 //! (a task is done when its transport has moved the data; what a transport drops leaves no trace), 4096-byte blocks,
-//! audio and writing of discs, UNMAP and WRITE SAME (backends cannot discard).
+//! audio and writing of discs, anchored blocks.
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
 
@@ -27,6 +27,7 @@ mod inquiry;
 mod medium;
 mod mode;
 mod multimedia;
+mod provisioning;
 mod sense;
 mod spec;
 mod target;

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use block::{Access, Backend, Error, SECTOR};
+use block::{Access, Backend, Error, Room, SECTOR};
 use vm_memory::VolatileSlice;
 
 use crate::cdb::Blocks;
@@ -68,6 +68,42 @@ impl Medium {
         self.backend.flush().map_err(|error| self.sense(&error, Sense::WRITE_ERROR))
     }
 
+    /// Where blocks of the medium are in the backend, in bytes.
+    fn place(&self, blocks: Blocks) -> Result<(u64, u64), Sense> {
+        self.check(blocks)?;
+        let block_len = u64::from(self.block_len);
+        Ok((blocks.first * block_len, blocks.count * block_len))
+    }
+
+    /// Nobody needs these blocks any more.
+    pub(crate) fn discard(&self, blocks: Blocks) -> Result<(), Sense> {
+        let (at, len) = self.place(blocks)?;
+        self.backend
+            .discard(at, len)
+            .map_err(|error| self.sense(&error, Sense::WRITE_ERROR.about(blocks.first)))
+    }
+
+    /// Makes these blocks zeroes; their storage may be given back if `unmap`.
+    pub(crate) fn write_zeroes(&self, blocks: Blocks, unmap: bool) -> Result<(), Sense> {
+        let (at, len) = self.place(blocks)?;
+        let room = if unmap { Room::Free } else { Room::Keep };
+        self.backend
+            .write_zeroes(at, len, room)
+            .map_err(|error| self.sense(&error, Sense::WRITE_ERROR.about(blocks.first)))
+    }
+
+    /// Makes each of these blocks `block`.
+    pub(crate) fn fill(self: &Arc<Self>, blocks: Blocks, block: &[u8]) -> Result<(), Sense> {
+        let mut transfer = Transfer::new(self, blocks)?;
+        let copies = (BOUNCE as usize / block.len().max(1)).max(1);
+        let mut chunk = block.repeat(copies);
+        while transfer.left > 0 {
+            chunk.truncate(usize::try_from(transfer.left).unwrap_or(usize::MAX));
+            transfer.write(&[VolatileSlice::from(chunk.as_mut_slice())])?;
+        }
+        Ok(())
+    }
+
     /// What a failure of the backend is called; `host` if it is one of the host's.
     fn sense(&self, error: &Error, host: Sense) -> Sense {
         match error {
@@ -76,7 +112,8 @@ impl Medium {
                 self.report(source);
                 if source.kind() == ErrorKind::StorageFull { Sense::NO_SPACE } else { host }
             }
-            _ => Sense::OUT_OF_RANGE,
+            Error::Unaligned { .. } | Error::OutOfRange { .. } => Sense::OUT_OF_RANGE,
+            Error::Disguise(_) => host,
         }
     }
 
@@ -103,10 +140,7 @@ impl Transfer {
     /// # Errors
     /// The blocks are not all on the medium.
     pub(crate) fn new(medium: &Arc<Medium>, blocks: Blocks) -> Result<Self, Sense> {
-        medium.check(blocks)?;
-        let block_len = u64::from(medium.block_len);
-        // Both products are within the backend now.
-        let (at, left) = (blocks.first * block_len, blocks.count * block_len);
+        let (at, left) = medium.place(blocks)?;
         Ok(Self { medium: medium.clone(), at, left, part: Vec::new() })
     }
 

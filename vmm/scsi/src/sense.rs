@@ -44,6 +44,8 @@ impl Sense {
     pub(crate) const WRITE_ERROR: Self = Self::new(SenseKey::MediumError, 0x0c, 0x00);
     /// UNRECOVERED READ ERROR.
     pub(crate) const READ_ERROR: Self = Self::new(SenseKey::MediumError, 0x11, 0x00);
+    /// PARAMETER LIST LENGTH ERROR.
+    pub(crate) const PARAMETER_LIST_LENGTH: Self = Self::new(SenseKey::IllegalRequest, 0x1a, 0x00);
     /// INVALID COMMAND OPERATION CODE.
     pub(crate) const INVALID_OPERATION: Self = Self::new(SenseKey::IllegalRequest, 0x20, 0x00);
     /// LOGICAL BLOCK ADDRESS OUT OF RANGE.
@@ -52,6 +54,8 @@ impl Sense {
     pub(crate) const INVALID_FIELD: Self = Self::new(SenseKey::IllegalRequest, 0x24, 0x00);
     /// LOGICAL UNIT NOT SUPPORTED.
     pub(crate) const NO_SUCH_UNIT: Self = Self::new(SenseKey::IllegalRequest, 0x25, 0x00);
+    /// INVALID FIELD IN PARAMETER LIST.
+    pub(crate) const INVALID_PARAMETER: Self = Self::new(SenseKey::IllegalRequest, 0x26, 0x00);
     /// SAVING PARAMETERS NOT SUPPORTED.
     pub(crate) const NO_SAVED_PARAMETERS: Self = Self::new(SenseKey::IllegalRequest, 0x39, 0x00);
     /// MEDIUM REMOVAL PREVENTED.

@@ -17,6 +17,8 @@ pub(crate) mod op {
     pub(crate) const WRITE_AND_VERIFY_10: u8 = 0x2e;
     pub(crate) const VERIFY_10: u8 = 0x2f;
     pub(crate) const SYNCHRONIZE_CACHE_10: u8 = 0x35;
+    pub(crate) const WRITE_SAME_10: u8 = 0x41;
+    pub(crate) const UNMAP: u8 = 0x42;
     pub(crate) const READ_TOC: u8 = 0x43;
     pub(crate) const GET_CONFIGURATION: u8 = 0x46;
     pub(crate) const GET_EVENT_STATUS_NOTIFICATION: u8 = 0x4a;
@@ -27,6 +29,7 @@ pub(crate) mod op {
     pub(crate) const WRITE_AND_VERIFY_16: u8 = 0x8e;
     pub(crate) const VERIFY_16: u8 = 0x8f;
     pub(crate) const SYNCHRONIZE_CACHE_16: u8 = 0x91;
+    pub(crate) const WRITE_SAME_16: u8 = 0x93;
     pub(crate) const SERVICE_ACTION_IN_16: u8 = 0x9e;
     pub(crate) const REPORT_LUNS: u8 = 0xa0;
     pub(crate) const READ_12: u8 = 0xa8;

@@ -1,12 +1,13 @@
 //! A command under way: its data, and how it ends.
 
+use std::sync::Arc;
+
 use vm_memory::VolatileSlice;
 
 use crate::medium::{Medium, Transfer, total};
+use crate::provisioning::Parameters;
 use crate::sense::Sense;
 use crate::spec::Status;
-use std::sync::Arc;
-
 /// Which way the data of a command moves, and how many bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Data {
@@ -39,6 +40,8 @@ pub(crate) enum Flow {
     Write(Transfer),
     /// Blocks come from the initiator, and are durable when the command ends.
     WriteThrough(Transfer, Arc<Medium>),
+    /// Parameters come from the initiator.
+    Parameters(Parameters),
 }
 
 /// A command that was accepted or refused. The transport moves its data, then [finishes](Self::finish) it; one that is
@@ -65,6 +68,7 @@ impl Task {
             Flow::Reply(bytes) => Data::In(bytes.len() as u64),
             Flow::Read(transfer) => Data::In(transfer.left()),
             Flow::Write(transfer) | Flow::WriteThrough(transfer, _) => Data::Out(transfer.left()),
+            Flow::Parameters(parameters) => Data::Out(parameters.left()),
         };
         match data {
             Data::In(0) | Data::Out(0) => Data::None,
@@ -87,6 +91,7 @@ impl Task {
     pub fn write(&mut self, from: &[VolatileSlice<'_>]) -> u64 {
         let moved = match (&mut self.flow, self.failure) {
             (Flow::Write(transfer) | Flow::WriteThrough(transfer, _), None) => transfer.write(from),
+            (Flow::Parameters(parameters), None) => Ok(gather(parameters, from)),
             _ => Ok(0),
         };
         self.record(moved)
@@ -102,14 +107,26 @@ impl Task {
     /// Ends the command, whether or not all its data moved.
     #[must_use]
     pub fn finish(self) -> Completion {
-        let flushed = match (&self.flow, self.failure) {
+        let last = match (&self.flow, self.failure) {
             (Flow::WriteThrough(_, medium), None) => medium.flush(),
+            (Flow::Parameters(parameters), None) => parameters.carry_out(),
             _ => Ok(()),
         };
-        let sense = self.failure.or(flushed.err());
+        let sense = self.failure.or(last.err());
         let status = if sense.is_some() { Status::CheckCondition } else { Status::Good };
         Completion { status, sense }
     }
+}
+
+/// Collects parameters until they are complete; returns how many bytes were wanted.
+fn gather(parameters: &mut Parameters, from: &[VolatileSlice<'_>]) -> u64 {
+    let before = parameters.bytes.len();
+    for slice in from {
+        let (start, wanted) = (parameters.bytes.len(), slice.len().min(parameters.left() as usize));
+        parameters.bytes.resize(start + wanted, 0);
+        slice.copy_to(parameters.bytes.get_mut(start..).unwrap_or_default());
+    }
+    (parameters.bytes.len() - before) as u64
 }
 
 /// Moves bytes from the front of `bytes` to the slices; returns how many.

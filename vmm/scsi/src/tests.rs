@@ -5,6 +5,7 @@ mod disc;
 mod disk;
 mod hostile;
 mod identity;
+mod provisioning;
 
 use std::sync::Arc;
 

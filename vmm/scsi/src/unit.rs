@@ -8,6 +8,7 @@ use crate::cdb::Cdb;
 use crate::inquiry::{Identity, Serial};
 use crate::medium::{Medium, Transfer};
 use crate::multimedia::{MediaEvent, MediaStatus};
+use crate::provisioning::Parameters;
 use crate::sense::Sense;
 use crate::spec::{CD_ROM, DIRECT_ACCESS, op};
 use crate::task::Flow;
@@ -138,6 +139,8 @@ impl Unit {
                 self.write_and_verify(cdb)
             }
             op::VERIFY_12 | op::VERIFY_16 => self.verify(cdb),
+            op::UNMAP => Parameters::unmap(cdb, self.medium()?).map(Flow::Parameters),
+            op::WRITE_SAME_10 | op::WRITE_SAME_16 => self.write_same(cdb),
             op::SYNCHRONIZE_CACHE_10 | op::SYNCHRONIZE_CACHE_16 => self.synchronize_cache(cdb),
             op::SERVICE_ACTION_IN_16 => {
                 capacity::read_capacity_16(cdb, self.medium()?.as_ref()).map(Flow::Reply)
@@ -235,6 +238,12 @@ impl Unit {
         refuse_protection(cdb)?;
         medium.check_writable()?;
         Transfer::new(medium, cdb.blocks())
+    }
+
+    fn write_same(&self, cdb: &Cdb) -> Result<Flow, Sense> {
+        let medium = self.medium()?;
+        refuse_protection(cdb)?;
+        Parameters::write_same(cdb, medium).map(Flow::Parameters)
     }
 
     /// The medium has no flaws of its own, so that being there is enough.

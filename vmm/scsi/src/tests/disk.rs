@@ -130,7 +130,8 @@ fn capacity_is_told_in_three_ways() {
     let mut rig = Rig::disk();
     assert_eq!(rig.reads(&[0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0]), [0, 0, 0, 63, 0, 0, 2, 0]);
     let long = rig.reads(&[0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0]);
-    assert_eq!((long.len(), &long[..12]), (32, [0, 0, 0, 0, 0, 0, 0, 63, 0, 0, 2, 0].as_slice()));
+    assert_eq!((long.len(), long[14]), (32, 0x80));
+    assert_eq!(long[..12], [0, 0, 0, 0, 0, 0, 0, 63, 0, 0, 2, 0]);
     let formats = rig.reads(&[0x23, 0, 0, 0, 0, 0, 0, 0, 252, 0]);
     assert_eq!(formats, [0, 0, 0, 8, 0, 0, 0, 64, 2, 0, 2, 0]);
 }

@@ -51,11 +51,14 @@ fn serial_is_in_two_pages() {
 }
 
 #[test]
-fn block_pages_say_that_nothing_rotates_and_nothing_is_thin() {
+fn block_pages_say_that_nothing_rotates_and_blocks_can_be_unmapped() {
     let mut rig = Rig::disk();
-    assert_eq!(page(&mut rig, 0xb0).len(), 64);
+    let limits = page(&mut rig, 0xb0);
+    assert_eq!((limits.len(), limits[4]), (64, 1));
+    assert_eq!(limits[20..32], [0, 8, 0, 0, 0, 0, 0, 64, 0, 0, 0, 1]);
+    assert_eq!(limits[36..44], [0, 0, 0, 0, 0, 8, 0, 0]);
     assert_eq!(page(&mut rig, 0xb1)[..6], [0, 0xb1, 0, 60, 0, 1]);
-    assert_eq!(page(&mut rig, 0xb2), [0, 0xb2, 0, 4, 0, 0, 0, 0]);
+    assert_eq!(page(&mut rig, 0xb2), [0, 0xb2, 0, 4, 0, 0xe0, 2, 0]);
 }
 
 #[test]

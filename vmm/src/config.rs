@@ -1,5 +1,6 @@
 //! What the user asked for: validated, comparable, with no handle open. Parsers make it, [`crate::machine::Plan`] reads it.
 
+mod control;
 mod guest_info;
 mod image;
 mod kernel;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 pub use self::virtio::VirtioConfig;
 use ::virtio::blk;
+pub use control::{ControlConfig, Endpoint, EndpointError, Monitor, OnPowerOff, Side, StartState};
 pub use guest_info::{FwCfgFile, GuestInfo, SmbiosConfig, Source};
 pub use image::{Cache, ImageConfig};
 pub use kernel::KernelConfig;
@@ -54,6 +56,8 @@ pub struct Config {
     pub on_reset: OnReset,
     /// What the guest is told that does not follow from its hardware.
     pub guest_info: GuestInfo,
+    /// Who controls it from outside.
+    pub control: ControlConfig,
     /// The KVM device.
     pub kvm: PathBuf,
 }
@@ -76,6 +80,7 @@ impl Default for Config {
             debugcon: None,
             on_reset: OnReset::default(),
             guest_info: GuestInfo::default(),
+            control: ControlConfig::default(),
             kvm: "/dev/kvm".into(),
         }
     }

@@ -14,9 +14,10 @@
 //! * [`boot`] starts a kernel without firmware.
 //! * [`kvm`] holds all unsafe code of this crate.
 //! * [`machine`] puts devices where the plan says and supervises the run.
+//! * [`qmp`] lets programs outside control it.
 //!
 //! Standards: the `microvm` machine contract, Intel SDM 3A for the processor's power-on state, ACPI 6.5.
-//! Left out so far: machine options, snapshots, the sandbox, a control socket.
+//! Left out so far: snapshots, the sandbox.
 
 pub mod backing;
 pub mod boot;
@@ -28,5 +29,6 @@ pub mod host;
 pub mod kvm;
 pub mod machine;
 mod nearest;
+pub mod qmp;
 pub mod terminal;
 pub mod topology;

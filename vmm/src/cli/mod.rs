@@ -13,6 +13,7 @@
 
 mod acpi;
 mod console;
+mod control;
 mod cpu;
 mod cpus;
 mod disk;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::console::ConsoleArgs;
+use super::control::ControlArgs;
 use super::cpu::CpuChoice;
 use super::disk::DiskArgs;
 use super::failure::Failure;
@@ -14,7 +15,7 @@ use super::machine::MachineArgs;
 use super::numa::NumaArgs;
 use super::virtio::VirtioArgs;
 use super::{cpu, dry_run, print};
-use crate::config::{Config, FirmwareChoice, MachineOptions, OnReset};
+use crate::config::{Config, Console, Endpoint, FirmwareChoice, MachineOptions, OnReset};
 use crate::host;
 use crate::machine::{self, Outcome, Plan, Start};
 
@@ -63,6 +64,8 @@ pub(crate) struct ConfigArgs {
     console: ConsoleArgs,
     #[command(flatten)]
     guest_info: GuestInfoArgs,
+    #[command(flatten)]
+    control: ControlArgs,
 }
 
 impl ConfigArgs {
@@ -90,6 +93,7 @@ impl ConfigArgs {
             debugcon: self.console.debugcon.map(|file| file.0),
             on_reset: if self.machine.no_reboot { OnReset::End } else { OnReset::Reboot },
             guest_info: self.guest_info.into_guest_info()?,
+            control: self.control.into_control(),
             kvm: self.machine.kvm,
         })
     }
@@ -115,6 +119,17 @@ fn check_kernel(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Standard input and output have one user.
+fn check_stdio(config: &Config) -> Result<(), Failure> {
+    let monitors = config.control.qmp.iter().filter(|monitor| monitor.endpoint == Endpoint::Stdio).count();
+    if monitors + usize::from(config.console == Console::Stdio) > 1 {
+        let message =
+            "QMP on stdio needs it for itself: give the console elsewhere, as with --console file:PATH";
+        return Err(Failure::Usage(message.into()));
+    }
+    Ok(())
+}
+
 /// Boots the machine and waits for its end, or prints it.
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     if args.config.machine.cpu == CpuChoice::List {
@@ -130,6 +145,7 @@ pub(super) fn run_config(config: &Config, dry_run: bool) -> Result<ExitCode, Fai
     // What no firmware could change is said first, and says the same on a host without firmware or KVM.
     Plan::check(config, address_bits()?)?;
     check_kernel(config)?;
+    check_stdio(config)?;
     if dry_run { show(config) } else { boot(config) }
 }
 
@@ -161,8 +177,8 @@ mod tests {
     use super::*;
     use crate::backing::Backing;
     use crate::config::{
-        Console, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, NodeConfig, NumaConfig, Source, Switch,
-        VirtioConfig,
+        Console, ControlConfig, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, Monitor, NodeConfig,
+        NumaConfig, OnPowerOff, Side, Source, StartState, Switch, VirtioConfig,
     };
     use crate::cpu::CpuModel;
     use crate::topology::Topology;
@@ -194,7 +210,8 @@ mod tests {
         let args = "--memory 6G,shared=on --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
                     --cmdline quiet --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
-                    --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng";
+                    --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng \
+                    --name vm --qmp unix:q --paused --no-shutdown";
         let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
             memory: 6 << 30,
@@ -222,6 +239,12 @@ mod tests {
                 uuid: "00112233-4455-6677-8899-aabbccddeeff".parse().ok(),
                 smbios: None,
                 files: vec![file],
+            },
+            control: ControlConfig {
+                name: Some("vm".into()),
+                qmp: vec![Monitor { endpoint: Endpoint::Unix("q".into()), side: Side::Server }],
+                start: StartState::Paused,
+                on_power_off: OnPowerOff::Stay,
             },
             kvm: "/dev/kvm2".into(),
         };

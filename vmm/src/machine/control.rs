@@ -7,11 +7,14 @@
 //! ```
 //!
 //! The control thread is the only one that leaves `Parking`. It resets the devices while every vCPU is parked, then lets
-//! each vCPU reset itself, and resumes when all have: no vCPU runs against half-reset neighbours.
+//! each vCPU reset itself, and resumes when all have: no vCPU runs against half-reset neighbours. A machine that somebody
+//! paused stays in `Parking`, where a guest's last word before it was parked is heard as any other.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::remote::Call;
 
 /// What somebody wants of the control thread.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub(super) enum Event {
     Signal(i32),
     /// A vCPU cannot go on.
     Failed(anyhow::Error),
+    /// A program outside wants something, and waits for the answer.
+    Call(Call),
 }
 
 /// What made the machine reset.
@@ -47,12 +52,14 @@ pub(super) enum Cause {
     Keyboard,
     /// The user, from the console.
     User,
+    /// A program outside.
+    Remote,
 }
 
 impl Cause {
     /// Whether the guest did it.
     pub(super) fn is_guest(self) -> bool {
-        self != Self::User
+        !matches!(self, Self::User | Self::Remote)
     }
 }
 
@@ -77,6 +84,8 @@ enum Phase {
 
 struct State {
     phase: Phase,
+    /// Somebody gave a reason to halt that the control thread has not dealt with.
+    asked: bool,
     /// vCPUs that wait in `order`.
     parked: usize,
     /// Counts resets, so that each vCPU takes part once in each.
@@ -95,10 +104,10 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// Control of `vcpus` vCPUs, and the receiving end for the control thread.
+    /// Control of `vcpus` vCPUs, which run once they have threads, and the receiving end for the control thread.
     pub(super) fn new(vcpus: usize) -> (Self, Receiver<Event>) {
         let (events, receiver) = channel();
-        let state = State { phase: Phase::Running, parked: 0, reset: 0, done: 0 };
+        let state = State { phase: Phase::Running, asked: false, parked: 0, reset: 0, done: 0 };
         let control = Self {
             vcpus,
             state: Mutex::new(state),
@@ -114,7 +123,8 @@ impl Control {
     /// Callable with a device's lock held: it never waits for a vCPU.
     pub(super) fn ask(&self, event: Event) {
         let mut state = self.lock();
-        if state.phase == Phase::Running {
+        if !state.asked && matches!(state.phase, Phase::Running | Phase::Parking) {
+            state.asked = true;
             self.enter(&mut state, Phase::Parking);
             self.tell(event);
         }
@@ -167,8 +177,8 @@ impl Control {
         }
     }
 
-    /// Lets every parked vCPU reset itself, then run.
-    pub(super) fn reset_and_resume(&self) {
+    /// Lets every parked vCPU reset itself, and parks it again. Reasons to halt from before are void.
+    pub(super) fn reset(&self) {
         let mut state = self.lock();
         state.reset += 1;
         state.done = 0;
@@ -176,7 +186,21 @@ impl Control {
         while state.done < self.vcpus {
             state = self.wait(state);
         }
-        self.enter(&mut state, Phase::Running);
+        state.asked = false;
+        self.enter(&mut state, Phase::Parking);
+    }
+
+    /// Lets every parked vCPU run, unless one gave a reason to halt that is still to be dealt with.
+    pub(super) fn resume(&self) {
+        let mut state = self.lock();
+        if !state.asked {
+            self.enter(&mut state, Phase::Running);
+        }
+    }
+
+    /// The vCPUs that have no threads yet begin parked.
+    pub(super) fn begin_parked(&self) {
+        self.enter(&mut self.lock(), Phase::Parking);
     }
 
     /// Ends every vCPU thread. `wake` gets them out of the guest.
@@ -244,7 +268,8 @@ mod tests {
             let before = running.load(Ordering::SeqCst);
             thread::yield_now();
             assert_eq!(running.load(Ordering::SeqCst), before, "a parked vCPU ran");
-            control.reset_and_resume();
+            control.reset();
+            control.resume();
         }
         control.stop(|| {});
         let resets: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
@@ -258,6 +283,41 @@ mod tests {
         control.ask(Event::Reset(Cause::TripleFault));
         assert!(matches!(events.try_recv(), Ok(Event::PowerOff)));
         assert!(events.try_recv().is_err());
+    }
+
+    #[test]
+    fn reason_to_halt_in_a_pause_is_heard_and_outlives_it() {
+        let (control, events) = Control::new(0);
+        control.park(|| {});
+        control.ask(Event::PowerOff);
+        control.resume();
+        assert!(matches!(events.try_recv(), Ok(Event::PowerOff)));
+        assert!(control.busy.load(Ordering::SeqCst), "runs on after its power-off");
+    }
+
+    #[test]
+    fn reset_makes_earlier_reasons_to_halt_void() {
+        let (control, _events) = Control::new(0);
+        control.ask(Event::Reset(Cause::TripleFault));
+        control.reset();
+        control.resume();
+        assert!(!control.busy.load(Ordering::SeqCst), "waits for nobody");
+    }
+
+    #[test]
+    fn parked_vcpu_runs_after_the_pause_without_a_reset() {
+        let (control, _events) = Control::new(1);
+        let control = Arc::new(control);
+        control.begin_parked();
+        let (running, threads) = vcpus(&control, 1);
+        control.park(|| {});
+        assert_eq!(running.load(Ordering::SeqCst), 0, "ran before its start");
+        control.resume();
+        while running.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        control.stop(|| {});
+        assert_eq!(threads.into_iter().map(|thread| thread.join().unwrap()).sum::<u32>(), 0);
     }
 
     #[test]

@@ -16,18 +16,19 @@ mod guest_info;
 mod legacy;
 mod pcie;
 pub mod plan;
+pub mod remote;
 mod start;
+mod supervisor;
 pub mod tables;
 mod timers;
 mod vcpus;
 mod virtio;
 
+use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::RecvTimeoutError;
 use std::thread;
-use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -35,15 +36,14 @@ pub use plan::Plan;
 pub use start::{Placed, Start};
 pub use vcpus::ExitHandler;
 
-use crate::config::{Config, Console, OnReset};
+use crate::config::{Config, Console, StartState};
 use crate::host;
+use crate::qmp::{Facts, Server, Socket};
 use crate::terminal::RawMode;
 use build::{Machine, Resources};
 use control::{Cause, Control, Event};
-use vcpus::Vcpus;
-
-/// How long a guest may take to shut down after a signal.
-const GRACE: Duration = Duration::from_secs(30);
+use remote::Listener;
+use supervisor::Supervisor;
 
 /// How a run ended, if not in an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,20 +66,44 @@ pub fn run(config: &Config) -> anyhow::Result<Outcome> {
     let start = Start::open(config)?;
     let plan = Plan::new(config, start.firmware_len(), host::physical_address_bits()?)?;
     let start = start.place(&plan)?;
-    let mut machine = Machine::build(&plan, Resources::open(config)?, start)?;
+    let resources = Resources::open(config)?;
+    let sockets =
+        config.control.qmp.iter().map(Socket::open).collect::<Result<Vec<_>, _>>().context("--qmp")?;
+    let mut machine = Machine::build(&plan, resources, start)?;
     watch_signals(&machine.control)?;
     let raw_mode = match config.console {
         Console::Stdio => Some(RawMode::enter().context("set up the terminal")?),
         Console::File(_) | Console::None => None,
     };
+    if config.control.start == StartState::Paused {
+        machine.control.begin_parked();
+    }
     let vcpus = machine.start()?;
+    let facts = || Facts::new(config, &plan, vcpus.threads());
+    let (listeners, monitor) = monitor(sockets, &machine.control, facts).context("start QMP's thread")?;
     tracing::info!(vcpus = plan.apic_ids.len(), memory = config.memory, "the guest runs");
-    let outcome = supervise(&machine, &vcpus, config.on_reset);
+    let outcome = Supervisor::new(&machine, &vcpus, config, listeners).run();
     machine.control.stop(|| vcpus.wake());
     vcpus.join();
     machine.finish();
+    if let Some(monitor) = monitor {
+        monitor.finish();
+    }
     drop(raw_mode);
     outcome
+}
+
+/// Starts QMP on `sockets`, if there are any; the listeners are the supervisor's ends.
+fn monitor(
+    sockets: Vec<Socket>,
+    control: &Arc<Control>,
+    facts: impl FnOnce() -> Facts,
+) -> io::Result<(Vec<Listener>, Option<Server>)> {
+    if sockets.is_empty() {
+        return Ok((Vec::new(), None));
+    }
+    let (listener, remote) = remote::connect(control, 0)?;
+    Ok((vec![listener], Some(Server::start(sockets, remote, facts())?)))
 }
 
 /// Turns signals into events.
@@ -91,68 +115,6 @@ fn watch_signals(control: &Arc<Control>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The control thread's life: one event after the other until the machine ends.
-fn supervise(machine: &Machine, vcpus: &Vcpus, on_reset: OnReset) -> anyhow::Result<Outcome> {
-    let mut deadline = None;
-    loop {
-        match next(machine, deadline)? {
-            Event::Reset(cause) if on_reset == OnReset::End && cause.is_guest() => {
-                tracing::info!(%cause, "the guest resets, which ends the run");
-                return Ok(Outcome::Reset);
-            }
-            Event::Reset(cause) => {
-                tracing::info!(%cause, "the machine resets");
-                machine.control.park(|| vcpus.wake());
-                machine.reset().context("reset the machine")?;
-                machine.control.reset_and_resume();
-            }
-            Event::PowerOff => {
-                tracing::info!("the guest powered off");
-                return Ok(Outcome::PoweredOff);
-            }
-            Event::Exit(status) => return Ok(Outcome::Exit(status)),
-            Event::Panicked => bail!("the guest panicked"),
-            Event::PowerButton => press(machine),
-            Event::Quit => return Ok(Outcome::Quit),
-            Event::Signal(signal) if deadline.is_some() => {
-                bail!("stopped by a second signal ({signal}) before the guest powered off")
-            }
-            Event::Signal(signal) if machine.power_button.is_none() => {
-                bail!("stopped by a signal ({signal}): without ACPI the guest cannot be asked to power off")
-            }
-            Event::Signal(_) => {
-                press(machine);
-                deadline = Some(Instant::now() + GRACE);
-            }
-            Event::Failed(error) => return Err(error),
-        }
-    }
-}
-
-fn press(machine: &Machine) {
-    match &machine.power_button {
-        Some(button) => {
-            tracing::info!("the power button is pressed");
-            button.press();
-        }
-        None => tracing::warn!("a machine without ACPI has no power button"),
-    }
-}
-
-/// The next event; an error when `deadline` passes without one.
-fn next(machine: &Machine, deadline: Option<Instant>) -> anyhow::Result<Event> {
-    let Some(deadline) = deadline else {
-        return machine.events.recv().context("nobody is left to control");
-    };
-    match machine.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        Ok(event) => Ok(event),
-        Err(RecvTimeoutError::Timeout) => {
-            bail!("stopped by a signal: the guest did not power off within {} s", GRACE.as_secs())
-        }
-        Err(RecvTimeoutError::Disconnected) => bail!("nobody is left to control"),
-    }
-}
-
 impl std::fmt::Display for Cause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -161,6 +123,7 @@ impl std::fmt::Display for Cause {
             Self::ResetPort => "reset port",
             Self::Keyboard => "keyboard controller",
             Self::User => "Ctrl-a r",
+            Self::Remote => "a program outside",
         })
     }
 }

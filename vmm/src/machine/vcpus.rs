@@ -1,12 +1,15 @@
 //! The vCPU threads and what a guest access leads to.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::thread::{Builder, JoinHandle};
 
 use bus::Bus;
 use chipset::ioapic::IoApic;
 use chipset::pic::Pic;
+use rustix::thread::gettid;
 
 use super::control::{Cause, Control, Event, Order};
 use crate::kvm::{Exit, Vcpu, VcpuWaker};
@@ -75,14 +78,19 @@ impl ExitHandler for Board {
 pub(super) struct Vcpus {
     threads: Vec<JoinHandle<()>>,
     wakers: Vec<VcpuWaker>,
+    /// The host's id of each thread.
+    ids: Vec<i32>,
 }
 
 impl Vcpus {
     /// Starts a thread for each of `vcpus`; the guest runs from here on.
     pub(super) fn start(vcpus: Vec<Vcpu>, board: &Arc<Board>, control: &Arc<Control>) -> io::Result<Self> {
+        let (id_sender, ids) = channel();
         let spawn = |mut vcpu: Vcpu| {
-            let (board, control) = (Arc::clone(board), Arc::clone(control));
+            let (board, control, id) = (Arc::clone(board), Arc::clone(control), id_sender.clone());
             Builder::new().name(format!("vcpu{}", vcpu.index())).spawn(move || {
+                let _ = id.send((vcpu.index(), gettid().as_raw_nonzero().get()));
+                drop(id);
                 vcpu.attach();
                 run(&mut vcpu, &board, &control);
                 vcpu.detach();
@@ -90,7 +98,14 @@ impl Vcpus {
         };
         let wakers = vcpus.iter().map(Vcpu::waker).collect();
         let threads = vcpus.into_iter().map(spawn).collect::<io::Result<_>>()?;
-        Ok(Self { threads, wakers })
+        drop(id_sender);
+        let ids: BTreeMap<_, _> = ids.iter().collect();
+        Ok(Self { threads, wakers, ids: ids.into_values().collect() })
+    }
+
+    /// The host's id of each vCPU's thread.
+    pub(super) fn threads(&self) -> Vec<i32> {
+        self.ids.clone()
     }
 
     /// Gets every vCPU out of the guest.

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
+use super::monitors;
 use super::opts::{self, Opts};
 use super::{Reason, Wrong};
-use crate::config::Console;
+use crate::config::{Console, Endpoint, Monitor, Side};
 
 /// The port of the firmware's log.
 const DEBUGCON_PORT: u64 = 0x402;
@@ -30,6 +31,7 @@ enum Backend {
     File(PathBuf),
     Null,
     Absent,
+    Socket(Monitor),
 }
 
 impl Chardevs {
@@ -66,7 +68,8 @@ impl Chardevs {
             }
             "file" => Backend::File(opts.need("path")?.into()),
             "null" => Backend::Null,
-            _ => return Err(format!("unknown backend `{kind}`, use stdio, file or null").into()),
+            "socket" => Backend::Socket(monitors::socket(&mut opts)?),
+            _ => return Err(format!("unknown backend `{kind}`, use stdio, file, null or socket").into()),
         };
         opts.ignore(&["mux", "logfile", "logappend"]);
         opts.only("append", &["off"], "a file begins empty, use append=off")?;
@@ -132,6 +135,13 @@ impl Chardevs {
             Backend::File(path) => Console::File(path),
             Backend::Null => Console::File("/dev/null".into()),
             Backend::Absent => Console::None,
+            Backend::Socket(_) => {
+                let text = self.serials.first().map_or("", String::as_str);
+                return Err(wrong(
+                    text,
+                    "the serial port cannot be a socket yet, use stdio or file:PATH".into(),
+                ));
+            }
         })
     }
 
@@ -145,7 +155,18 @@ impl Chardevs {
                 Err(wrong("the debug console is at port 0x402, add -global isa-debugcon.iobase=0x402".into()))
             }
             Backend::File(path) => Ok(Some(path)),
-            Backend::Stdio => Err(wrong("the firmware's log goes to a file, use file:PATH".into())),
+            Backend::Stdio | Backend::Socket(_) => {
+                Err(wrong("the firmware's log goes to a file, use file:PATH".into()))
+            }
+        }
+    }
+
+    /// The character device `id` as a place where QMP is spoken.
+    pub(super) fn monitor(&self, id: &str) -> Result<Monitor, Reason> {
+        match self.backend(&format!("chardev:{id}"))? {
+            Backend::Socket(monitor) => Ok(monitor),
+            Backend::Stdio => Ok(Monitor { endpoint: Endpoint::Stdio, side: Side::Server }),
+            _ => Err("QMP needs an answer, use a socket".into()),
         }
     }
 

@@ -6,6 +6,7 @@ use super::guest::Guest;
 use super::help::Help;
 use super::machine::{Machine, firmware};
 use super::memory::Memory;
+use super::monitors::Monitors;
 use super::opts::Opts;
 use super::processor::Processor;
 use super::{Aliases, Parsed, QemuError, Reason, Wrong};
@@ -21,6 +22,7 @@ pub(super) struct CommandLine {
     drives: Drives,
     chardevs: Chardevs,
     guest: Guest,
+    monitors: Monitors,
     extras: Vec<ExtraDevice>,
     kernel: Option<String>,
     initrd: Option<String>,
@@ -40,6 +42,7 @@ impl CommandLine {
             drives: Drives::default(),
             chardevs: Chardevs::default(),
             guest: Guest::default(),
+            monitors: Monitors::default(),
             extras: Vec::new(),
             kernel: None,
             initrd: None,
@@ -80,7 +83,10 @@ impl CommandLine {
             "device" => self.device(value)?,
             "global" => self.global(value)?,
             "chardev" | "serial" | "debugcon" | "nographic" | "nodefaults" | "display" | "monitor"
-            | "mon" | "parallel" | "vga" => self.chardevs.option(name, value)?,
+            | "parallel" | "vga" => self.chardevs.option(name, value)?,
+            "S" | "mon" | "name" | "no-shutdown" | "qmp" | "qmp-pretty" => {
+                self.monitors.option(name, value)?
+            }
             "kernel" => self.kernel = Some(value.into()),
             "initrd" => self.initrd = Some(value.into()),
             "append" => self.append = value.into(),
@@ -144,7 +150,13 @@ impl CommandLine {
             Some(other) => return Err(format!("reboot={other}: use reboot=reset or reboot=shutdown").into()),
             None => {}
         }
-        opts.only("shutdown", &["poweroff"], "use shutdown=poweroff")?;
+        match opts.take("shutdown").as_deref() {
+            Some("pause") => self.monitors.stay(),
+            Some("poweroff") | None => {}
+            Some(other) => {
+                return Err(format!("shutdown={other}: use shutdown=poweroff or shutdown=pause").into());
+            }
+        }
         opts.only("panic", &["shutdown", "exit-failure"], "a panic ends the run, use panic=exit-failure")?;
         opts.only("watchdog", &["none", "reset"], "this machine has no watchdog, leave it out")?;
         opts.finish()
@@ -182,6 +194,7 @@ impl CommandLine {
         let options = machine.options;
         let (memory, backing) = self.memory.finish(machine.memory_backend.as_deref()).map_err(wrong)?;
         let (console, debugcon) = self.chardevs.finish(&mut notes).map_err(wrong)?;
+        let control = self.monitors.finish(&self.chardevs).map_err(wrong)?;
         let disks = self.drives.finish(&mut notes).map_err(wrong)?;
         let guest_info = self.guest.finish().map_err(wrong)?;
         let cpus = self.processor.topology().map_err(wrong)?;
@@ -201,6 +214,7 @@ impl CommandLine {
             debugcon,
             on_reset: self.on_reset,
             guest_info,
+            control,
             ..Config::default()
         };
         Ok(Parsed { config, notes, dry_run: self.dry_run })

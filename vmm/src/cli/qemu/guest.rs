@@ -1,6 +1,5 @@
-//! `-uuid`, `-smbios`, `-fw_cfg` and `-name`: what the guest is told.
+//! `-uuid`, `-smbios` and `-fw_cfg`: what the guest is told.
 
-use super::opts::Opts;
 use super::{Reason, Wrong};
 use crate::cli::guest_info::{GuestInfoArgs, GuestInfoError};
 use crate::config::GuestInfo;
@@ -15,9 +14,7 @@ impl Guest {
         match name {
             "uuid" => self.0.uuid = Some(text.parse()?),
             "smbios" => self.0.smbios.push(text.parse()?),
-            "fw_cfg" => self.0.fw_cfg.push(text.parse()?),
-            // The name of the process and its windows, of which there are none.
-            _ => Opts::parse(text, Some("guest")).finish_name()?,
+            _ => self.0.fw_cfg.push(text.parse()?),
         }
         Ok(())
     }
@@ -31,12 +28,5 @@ impl Guest {
                 ("-uuid", "".into(), "-smbios type=1,uuid= is given too, give one".into())
             }
         })
-    }
-}
-
-impl Opts {
-    fn finish_name(mut self) -> Result<(), Reason> {
-        self.ignore(&["guest", "process", "debug-threads"]);
-        self.finish()
     }
 }

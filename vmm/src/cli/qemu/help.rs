@@ -85,7 +85,7 @@ impl Help {
             Self::Processors => cpu::list("/dev/kvm".as_ref()),
             Self::Devices => devices(),
             Self::Properties(device) => device_properties(device),
-            Self::Chardevs => "Available chardev backend types: \n  file\n  null\n  stdio\n".into(),
+            Self::Chardevs => "Available chardev backend types: \n  file\n  null\n  socket\n  stdio\n".into(),
             Self::Objects => {
                 "List of user creatable objects:\n  memory-backend-file\n  memory-backend-memfd\n  memory-backend-ram\n"
                     .into()

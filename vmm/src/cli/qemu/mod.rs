@@ -1,7 +1,7 @@
 //! `tinderbox qemu …`: QEMU's command line for its machine type `microvm`, with QEMU's own syntax.
 //!
 //! ```text
-//!  argv ── words ──► option, value ── CommandLine ──► machine, processor, memory, drives, chardev, guest
+//!  argv ── words ──► option, value ── CommandLine ──► machine, processor, memory, drives, chardev, monitors
 //!            │                                            │ merged, references resolved
 //!            └─ unknown, unsupported: one line            └──► Config, and notes on what changes nothing
 //! ```
@@ -20,6 +20,7 @@ mod guest;
 mod help;
 mod machine;
 mod memory;
+mod monitors;
 mod options;
 mod opts;
 mod processor;

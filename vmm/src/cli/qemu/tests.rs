@@ -4,7 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::backing::{HugePage, Pages};
-use crate::config::{Console, DiskConfig, ExtraDevice, FirmwareChoice, Irqchip, OnReset, Source, Switch};
+use crate::config::{
+    Console, DiskConfig, Endpoint, ExtraDevice, FirmwareChoice, Irqchip, Monitor, OnPowerOff, OnReset, Side,
+    Source, StartState, Switch,
+};
 use crate::topology::Topology;
 
 fn args(line: &str) -> Vec<OsString> {
@@ -268,6 +271,35 @@ fn reset_ends_the_run_in_either_way_of_saying() {
         OnReset::Reboot
     );
     assert!(message("-action panic=pause").contains("use panic=exit-failure"));
+}
+
+#[test]
+fn monitors_are_sockets_on_either_side() {
+    let qmp = |line| config(&format!("-nographic {line}")).control.qmp;
+    let unix = || Endpoint::Unix("/run/q".into());
+    let server = [Monitor { endpoint: unix(), side: Side::Server }];
+    assert_eq!(qmp("-qmp unix:/run/q,server=on,wait=off"), server);
+    assert_eq!(qmp("-qmp unix:/run/q,server,nowait"), server);
+    assert_eq!(
+        qmp("-chardev socket,id=m,path=/run/q,server=on,wait=off -mon chardev=m,mode=control"),
+        server
+    );
+    assert_eq!(qmp("-qmp unix:/run/q,server=on")[0].side, Side::WaitingServer);
+    assert_eq!(qmp("-qmp unix:/run/q")[0].side, Side::Client);
+    assert_eq!(
+        qmp("-qmp tcp::4444,server=on,wait=off")[0].endpoint,
+        Endpoint::Tcp(([127, 0, 0, 1], 4444).into())
+    );
+    assert!(message("-mon chardev=m,mode=readline").contains("use mode=control"));
+    assert_eq!(message("-mon m,mode=control"), "-mon chardev m: there is no -chardev of the id `m`, add it");
+}
+
+#[test]
+fn start_and_power_off_wait_for_a_program() {
+    let control = config("-S -no-shutdown -name guest=vm,debug-threads=on").control;
+    assert_eq!((control.start, control.on_power_off), (StartState::Paused, OnPowerOff::Stay));
+    assert_eq!(control.name.as_deref(), Some("vm"));
+    assert_eq!(config("-action shutdown=pause -name vm").control.on_power_off, OnPowerOff::Stay);
 }
 
 #[test]

@@ -1,0 +1,37 @@
+//! `--name`, `--qmp`, `--paused` and `--no-shutdown`: control from outside.
+
+use clap::Args;
+
+use crate::config::{ControlConfig, Endpoint, Monitor, OnPowerOff, Side, StartState};
+
+/// Control from outside.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Control from outside")]
+pub(crate) struct ControlArgs {
+    /// What programs know the machine by
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
+    /// Let programs control the machine by QMP, repeatable; without a host, TCP is for this host alone
+    #[arg(long, value_name = "unix:PATH|tcp:[HOST:]PORT|stdio")]
+    qmp: Vec<Endpoint>,
+    /// Wait until a program lets the machine run
+    #[arg(long)]
+    paused: bool,
+    /// Stay when the guest powers off, until a program resets the machine or ends the run
+    #[arg(long)]
+    no_shutdown: bool,
+}
+
+impl ControlArgs {
+    /// All options together.
+    pub(crate) fn into_control(self) -> ControlConfig {
+        let Self { name, qmp, paused, no_shutdown } = self;
+        let monitor = |endpoint| Monitor { endpoint, side: Side::default() };
+        ControlConfig {
+            name,
+            qmp: qmp.into_iter().map(monitor).collect(),
+            start: if paused { StartState::Paused } else { StartState::Running },
+            on_power_off: if no_shutdown { OnPowerOff::Stay } else { OnPowerOff::End },
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Who controls the machine from outside, and what it waits for.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// Control from outside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ControlConfig {
+    /// What programs outside know the machine by.
+    pub name: Option<String>,
+    /// Where programs speak QMP to it.
+    pub qmp: Vec<Monitor>,
+    /// Whether it waits to be told to start.
+    pub start: StartState,
+    /// What the guest's power-off does.
+    pub on_power_off: OnPowerOff,
+}
+
+/// A place where one program after the other speaks QMP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Monitor {
+    /// Where.
+    pub endpoint: Endpoint,
+    /// Who is there first.
+    pub side: Side,
+}
+
+/// An address for programs of this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A Unix socket.
+    Unix(PathBuf),
+    /// A TCP port.
+    Tcp(SocketAddr),
+    /// Standard input and output.
+    Stdio,
+}
+
+/// Which side of a socket this program is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Side {
+    /// It listens, and programs come and go.
+    #[default]
+    Server,
+    /// It listens, and the machine starts when the first program is there.
+    WaitingServer,
+    /// It connects to a program that listens.
+    Client,
+}
+
+/// How the machine starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartState {
+    /// The guest runs.
+    #[default]
+    Running,
+    /// The vCPUs stand at their first instruction until a program lets them run.
+    Paused,
+}
+
+/// What the guest's power-off does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnPowerOff {
+    /// The run ends.
+    #[default]
+    End,
+    /// The machine stays, and starts again when a program resets it.
+    Stay,
+}
+
+/// Why a text is no address.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EndpointError {
+    /// Of another kind.
+    #[error("unknown address, use unix:PATH, tcp:[HOST:]PORT or stdio")]
+    Kind,
+    /// `unix:` and nothing after.
+    #[error("no path after unix:, write unix:PATH")]
+    NoPath,
+    /// A host by name, or no port.
+    #[error("`{0}` is no TCP address, write tcp:PORT for this host alone, or for example tcp:127.0.0.1:4444")]
+    Tcp(String),
+}
+
+/// `unix:PATH`, `tcp:PORT`, `tcp:HOST:PORT` or `stdio`. Without a host it is the loopback interface.
+impl std::str::FromStr for Endpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, EndpointError> {
+        match text.split_once(':') {
+            None if text == "stdio" => Ok(Self::Stdio),
+            Some(("unix", "")) => Err(EndpointError::NoPath),
+            Some(("unix", path)) => Ok(Self::Unix(path.into())),
+            Some(("tcp", address)) => tcp(address).map(Self::Tcp),
+            _ => Err(EndpointError::Kind),
+        }
+    }
+}
+
+fn tcp(text: &str) -> Result<SocketAddr, EndpointError> {
+    let local = text.strip_prefix(':').or_else(|| text.strip_prefix("localhost:")).unwrap_or(text);
+    let address = local.parse().map(|port: u16| (Ipv4Addr::LOCALHOST, port).into()).or_else(|_| text.parse());
+    address.map_err(|_| EndpointError::Tcp(text.into()))
+}
+
+/// As on the command line.
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp(address) => write!(f, "tcp:{address}"),
+            Self::Stdio => f.write_str("stdio"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tcp_is_loopback_unless_a_host_is_named() {
+        for text in ["tcp:4444", "tcp::4444", "tcp:localhost:4444", "tcp:127.0.0.1:4444"] {
+            assert_eq!(text.parse(), Ok(Endpoint::Tcp(([127, 0, 0, 1], 4444).into())), "{text}");
+        }
+        assert_eq!("tcp:0.0.0.0:1".parse(), Ok(Endpoint::Tcp(([0, 0, 0, 0], 1).into())));
+        assert!(matches!("tcp:[::1]:7".parse(), Ok(Endpoint::Tcp(address)) if address.is_ipv6()));
+    }
+
+    #[test]
+    fn addresses_that_are_none_are_refused() {
+        for text in ["tcp:", "tcp:x", "tcp:70000", "tcp:host:1"] {
+            assert!(matches!(text.parse::<Endpoint>(), Err(EndpointError::Tcp(_))), "{text}");
+        }
+        assert_eq!("unix:".parse::<Endpoint>(), Err(EndpointError::NoPath));
+        for text in ["", "pty", "udp:1", "stdio:"] {
+            assert_eq!(text.parse::<Endpoint>(), Err(EndpointError::Kind), "{text}");
+        }
+    }
+}

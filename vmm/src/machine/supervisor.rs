@@ -1,0 +1,227 @@
+//! The control thread's life: one event after the other until the machine ends.
+
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow, bail};
+
+use super::Outcome;
+use super::build::Machine;
+use super::control::{Cause, Event};
+use super::remote::{Call, Command, Ending, Listener, Notice, Refused, RunState};
+use super::vcpus::Vcpus;
+use crate::config::{Config, OnPowerOff, OnReset, StartState};
+
+/// How long a guest may take to shut down after a signal.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Decides what happens to the machine.
+pub(super) struct Supervisor<'a> {
+    machine: &'a Machine,
+    vcpus: &'a Vcpus,
+    on_reset: OnReset,
+    on_power_off: OnPowerOff,
+    state: RunState,
+    listeners: Vec<Listener>,
+    /// When a guest that was asked to shut down must have done so.
+    deadline: Option<Instant>,
+}
+
+/// The run goes on, or ended.
+type Step = anyhow::Result<Option<Outcome>>;
+
+impl<'a> Supervisor<'a> {
+    /// A supervisor of `machine` as `config` wants it, which tells `listeners` what happens.
+    pub(super) fn new(
+        machine: &'a Machine,
+        vcpus: &'a Vcpus,
+        config: &Config,
+        listeners: Vec<Listener>,
+    ) -> Self {
+        Self {
+            machine,
+            vcpus,
+            on_reset: config.on_reset,
+            on_power_off: config.control.on_power_off,
+            state: match config.control.start {
+                StartState::Running => RunState::Running,
+                StartState::Paused => RunState::Prelaunch,
+            },
+            listeners,
+            deadline: None,
+        }
+    }
+
+    /// Supervises until the end.
+    pub(super) fn run(mut self) -> anyhow::Result<Outcome> {
+        loop {
+            let event = self.next()?;
+            if let Some(outcome) = self.handle(event)? {
+                return Ok(outcome);
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Step {
+        match event {
+            Event::Reset(cause) => self.reset(cause),
+            Event::PowerOff => self.power_off(),
+            Event::Exit(status) => self.end(Ending::Guest, Outcome::Exit(status)),
+            Event::Panicked => {
+                self.tell(Notice::Panicked);
+                self.tell(Notice::Shutdown(Ending::GuestPanic));
+                bail!("the guest panicked")
+            }
+            Event::PowerButton => Ok(self.press_if_there()),
+            Event::Quit => self.end(Ending::Console, Outcome::Quit),
+            Event::Signal(signal) => self.signal(signal),
+            Event::Failed(error) => {
+                self.tell(Notice::Shutdown(Ending::Error));
+                Err(error)
+            }
+            Event::Call(call) => self.call(call),
+        }
+    }
+
+    fn end(&self, ending: Ending, outcome: Outcome) -> Step {
+        self.tell(Notice::Shutdown(ending));
+        Ok(Some(outcome))
+    }
+
+    fn reset(&mut self, cause: Cause) -> Step {
+        if self.on_reset == OnReset::End && cause.is_guest() {
+            tracing::info!(%cause, "the guest resets, which ends the run");
+            return self.end(Ending::GuestReset, Outcome::Reset);
+        }
+        tracing::info!(%cause, "the machine resets");
+        let control = &self.machine.control;
+        control.park(|| self.vcpus.wake());
+        self.machine.reset().context("reset the machine")?;
+        control.reset();
+        self.tell(Notice::Reset { guest: cause.is_guest() });
+        match self.state {
+            RunState::Running => control.resume(),
+            RunState::Shutdown => self.state = RunState::Paused,
+            RunState::Prelaunch | RunState::Paused => {}
+        }
+        Ok(None)
+    }
+
+    fn power_off(&mut self) -> Step {
+        tracing::info!("the guest powered off");
+        if self.on_power_off == OnPowerOff::End {
+            return self.end(Ending::Guest, Outcome::PoweredOff);
+        }
+        self.machine.control.park(|| self.vcpus.wake());
+        self.state = RunState::Shutdown;
+        self.deadline = None;
+        self.tell(Notice::Shutdown(Ending::Guest));
+        self.tell(Notice::Stopped);
+        Ok(None)
+    }
+
+    fn signal(&mut self, signal: i32) -> Step {
+        let why = match &self.machine.power_button {
+            _ if self.deadline.is_some() => {
+                anyhow!("stopped by a second signal ({signal}) before the guest powered off")
+            }
+            _ if self.state == RunState::Shutdown => return self.end(Ending::Signal, Outcome::PoweredOff),
+            _ if self.state != RunState::Running => {
+                anyhow!("stopped by a signal ({signal}) while the machine was paused")
+            }
+            None => {
+                anyhow!("stopped by a signal ({signal}): without ACPI the guest cannot be asked to power off")
+            }
+            Some(_) => {
+                self.deadline = Some(Instant::now() + GRACE);
+                return Ok(self.press_if_there());
+            }
+        };
+        self.tell(Notice::Shutdown(Ending::Signal));
+        Err(why)
+    }
+
+    fn press_if_there(&self) -> Option<Outcome> {
+        if self.press().is_err() {
+            tracing::warn!("{}", Refused::NoPowerButton);
+        }
+        None
+    }
+
+    fn press(&self) -> Result<(), Refused> {
+        let button = self.machine.power_button.as_ref().ok_or(Refused::NoPowerButton)?;
+        tracing::info!("the power button is pressed");
+        self.tell(Notice::PowerDown);
+        button.press();
+        Ok(())
+    }
+
+    fn call(&mut self, Call { program, command }: Call) -> Step {
+        let answer = match command {
+            Command::Status => Ok(()),
+            Command::Pause => {
+                self.pause();
+                Ok(())
+            }
+            Command::Resume => self.resume(),
+            Command::PowerButton => self.press(),
+            Command::Reset => {
+                self.reset(Cause::Remote)?;
+                Ok(())
+            }
+            Command::Quit => {
+                self.answer(program, Ok(self.state));
+                return self.end(Ending::Remote, Outcome::Quit);
+            }
+        };
+        self.answer(program, answer.map(|()| self.state));
+        Ok(None)
+    }
+
+    fn pause(&mut self) {
+        if self.state == RunState::Running {
+            self.machine.control.park(|| self.vcpus.wake());
+            self.state = RunState::Paused;
+            self.tell(Notice::Stopped);
+        }
+    }
+
+    fn resume(&mut self) -> Result<(), Refused> {
+        match self.state {
+            RunState::Running => {}
+            RunState::Shutdown => return Err(Refused::Off),
+            RunState::Prelaunch | RunState::Paused => {
+                self.state = RunState::Running;
+                self.tell(Notice::Resumed);
+                self.machine.control.resume();
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, notice: Notice) {
+        self.listeners.iter().for_each(|listener| listener.tell(notice));
+    }
+
+    fn answer(&self, program: usize, answer: Result<RunState, Refused>) {
+        if let Some(listener) = self.listeners.get(program) {
+            listener.answer(answer);
+        }
+    }
+
+    /// The next event; an error when the deadline passes without one.
+    fn next(&self) -> anyhow::Result<Event> {
+        let events = &self.machine.events;
+        let Some(deadline) = self.deadline else {
+            return events.recv().context("nobody is left to control");
+        };
+        match events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(event) => Ok(event),
+            Err(RecvTimeoutError::Timeout) => {
+                self.tell(Notice::Shutdown(Ending::Signal));
+                bail!("stopped by a signal: the guest did not power off within {} s", GRACE.as_secs())
+            }
+            Err(RecvTimeoutError::Disconnected) => bail!("nobody is left to control"),
+        }
+    }
+}

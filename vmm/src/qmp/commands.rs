@@ -1,0 +1,171 @@
+//! The commands, each by QEMU's name.
+
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom};
+
+use serde_json::{Value, json};
+
+use super::facts::{Drive, Facts};
+use super::human;
+use super::protocol::{Arguments, QmpError, Request, version};
+use crate::machine::remote::{Command, Notice, Refused, RunState};
+
+/// The machine that is controlled.
+pub(super) trait Machine {
+    /// Carries out `command`.
+    fn call(&mut self, command: Command) -> Result<RunState, Refused>;
+    /// What happened during the calls since this was last asked.
+    fn news(&mut self) -> Vec<Notice>;
+    /// What it is.
+    fn facts(&self) -> &Facts;
+}
+
+type Action = fn(&mut dyn Machine, &mut Arguments) -> Result<Value, QmpError>;
+
+const COMMANDS: &[(&str, Action)] = &[
+    ("cont", |machine, _| act(machine, Command::Resume)),
+    ("human-monitor-command", human::command),
+    ("query-block", |machine, _| Ok(machine.facts().drives.iter().map(block).collect())),
+    ("query-chardev", |machine, _| Ok(chardevs(machine.facts()))),
+    ("query-commands", |_, _| Ok(names().map(|name| json!({ "name": name })).collect())),
+    ("query-cpus-fast", |machine, _| Ok(cpus(machine.facts()))),
+    ("query-current-machine", |_, _| Ok(json!({ "wakeup-suspend-support": false }))),
+    ("query-iothreads", |_, _| Ok(json!([]))),
+    ("query-kvm", |_, _| Ok(json!({ "enabled": true, "present": true }))),
+    ("query-machines", |_, _| Ok(machines())),
+    ("query-memory-size-summary", |machine, _| Ok(json!({ "base-memory": machine.facts().memory }))),
+    ("query-migrate", |_, _| Ok(json!({}))),
+    ("query-name", |machine, _| Ok(name(machine.facts()))),
+    ("query-pci", |_, _| Ok(json!([]))),
+    ("query-status", |machine, _| status(machine)),
+    ("query-target", |_, _| Ok(json!({ "arch": "x86_64" }))),
+    ("query-uuid", |machine, _| Ok(uuid(machine.facts()))),
+    ("query-version", |_, _| Ok(version())),
+    ("quit", |machine, _| act(machine, Command::Quit)),
+    ("stop", |machine, _| act(machine, Command::Pause)),
+    ("system_powerdown", |machine, _| act(machine, Command::PowerButton)),
+    ("system_reset", |machine, _| act(machine, Command::Reset)),
+];
+
+/// The name that ends the negotiation, and is an error after it.
+pub(super) const NEGOTIATE: &str = "qmp_capabilities";
+
+/// Carries out `request`.
+pub(super) fn execute(machine: &mut dyn Machine, request: Request) -> Result<Value, QmpError> {
+    let Request { command, mut arguments } = request;
+    let found = COMMANDS.iter().find(|(name, _)| *name == command);
+    let (_, action) = found.ok_or_else(|| QmpError::no_command(&command))?;
+    if command != human::NAME {
+        arguments.finish()?;
+        arguments = Arguments::default();
+    }
+    action(machine, &mut arguments)
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    COMMANDS.iter().map(|(name, _)| *name).chain([NEGOTIATE])
+}
+
+fn act(machine: &mut dyn Machine, command: Command) -> Result<Value, QmpError> {
+    machine.call(command).map(|_| json!({})).map_err(refused)
+}
+
+/// What QMP makes of a refusal.
+pub(super) fn refused(error: Refused) -> QmpError {
+    match error {
+        Refused::NoPowerButton => QmpError::no_device(error.to_string()),
+        Refused::Off => QmpError::generic("Resetting the Virtual Machine is required"),
+        Refused::Ending => QmpError::generic(error.to_string()),
+    }
+}
+
+fn status(machine: &mut dyn Machine) -> Result<Value, QmpError> {
+    let state = machine.call(Command::Status).map_err(refused)?;
+    let running = state == RunState::Running;
+    Ok(json!({ "status": state_name(state), "running": running, "singlestep": false }))
+}
+
+/// QEMU's name of a `RunState`.
+pub(super) fn state_name(state: RunState) -> &'static str {
+    match state {
+        RunState::Prelaunch => "prelaunch",
+        RunState::Running => "running",
+        RunState::Paused => "paused",
+        RunState::Shutdown => "shutdown",
+    }
+}
+
+fn name(facts: &Facts) -> Value {
+    facts.name.as_ref().map_or(json!({}), |name| json!({ "name": name }))
+}
+
+fn uuid(facts: &Facts) -> Value {
+    json!({ "UUID": facts.uuid.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000") })
+}
+
+fn cpus(facts: &Facts) -> Value {
+    let topology = facts.topology;
+    let cpu = |(index, thread): (u32, &i32)| {
+        json!({
+            "cpu-index": index,
+            "qom-path": format!("/machine/unattached/cpu[{index}]"),
+            "thread-id": thread,
+            "target": "x86_64",
+            "props": {
+                "socket-id": index / topology.package().max(1),
+                "die-id": index / topology.die().max(1) % topology.dies.max(1),
+                "core-id": index / topology.threads.max(1) % topology.cores.max(1),
+                "thread-id": index % topology.threads.max(1),
+            },
+        })
+    };
+    (0..).zip(&facts.threads).map(cpu).collect()
+}
+
+/// `BlockInfo`: throttling and what else is a member of it is off.
+fn block(drive: &Drive) -> Value {
+    let path = drive.path.display().to_string();
+    let size = File::open(&drive.path).and_then(|mut file| file.seek(SeekFrom::End(0))).unwrap_or_default();
+    json!({
+        "device": drive.name,
+        "type": "unknown",
+        "removable": false,
+        "locked": false,
+        "io-status": "ok",
+        "inserted": {
+            "node-name": drive.name,
+            "file": path,
+            "drv": "raw",
+            "ro": drive.readonly,
+            "encrypted": false,
+            "backing_file_depth": 0,
+            "detect_zeroes": "off",
+            "write_threshold": 0,
+            "bps": 0, "bps_rd": 0, "bps_wr": 0,
+            "iops": 0, "iops_rd": 0, "iops_wr": 0,
+            "cache": { "writeback": true, "direct": false, "no-flush": false },
+            "image": { "filename": path, "format": "raw", "virtual-size": size },
+        },
+    })
+}
+
+fn chardevs(facts: &Facts) -> Value {
+    let device = |label: &str, target: &Option<String>| {
+        let target = target.as_ref()?;
+        Some(json!({ "label": label, "filename": target, "frontend-open": true }))
+    };
+    [device("serial0", &facts.serial), device("debugcon", &facts.debugcon)].into_iter().flatten().collect()
+}
+
+fn machines() -> Value {
+    json!([{
+        "name": "microvm",
+        "is-default": true,
+        "cpu-max": 254,
+        "hotpluggable-cpus": false,
+        "numa-mem-supported": false,
+        "deprecated": false,
+        "default-cpu-type": "host-x86_64-cpu",
+        "default-ram-id": "microvm.ram",
+    }])
+}

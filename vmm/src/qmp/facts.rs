@@ -1,0 +1,66 @@
+//! What a machine is, for those who ask.
+
+use std::path::PathBuf;
+
+use crate::config::{Config, Console};
+use crate::machine::Plan;
+use crate::topology::Topology;
+
+/// What does not change while the machine runs.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// What programs know it by.
+    pub name: Option<String>,
+    /// Its UUID, as text.
+    pub uuid: Option<String>,
+    /// RAM in bytes.
+    pub memory: u64,
+    /// How the vCPUs are arranged.
+    pub topology: Topology,
+    /// The host's thread of each vCPU.
+    pub threads: Vec<i32>,
+    /// The disks.
+    pub drives: Vec<Drive>,
+    /// What COM1 is connected to, if there is one.
+    pub serial: Option<String>,
+    /// Where the firmware's log goes, if anywhere.
+    pub debugcon: Option<String>,
+}
+
+/// A disk.
+#[derive(Clone, Debug)]
+pub struct Drive {
+    /// What programs know it by.
+    pub name: String,
+    /// The image.
+    pub path: PathBuf,
+    /// The guest may not write.
+    pub readonly: bool,
+}
+
+impl Facts {
+    /// The facts of the machine of `config` and `plan`, whose vCPUs run on `threads`.
+    #[must_use]
+    pub fn new(config: &Config, plan: &Plan, threads: Vec<i32>) -> Self {
+        let console = match &config.console {
+            Console::Stdio => "stdio".into(),
+            Console::File(path) => path.display().to_string(),
+            Console::None => "none".into(),
+        };
+        let drives = config.disks.iter().enumerate().map(|(n, disk)| Drive {
+            name: format!("disk{n}"),
+            path: disk.path.clone(),
+            readonly: disk.readonly,
+        });
+        Self {
+            name: config.control.name.clone(),
+            uuid: config.guest_info.uuid.as_ref().map(ToString::to_string),
+            memory: config.memory,
+            topology: config.cpus,
+            threads,
+            drives: drives.collect(),
+            serial: plan.com1.map(|_| console),
+            debugcon: config.debugcon.as_ref().map(|path| path.display().to_string()),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `human-monitor-command`: the few commands of QEMU's monitor for people that programs send.
+
+use serde_json::{Value, json};
+
+use super::commands::{Machine, refused, state_name};
+use super::protocol::{Arguments, QmpError};
+use crate::machine::remote::{Command, RunState};
+
+/// The command's name.
+pub(super) const NAME: &str = "human-monitor-command";
+
+const HELP: &str = "cont, c\r\ninfo cpus|kvm|name|status|uuid|version\r\nquit, q\r\nstop, s\r\nsystem_powerdown\r\n\
+                    system_reset\r\n";
+
+/// Carries out a line; what it prints is the result.
+pub(super) fn command(machine: &mut dyn Machine, arguments: &mut Arguments) -> Result<Value, QmpError> {
+    let line = arguments.text("command-line")?;
+    arguments.ignore("cpu-index");
+    std::mem::take(arguments).finish()?;
+    let words: Vec<_> = line.split_ascii_whitespace().collect();
+    let action = match words.as_slice() {
+        [] => return Ok(json!("")),
+        ["info", what] => return info(machine, what).map(Value::String),
+        ["help" | "?", ..] => return Ok(json!(HELP)),
+        ["cont" | "c"] => Command::Resume,
+        ["stop" | "s"] => Command::Pause,
+        ["system_powerdown"] => Command::PowerButton,
+        ["system_reset"] => Command::Reset,
+        ["quit" | "q"] => Command::Quit,
+        [word, ..] => return Ok(json!(format!("unknown command: '{word}'\r\n"))),
+    };
+    machine.call(action).map_err(refused)?;
+    Ok(json!(""))
+}
+
+fn info(machine: &mut dyn Machine, what: &str) -> Result<String, QmpError> {
+    let facts = machine.facts();
+    Ok(match what {
+        "status" => status(machine.call(Command::Status).map_err(refused)?),
+        "name" => facts.name.as_ref().map_or_else(String::new, |name| format!("{name}\r\n")),
+        "uuid" => facts.uuid.as_ref().map_or_else(String::new, |uuid| format!("{uuid}\r\n")),
+        "kvm" => "kvm support: enabled\r\n".into(),
+        "version" => concat!("7.2.0tinderbox ", env!("CARGO_PKG_VERSION"), "\r\n").into(),
+        "cpus" => {
+            let line = |(index, thread)| format!("  CPU #{index}: thread_id={thread}\r\n");
+            facts.threads.iter().enumerate().map(line).collect()
+        }
+        _ => format!("unknown command: 'info {what}'\r\n"),
+    })
+}
+
+fn status(state: RunState) -> String {
+    match state {
+        RunState::Running => "VM status: running\r\n".into(),
+        state => format!("VM status: paused ({})\r\n", state_name(state)),
+    }
+}

@@ -1,0 +1,230 @@
+//! Clients as they write and read, and a machine that does what it is told.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::commands::Machine;
+use super::facts::{Drive, Facts};
+use super::session::Session;
+use crate::machine::remote::{Command, Ending, Notice, Refused, RunState};
+use crate::topology::Topology;
+
+struct Fake {
+    state: RunState,
+    news: Vec<Notice>,
+    calls: Vec<Command>,
+    facts: Facts,
+}
+
+impl Fake {
+    fn new() -> Self {
+        let drive = Drive { name: "disk0".into(), path: "/nonexistent/a.raw".into(), readonly: true };
+        let facts = Facts {
+            name: Some("vm".into()),
+            uuid: None,
+            memory: 512 << 20,
+            topology: Topology { sockets: 1, dies: 1, cores: 1, threads: 2 },
+            threads: vec![100, 101],
+            drives: vec![drive],
+            serial: Some("stdio".into()),
+            debugcon: None,
+        };
+        Self { state: RunState::Running, news: Vec::new(), calls: Vec::new(), facts }
+    }
+}
+
+impl Machine for Fake {
+    fn call(&mut self, command: Command) -> Result<RunState, Refused> {
+        self.calls.push(command);
+        let (state, notice) = match command {
+            Command::Status => (self.state, None),
+            Command::Pause => (RunState::Paused, Some(Notice::Stopped)),
+            Command::Resume => (RunState::Running, Some(Notice::Resumed)),
+            Command::Reset => (self.state, Some(Notice::Reset { guest: false })),
+            Command::PowerButton => return Err(Refused::NoPowerButton),
+            Command::Quit => (self.state, Some(Notice::Shutdown(Ending::Remote))),
+        };
+        self.state = state;
+        self.news.extend(notice);
+        Ok(state)
+    }
+
+    fn news(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.news)
+    }
+
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+}
+
+/// What a client is sent in answer to `input`, greeting aside.
+fn answers(session: &mut Session, machine: &mut Fake, input: &str) -> Vec<Value> {
+    session.sent(usize::MAX);
+    session.receive(input.as_bytes(), machine);
+    let text = String::from_utf8(session.output().to_vec()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A client that has negotiated.
+fn ready() -> (Session, Fake) {
+    let (mut session, mut machine) = (Session::new(), Fake::new());
+    let answer = answers(&mut session, &mut machine, r#"{"execute":"qmp_capabilities"}"#);
+    assert_eq!(answer, [json!({ "return": {} })]);
+    (session, machine)
+}
+
+fn answer(input: &str) -> Value {
+    let (mut session, mut machine) = ready();
+    answers(&mut session, &mut machine, input).pop().unwrap()
+}
+
+fn description(input: &str) -> String {
+    answer(input)["error"]["desc"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn client_is_greeted_with_the_version() {
+    let session = Session::new();
+    let greeting: Value = serde_json::from_slice(session.output()).unwrap();
+    assert_eq!(greeting["QMP"]["version"]["qemu"]["major"], 7);
+    assert_eq!(greeting["QMP"]["capabilities"], json!([]));
+}
+
+#[test]
+fn nothing_comes_before_the_negotiation_and_it_comes_once() {
+    let (mut session, mut machine) = (Session::new(), Fake::new());
+    let early = answers(&mut session, &mut machine, r#"{"execute":"query-status"}"#);
+    assert_eq!(early[0]["error"]["class"], "CommandNotFound");
+    assert!(session.tell(Notice::Stopped));
+    let reply =
+        answers(&mut session, &mut machine, r#"{"execute":"qmp_capabilities","arguments":{"enable":[]}}"#);
+    assert_eq!(reply, [json!({ "return": {} })]);
+    let again = answers(&mut session, &mut machine, r#"{"execute":"qmp_capabilities"}"#);
+    assert_eq!(again[0]["error"]["class"], "GenericError");
+}
+
+#[test]
+fn id_comes_back_with_the_reply_and_with_the_error() {
+    assert_eq!(
+        answer(r#"{"execute":"query-name","id":{"a":[1]}}"#),
+        json!({ "return": { "name": "vm" }, "id": { "a": [1] } })
+    );
+    assert_eq!(answer(r#"{"execute":"teleport","id":7}"#)["id"], 7);
+}
+
+#[test]
+fn pause_is_told_before_its_reply() {
+    let (mut session, mut machine) = ready();
+    let answers = answers(&mut session, &mut machine, r#"{"execute":"stop"}{"execute":"query-status"}"#);
+    assert_eq!(answers[0]["event"], "STOP");
+    assert_eq!(answers[1], json!({ "return": {} }));
+    assert_eq!(
+        answers[2],
+        json!({ "return": { "status": "paused", "running": false, "singlestep": false } })
+    );
+}
+
+#[test]
+fn refusal_has_qemus_class() {
+    let error = answer(r#"{"execute":"system_powerdown"}"#);
+    assert_eq!(error["error"]["class"], "DeviceNotActive");
+}
+
+#[test]
+fn every_command_that_is_listed_exists() {
+    let list = answer(r#"{"execute":"query-commands"}"#);
+    for command in list["return"].as_array().unwrap() {
+        let name = command["name"].as_str().unwrap();
+        let reply = answer(&json!({ "execute": name }).to_string());
+        assert_ne!(reply["error"]["class"], "CommandNotFound", "{name}");
+    }
+}
+
+#[test]
+fn queries_describe_the_machine() {
+    let cpus = answer(r#"{"execute":"query-cpus-fast"}"#);
+    assert_eq!(
+        (&cpus["return"][1]["thread-id"], &cpus["return"][1]["props"]["thread-id"]),
+        (&json!(101), &json!(1))
+    );
+    let block = answer(r#"{"execute":"query-block"}"#);
+    assert_eq!(block["return"][0]["inserted"]["ro"], true);
+    let chardevs = answer(r#"{"execute":"query-chardev"}"#);
+    assert_eq!(
+        chardevs["return"],
+        json!([{ "label": "serial0", "filename": "stdio", "frontend-open": true }])
+    );
+}
+
+#[test]
+fn monitor_for_people_understands_a_few_words() {
+    let human = |line: &str| {
+        let request = json!({ "execute": "human-monitor-command", "arguments": { "command-line": line } });
+        answer(&request.to_string())["return"].clone()
+    };
+    assert_eq!(human("info status"), "VM status: running\r\n");
+    assert_eq!(human("  system_reset "), "");
+    assert_eq!(human("xp /4x 0"), "unknown command: 'xp'\r\n");
+    assert!(description(r#"{"execute":"human-monitor-command"}"#).contains("'command-line' is missing"));
+}
+
+#[test]
+fn requests_that_are_none_say_what_is_wrong() {
+    assert_eq!(description("[]"), "QMP input must be a JSON object");
+    assert_eq!(description("{}"), "QMP input lacks member 'execute'");
+    assert_eq!(description(r#"{"execute":7}"#), "QMP input member 'execute' must be a string");
+    assert_eq!(description(r#"{"execute":"stop","x":1}"#), "QMP input member 'x' is unexpected");
+    assert_eq!(
+        description(r#"{"execute":"stop","arguments":{"force":true}}"#),
+        "Parameter 'force' is unexpected"
+    );
+    assert!(description("hello\n").starts_with("Invalid JSON syntax: "));
+}
+
+#[test]
+fn refused_request_does_nothing() {
+    let (mut session, mut machine) = ready();
+    answers(&mut session, &mut machine, r#"{"execute":"quit","arguments":{"now":1}}"#);
+    assert_eq!(machine.calls, []);
+}
+
+#[test]
+fn client_that_reads_nothing_is_not_read_and_at_last_dropped() {
+    let (mut session, mut machine) = ready();
+    let mut requests = 0;
+    while session.may_receive() {
+        session.receive(br#"{"execute":"query-commands"}"#, &mut machine);
+        requests += 1;
+    }
+    assert!(requests < 1000);
+    let told = (0..).take_while(|_| session.tell(Notice::Reset { guest: true })).count();
+    assert!(told < 20_000, "{told}");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_get_answers_and_leave_the_machine_alone(
+        chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..30),
+    ) {
+        let (mut session, mut machine) = ready();
+        for chunk in &chunks {
+            session.receive(chunk, &mut machine);
+        }
+        prop_assert!(machine.calls.is_empty());
+        prop_assert!(session.output().len() < 64 << 10);
+    }
+
+    #[test]
+    fn any_object_is_answered_once(
+        execute in prop_oneof![Just("query-status".to_owned()), Just("human-monitor-command".to_owned()), ".{0,20}"],
+        key in "[a-z-]{1,12}",
+        text in ".{0,20}",
+    ) {
+        let request = json!({ "execute": execute, "arguments": { key: text.clone() }, "id": text });
+        let (mut session, mut machine) = ready();
+        let answers = answers(&mut session, &mut machine, &request.to_string());
+        prop_assert_eq!(answers.len(), 1);
+        prop_assert_eq!(&answers[0]["id"], &json!(text));
+    }
+}

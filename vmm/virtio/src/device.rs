@@ -37,7 +37,8 @@ pub trait VirtioDevice: Send {
     /// The driver writes `data` at byte `offset` of the configuration space.
     fn write_config(&mut self, _offset: usize, _data: &[u8]) {}
 
-    /// What becomes readable when the host's side has something for the device: an event, a socket, or an epoll of several.
+    /// What becomes readable or writable when the host's side has something for the device: an event, a socket, or an epoll of
+    /// several.
     /// It is watched for edges, so the device takes all that there is each time.
     fn host_events(&self) -> Option<BorrowedFd<'_>> {
         None

@@ -37,6 +37,11 @@ impl Features {
         Self(set)
     }
 
+    /// The set of the bits that are 1 in `bits`.
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// What is in either.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {

@@ -29,6 +29,7 @@
 
 pub mod blk;
 pub mod describe;
+pub mod net;
 pub mod rng;
 
 mod chain;

@@ -59,6 +59,11 @@ impl Ring {
         queue.is_valid(memory).then(|| Self { queue, memory: memory.clone(), told: Wrapping(0) })
     }
 
+    /// How many entries the rings have.
+    pub(crate) fn size(&self) -> u16 {
+        self.queue.size()
+    }
+
     /// How many chains the driver has made available.
     pub(crate) fn available(&self) -> Result<u16, Broken> {
         let driver = self.queue.avail_idx(&self.memory, Ordering::Acquire)?;

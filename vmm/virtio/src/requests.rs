@@ -82,6 +82,12 @@ impl<'m> Requests<'m> {
         self.left += count;
     }
 
+    /// The most requests that there can be at a time.
+    #[must_use]
+    pub fn capacity(&self) -> u16 {
+        self.ring.size()
+    }
+
     /// Serves each request with `serve`, which returns how many bytes it wrote.
     ///
     /// # Errors

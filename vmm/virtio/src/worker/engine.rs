@@ -91,9 +91,7 @@ impl Engine {
     /// Lets the device look at the host's side, tells the driver what that changed, and looks at all queues.
     fn host_event(&mut self) {
         self.device.host_event();
-        if self.front.config.update(self.device.config()) && self.front.status.has(DRIVER_OK) {
-            self.front.interrupt.raise(Cause::Config);
-        }
+        self.publish_config();
         self.slots.iter_mut().for_each(|slot| slot.kicked = slot.ring.is_some());
     }
 
@@ -145,6 +143,13 @@ impl Engine {
         self.slots.fill_with(Slot::default);
     }
 
+    /// Tells the driver if the configuration space is not what it was.
+    fn publish_config(&self) {
+        if self.front.config.update(self.device.config()) && self.front.status.has(DRIVER_OK) {
+            self.front.interrupt.raise(Cause::Config);
+        }
+    }
+
     /// Serves every queue that was kicked, a batch each.
     fn serve(&mut self) {
         for queue in 0..self.slots.len() {
@@ -153,6 +158,7 @@ impl Engine {
                 Err(broken) => return self.break_down(&broken),
             }
         }
+        self.publish_config();
     }
 
     fn set_kicked(&mut self, queue: usize, kicked: bool) {

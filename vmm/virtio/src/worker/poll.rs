@@ -41,15 +41,16 @@ pub(super) enum Happened {
 impl Poll {
     pub(super) fn new(wake: &EventFd, kicks: &[EventFd], host: Option<BorrowedFd<'_>>) -> io::Result<Self> {
         let epoll = Epoll::new()?;
-        let add = |event: RawFd, token| {
-            let interest = EpollEvent::new(EventSet::IN | EventSet::EDGE_TRIGGERED, token);
+        let watch = |event: RawFd, token, events| {
+            let interest = EpollEvent::new(events | EventSet::EDGE_TRIGGERED, token);
             epoll.ctl(ControlOperation::Add, event, interest)
         };
+        let add = |event, token| watch(event, token, EventSet::IN);
         add(wake.as_raw_fd(), WAKE)?;
         for (kick, queue) in kicks.iter().zip(0..) {
             add(kick.as_raw_fd(), queue)?;
         }
-        host.map_or(Ok(()), |host| add(host.as_raw_fd(), HOST))?;
+        host.map_or(Ok(()), |host| watch(host.as_raw_fd(), HOST, EventSet::IN | EventSet::OUT))?;
         Ok(Self(epoll))
     }
 

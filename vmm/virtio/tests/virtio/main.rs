@@ -6,6 +6,7 @@ mod drivers;
 mod entropy;
 mod host_side;
 mod hostile;
+mod network;
 mod notifications;
 mod properties;
 mod registers;

@@ -533,3 +533,19 @@ fn images_of_other_formats_are_opened_or_refused_in_words() {
     );
     assert_eq!(bench.run(&[&vmdk]).fails(1), expected);
 }
+
+#[test]
+fn networks_that_cannot_be_are_named() {
+    assert_eq!(
+        usage(&["run", "--net", "user"]),
+        "--net user: unknown kind of network `user`, use tap, passt or null"
+    );
+    let bench = Bench::new();
+    let ran = bench.run(&["--net", "passt,socket=/nonexistent/socket"]);
+    let expected =
+        "--net passt: connect to the socket /nonexistent/socket: No such file or directory (os error 2)";
+    assert_eq!(ran.fails(1), expected);
+    let ran = bench.run(&["--net", "tap,ifname=much-too-long-a-name"]);
+    let expected = "--net tap: `much-too-long-a-name` is no name of an interface; it has 1 to 15 characters";
+    assert_eq!(ran.fails(1), expected);
+}

@@ -150,7 +150,7 @@ fn ioapic_pin(plan: &Plan, gsi: Gsi) -> String {
 fn disks(config: &Config, plan: &Plan) -> Vec<[String; 4]> {
     let row = |(transport, device)| match device {
         Virtio::Disk(n) => Some(disk_row(transport, n, config.disks.get(n)?)),
-        Virtio::Rng => None,
+        _ => None,
     };
     plan.populated().filter_map(row).collect()
 }

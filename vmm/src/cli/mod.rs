@@ -28,6 +28,7 @@ mod kernel;
 mod log;
 mod machine;
 mod memory;
+mod net;
 mod numa;
 mod options;
 mod probe_kvm;

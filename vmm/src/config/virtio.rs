@@ -1,8 +1,43 @@
 //! The virtio devices other than disks.
 
+use std::path::PathBuf;
+
+use virtio::net::Mac;
+
 /// What is plugged in besides disks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VirtioConfig {
+    /// Network interfaces in the order of the command line.
+    pub nets: Vec<NetConfig>,
     /// A source of random bytes.
     pub rng: bool,
+}
+
+/// One network interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetConfig {
+    /// What its wire ends in.
+    pub wire: Wire,
+    /// Its address, if not one of the machine's choice.
+    pub mac: Option<Mac>,
+    /// The longest datagram, if the guest is to be told.
+    pub mtu: Option<u16>,
+}
+
+/// What the wire of a network interface ends in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// A tap interface of the host's, by its name.
+    Tap(String),
+    /// A passt of our own, with these ports of the host's forwarded to the guest, as passt writes them.
+    Passt {
+        /// Of TCP.
+        tcp: Option<String>,
+        /// Of UDP.
+        udp: Option<String>,
+    },
+    /// A Unix socket on which somebody takes frames as passt does.
+    Socket(PathBuf),
+    /// Nothing.
+    Null,
 }

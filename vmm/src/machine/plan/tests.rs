@@ -80,11 +80,11 @@ fn other_devices_come_behind_the_disks_and_are_told_of_like_them() {
     let kernel = KernelConfig { path: "vmlinuz".into(), initrd: None, cmdline: String::new() };
     let options = MachineOptions { acpi: Switch::Off, ..MachineOptions::default() };
     let disks = vec![DiskConfig::new("a.raw")];
-    let virtio = VirtioConfig { rng: true };
+    let virtio = VirtioConfig { rng: true, nets: vec!["null".parse().unwrap()] };
     let plan = plan(Config { disks, virtio, options, kernel: Some(kernel), ..Config::default() }).unwrap();
     let devices: Vec<_> = plan.populated().map(|(transport, device)| (transport.index, device)).collect();
-    assert_eq!(devices, [(0, Virtio::Disk(0)), (1, Virtio::Rng)]);
-    assert!(plan.kernel_cmdline.unwrap().ends_with(" virtio_mmio.device=512@0xfeb00200:6"));
+    assert_eq!(devices, [(0, Virtio::Disk(0)), (1, Virtio::Net(0)), (2, Virtio::Rng)]);
+    assert!(plan.kernel_cmdline.unwrap().ends_with(" virtio_mmio.device=512@0xfeb00400:7"));
 }
 
 #[test]

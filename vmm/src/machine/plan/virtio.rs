@@ -3,13 +3,15 @@
 use std::fmt;
 
 use super::{Gsi, PlanError, Range};
-use crate::config::{Config, DiskBus, MachineOptions};
+use crate::config::{Config, DiskBus, MachineOptions, VirtioConfig};
 
 /// A virtio device: its kind, and which of that kind in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Virtio {
     /// A disk, as an index into [`Config::disks`].
     Disk(usize),
+    /// A network interface, as an index into [`VirtioConfig::nets`].
+    Net(usize),
     /// The source of random bytes.
     Rng,
 }
@@ -18,6 +20,7 @@ impl fmt::Display for Virtio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disk(n) => write!(f, "disk {n}"),
+            Self::Net(n) => write!(f, "net {n}"),
             Self::Rng => f.write_str("rng"),
         }
     }
@@ -68,5 +71,10 @@ fn devices(config: &Config) -> Vec<Virtio> {
     let on_mmio =
         |disk: &usize| config.disks.get(*disk).is_some_and(|disk| matches!(disk.bus, DiskBus::VirtioMmio));
     let disks = (0..config.disks.len()).filter(on_mmio).map(Virtio::Disk);
-    disks.chain(config.virtio.rng.then_some(Virtio::Rng)).collect()
+    disks.chain(others(&config.virtio)).collect()
+}
+
+fn others(config: &VirtioConfig) -> impl Iterator<Item = Virtio> {
+    let nets = (0..config.nets.len()).map(Virtio::Net);
+    nets.chain(config.rng.then_some(Virtio::Rng))
 }

@@ -1,0 +1,140 @@
+//! `--net tap,ifname=NAME|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N]`.
+
+use std::str::FromStr;
+
+use super::fields::{Fields, FieldsError};
+use super::machine::decimal;
+use crate::config::{NetConfig, Wire};
+
+/// What a `--net` looks like.
+pub(crate) const NET: &str =
+    "tap,ifname=NAME|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N]";
+
+/// Why a text is no network interface.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NetError {
+    /// No kind of wire.
+    #[error("unknown kind of network `{0}`, use tap, passt or null")]
+    Kind(String),
+    /// A tap without its name.
+    #[error("tap needs the name of an interface, write tap,ifname=tap0")]
+    NoName,
+    /// A key that this kind does not have.
+    #[error("unknown key `{0}` for {1}, {2}")]
+    Key(String, &'static str, &'static str),
+    /// Options for a passt that runs already.
+    #[error("{0}= is for a passt that tinderbox starts, leave out that or socket=")]
+    Running(&'static str),
+    /// No address.
+    #[error("mac={0}: {1}")]
+    Mac(String, virtio::net::BadMac),
+    /// No length of a datagram.
+    #[error("mtu={0} is no longest datagram, use 68 to 65535")]
+    Mtu(String),
+    /// Not of the shape.
+    #[error(transparent)]
+    Fields(#[from] FieldsError),
+}
+
+impl FromStr for NetConfig {
+    type Err = NetError;
+
+    fn from_str(text: &str) -> Result<Self, NetError> {
+        let Fields { first: kind, pairs } = Fields::parse(text)?;
+        let (mut mac, mut mtu, mut own) = (None, None, Vec::new());
+        for (key, value) in pairs {
+            match key.as_str() {
+                "mac" => mac = Some(value.parse().map_err(|error| NetError::Mac(value, error))?),
+                "mtu" => mtu = Some(longest_datagram(value)?),
+                _ => own.push((key, value)),
+            }
+        }
+        let wire = match kind.as_str() {
+            "tap" => tap(own)?,
+            "passt" => passt(own)?,
+            "null" => null(own)?,
+            _ => return Err(NetError::Kind(kind)),
+        };
+        Ok(Self { wire, mac, mtu })
+    }
+}
+
+fn tap(keys: Vec<(String, String)>) -> Result<Wire, NetError> {
+    let mut name = None;
+    for (key, value) in keys {
+        match key.as_str() {
+            "ifname" => name = Some(value),
+            _ => return Err(NetError::Key(key, "tap", "use ifname, mac or mtu")),
+        }
+    }
+    name.filter(|name| !name.is_empty()).map(Wire::Tap).ok_or(NetError::NoName)
+}
+
+fn passt(keys: Vec<(String, String)>) -> Result<Wire, NetError> {
+    let (mut socket, mut tcp, mut udp) = (None, None, None);
+    for (key, value) in keys {
+        match key.as_str() {
+            "socket" => socket = Some(value.into()),
+            "tcp" => tcp = Some(value),
+            "udp" => udp = Some(value),
+            _ => return Err(NetError::Key(key, "passt", "use socket, tcp, udp, mac or mtu")),
+        }
+    }
+    match (socket, &tcp, &udp) {
+        (Some(_), Some(_), _) => Err(NetError::Running("tcp")),
+        (Some(_), _, Some(_)) => Err(NetError::Running("udp")),
+        (Some(path), None, None) => Ok(Wire::Socket(path)),
+        (None, ..) => Ok(Wire::Passt { tcp, udp }),
+    }
+}
+
+fn null(keys: Vec<(String, String)>) -> Result<Wire, NetError> {
+    match keys.into_iter().next() {
+        Some((key, _)) => Err(NetError::Key(key, "null", "use mac or mtu")),
+        None => Ok(Wire::Null),
+    }
+}
+
+/// What IPv4 demands of every wire, up to the longest datagram there is.
+fn longest_datagram(text: String) -> Result<u16, NetError> {
+    decimal(&text).filter(|&mtu| mtu >= 68).ok_or(NetError::Mtu(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn net(text: &str) -> Result<NetConfig, NetError> {
+        text.parse()
+    }
+
+    fn wire(text: &str) -> Wire {
+        net(text).unwrap().wire
+    }
+
+    #[test]
+    fn every_kind_of_wire_has_its_keys() {
+        assert_eq!(wire("tap,ifname=tap0"), Wire::Tap("tap0".into()));
+        assert_eq!(wire("passt"), Wire::Passt { tcp: None, udp: None });
+        let forwarding = Wire::Passt { tcp: Some("2222:22,8080".into()), udp: Some("53".into()) };
+        assert_eq!(wire("passt,tcp=2222:22,,8080,udp=53"), forwarding);
+        assert_eq!(wire("passt,socket=/run/passt.sock"), Wire::Socket("/run/passt.sock".into()));
+        let null = net("null,mtu=1400,mac=52:54:00:00:00:01").unwrap();
+        assert_eq!((null.wire, null.mtu), (Wire::Null, Some(1400)));
+        assert_eq!(null.mac, "52:54:00:00:00:01".parse().ok());
+    }
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        assert_eq!(net("user"), Err(NetError::Kind("user".into())));
+        assert_eq!(net("tap"), Err(NetError::NoName));
+        assert_eq!(net("tap,ifname="), Err(NetError::NoName));
+        assert!(matches!(net("tap,name=tap0"), Err(NetError::Key(key, "tap", _)) if key == "name"));
+        assert!(matches!(net("null,tcp=1"), Err(NetError::Key(..))));
+        assert_eq!(net("passt,socket=a,tcp=22"), Err(NetError::Running("tcp")));
+        assert!(matches!(net("null,mac=1"), Err(NetError::Mac(..))));
+        for mtu in ["0", "67", "65536", "long"] {
+            assert_eq!(net(&format!("null,mtu={mtu}")), Err(NetError::Mtu(mtu.into())));
+        }
+    }
+}

@@ -14,6 +14,7 @@
 //! | `TINDERBOX_TEST_DIR` | where logs and disks of each test are kept |
 //! | `TINDERBOX_DEBIAN_BOOT` | a folder with the kernel and the initial RAM disk of that image |
 //! | `TINDERBOX_DEBIAN_COPIES` | a folder with a copy of the Debian image for each test that boots it |
+//! | `TINDERBOX_PYTHON` | an interpreter with the packages of `qmp/requirements.txt` |
 //! | `TINDERBOX_TEST_PATIENCE` | factor on every time-out, for emulated hosts |
 #![forbid(unsafe_code)]
 
@@ -43,6 +44,14 @@ fn setting(name: &str) -> anyhow::Result<PathBuf> {
 /// When `cargo xtask test` did not say.
 pub fn program() -> anyhow::Result<PathBuf> {
     setting("TINDERBOX")
+}
+
+/// An interpreter with the package `qemu.qmp`.
+///
+/// # Errors
+/// When `cargo xtask test` did not say where it is.
+pub fn python() -> anyhow::Result<PathBuf> {
+    setting("TINDERBOX_PYTHON")
 }
 
 /// `seconds` of an ordinary host, longer where the host is emulated.

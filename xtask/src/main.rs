@@ -14,6 +14,7 @@ mod lab;
 mod paths;
 mod product;
 mod progress;
+mod python;
 mod run;
 mod smoke;
 mod test;

@@ -19,7 +19,7 @@ use clap::ValueEnum as _;
 
 use crate::accel::{self, Accel};
 use crate::lab::{self, Lab};
-use crate::{check, firmware, image, paths, product, run};
+use crate::{check, firmware, image, paths, product, python, run};
 
 /// Options of the verb.
 #[derive(clap::Args)]
@@ -81,7 +81,13 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     let accel = args.accel.unwrap_or(if Path::new("/dev/kvm").exists() { Accel::Kvm } else { Accel::Lab });
     firmware::build("qboot")?;
     let suites = ["reset", "firmware", "handover", "terminal"].map(|name| Suite::new(name, tinderbox));
-    suites.into_iter().try_for_each(|suite| suite?.run(accel, args.filter.as_deref()))
+    suites.into_iter().try_for_each(|suite| suite?.run(accel, args.filter.as_deref()))?;
+    // The lab has no Python.
+    if accel == Accel::Kvm {
+        let suite = Suite { python: Some(python::environment()?), ..Suite::new("qmp", tinderbox)? };
+        suite.run(accel, args.filter.as_deref())?;
+    }
+    Ok(())
 }
 
 /// What needs 64-bit guests: the rings of `first`, and those of `second`, beside them if there are labs for both.
@@ -141,6 +147,7 @@ struct Suite {
     program: PathBuf,
     tinderbox: PathBuf,
     folder: PathBuf,
+    python: Option<PathBuf>,
 }
 
 impl Suite {
@@ -150,7 +157,7 @@ impl Suite {
             fs::remove_dir_all(&folder).with_context(|| format!("empty {}", folder.display()))?;
         }
         fs::create_dir_all(folder.join("copies")).with_context(|| format!("create {}", folder.display()))?;
-        Ok(Self { program: product::machine_tests(name)?, tinderbox: tinderbox.into(), folder })
+        Ok(Self { program: product::machine_tests(name)?, tinderbox: tinderbox.into(), folder, python: None })
     }
 
     /// All but Debian itself are small guests, and have another lab beside theirs.
@@ -198,6 +205,7 @@ impl Suite {
         };
         let mut command: Vec<OsString> = vec!["env".into(), "RUST_BACKTRACE=0".into()];
         command.push(setting("TINDERBOX", &self.tinderbox));
+        command.extend(self.python.as_deref().map(|python| setting("TINDERBOX_PYTHON", python)));
         command.push(setting("TINDERBOX_TEST_DIR", &self.folder));
         command.push(setting("TINDERBOX_DEBIAN_COPIES", &self.folder.join("copies")));
         command.push(setting("TINDERBOX_DEBIAN_BOOT", &self.folder.join("boot")));

@@ -20,6 +20,7 @@
 
 mod capture;
 mod data;
+pub mod describe;
 mod device;
 mod hid;
 mod hub;

@@ -10,12 +10,12 @@ mod firmware;
 #[path = "../../../pcie/src/describe.rs"]
 #[expect(unreachable_pub, reason = "public in its own crate")]
 mod pcie;
+#[path = "../../../usb/src/describe.rs"]
+#[expect(unreachable_pub, reason = "public in its own crate")]
+mod usb;
 #[path = "../../../vmm/virtio/src/describe.rs"]
 #[expect(unreachable_pub, reason = "public in its own crate")]
 mod virtio;
-// Devices whose crates are still to come.
-#[expect(unreachable_pub, reason = "will be public in its own crate")]
-mod xhci;
 
 use acpi::table::fadt::Absent;
 use acpi::table::madt::{Cpu, IoApic, Override, Signal};
@@ -25,8 +25,8 @@ use acpi::{Describe, OemIds, TableSet};
 use chipset::{Com1, Ged, PowerButton, Rtc};
 use firmware::FwCfg;
 use pcie::PciHost;
+use usb::XhciDevice;
 use virtio::MmioTransport;
-use xhci::Xhci;
 
 pub(crate) const TABLES_AT: u64 = 0x7fe_0000;
 pub(crate) const RSDP_AT: u64 = 0xf_5000;
@@ -100,7 +100,7 @@ impl Options {
             devices.push(Box::new(self.transport(index)));
         }
         if self.usb {
-            devices.push(Box::new(Xhci { base: 0xfe90_0000, len: 0x4000, gsi: 10 }));
+            devices.push(Box::new(XhciDevice { base: 0xfe90_0000, len: 0x4000, gsi: 10 }));
         }
         if self.pcie {
             devices.push(Box::new(self.pci_host()));

@@ -95,6 +95,7 @@ fn memory(plan: &Plan) -> Vec<[String; 3]> {
     map.extend(plan.high_ram.map(|range| (range, "RAM".into())));
     map.extend(plan.test_memory.map(|range| (range, "pc-testdev".into())));
     map.extend(plan.ioapics.iter().map(|ioapic| (ioapic.mmio, format!("IOAPIC {}", ioapic.id))));
+    map.extend(plan.usb.map(|usb| (usb.mmio, "USB, xHCI".into())));
     map.extend(pcie::memory(plan));
     map.extend(groups(&plan.transports).map(|group| (group_mmio(group), group_name(group))));
     map.sort_by_key(|(range, _)| range.start);
@@ -132,6 +133,7 @@ fn interrupts(plan: &Plan) -> Vec<[String; 4]> {
         groups(&plan.transports)
             .filter_map(|group| Some((group.first()?.gsi, group.last()?.gsi, "level", group_name(group)))),
     );
+    map.extend(plan.usb.map(|usb| (usb.gsi, usb.gsi, "level", "USB, xHCI".to_owned())));
     map.extend(pcie::interrupts(plan));
     map.sort_by_key(|(first, ..)| *first);
     let pin = |gsi| ioapic_pin(plan, gsi);

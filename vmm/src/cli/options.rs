@@ -7,9 +7,7 @@ use crate::config::{ExtraDevice, Irqchip, MachineOptions, Switch};
 
 /// The keys, for messages and help.
 const KEYS: &str =
-    "acpi, pic, pit, rtc, isa-serial, ioapic2, pcie, x-option-roms, auto-kernel-cmdline or irqchip";
-/// Switches of QEMU's microvm that this machine cannot turn on.
-const LACKING: [&str; 1] = ["usb"];
+    "acpi, pic, pit, rtc, isa-serial, ioapic2, pcie, usb, x-option-roms, auto-kernel-cmdline or irqchip";
 /// Where test kernels look for the debug exit, unless they are told otherwise.
 const DEBUG_EXIT_PORT: u16 = 0xf4;
 
@@ -25,9 +23,6 @@ pub enum OptionsError {
     /// No place for the interrupt controllers.
     #[error("irqchip={0} is no choice, use irqchip=split or irqchip=kernel")]
     Irqchip(String),
-    /// What this machine does not have.
-    #[error("{0}=on: this machine has none yet, use {0}=off")]
-    Lacking(String),
     /// Not of the shape.
     #[error(transparent)]
     Fields(#[from] FieldsError),
@@ -58,13 +53,13 @@ impl MachineOptions {
             "isa-serial" => &mut self.isa_serial,
             "ioapic2" => &mut self.ioapic2,
             "pcie" => &mut self.pcie,
+            "usb" => &mut self.usb,
             "x-option-roms" => &mut self.option_roms,
             "auto-kernel-cmdline" => &mut self.auto_kernel_cmdline,
             "irqchip" => {
                 self.irqchip = irqchip(value)?;
                 return Ok(());
             }
-            _ if LACKING.contains(&key) => return lacking(key, value),
             _ => return Err(OptionsError::Key(key.into())),
         };
         *switch = choice(key, value)?;
@@ -78,13 +73,6 @@ fn choice(key: &str, value: &str) -> Result<Switch, OptionsError> {
         "off" => Ok(Switch::Off),
         "auto" => Ok(Switch::Auto),
         _ => Err(OptionsError::Switch(key.into(), value.into())),
-    }
-}
-
-fn lacking(key: &str, value: &str) -> Result<(), OptionsError> {
-    match choice(key, value)? {
-        Switch::On => Err(OptionsError::Lacking(key.into())),
-        Switch::Off | Switch::Auto => Ok(()),
     }
 }
 
@@ -196,12 +184,6 @@ mod tests {
         assert_eq!(refused("pit=on,pit=off"), "pit is given twice, give it once");
         assert!(refused("pit").starts_with("`pit` has no value"));
         assert!(refused("").contains("has no value"));
-    }
-
-    #[test]
-    fn what_the_machine_lacks_can_only_be_left_out() {
-        assert_eq!(refused("usb=on"), "usb=on: this machine has none yet, use usb=off");
-        assert_eq!("usb=off".parse(), Ok(MachineOptions::default()));
     }
 
     #[test]

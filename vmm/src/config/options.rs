@@ -53,6 +53,8 @@ pub struct MachineOptions {
     pub ioapic2: Switch,
     /// The PCI Express host bridge. Off by default.
     pub pcie: Switch,
+    /// The USB controller on the system bus. Off by default.
+    pub usb: Switch,
     /// The option ROM that boots a kernel from SeaBIOS. On by default.
     pub option_roms: Switch,
     /// virtio-mmio devices on the kernel's command line, if there is no ACPI to find them by. On by default.
@@ -66,6 +68,12 @@ impl MachineOptions {
     #[must_use]
     pub const fn has_acpi(&self) -> bool {
         self.acpi.or(true)
+    }
+
+    /// Whether there is a USB controller.
+    #[must_use]
+    pub const fn has_usb(&self) -> bool {
+        self.usb.or(false)
     }
 
     /// Whether there is a second IOAPIC.

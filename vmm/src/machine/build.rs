@@ -17,6 +17,7 @@ use chipset::ioapic::IoApic;
 use chipset::uart;
 use firmware::fw_cfg::FwCfg;
 use firmware::smbios::Tables;
+use usb::xhci::Xhci;
 use virtio::VirtioDevice;
 use virtio::mmio::{self, MmioTransport};
 
@@ -78,6 +79,8 @@ pub(super) struct Machine {
     pub(super) power_button: Option<PowerButton>,
     console: Option<Console>,
     _timers: Option<Timers>,
+    /// The USB controller, until the machine ends.
+    _usb: Option<Xhci>,
     vm: Vm,
     ram: GuestRam,
     start: Placed,
@@ -115,6 +118,7 @@ impl Machine {
         builder.transports(|device| virtio.device(device, &disks))?;
         let pcie = builder.pcie()?.filter(|_| start.kernel().is_some());
         pcie.iter().for_each(pcie::Host::assign);
+        let usb = builder.usb()?;
         let board = Arc::new(builder.board);
         let needs_timers = !timers.is_empty();
         let timers = needs_timers.then(|| Timers::start(timers, alarm)).transpose();
@@ -129,6 +133,7 @@ impl Machine {
             power_button,
             console: Some(console),
             _timers: timers,
+            _usb: usb,
             vm,
             ram,
             start,
@@ -163,7 +168,7 @@ impl Machine {
 pub(super) struct Builder<'a> {
     pub(super) vm: &'a Vm,
     pub(super) plan: &'a Plan,
-    ram: &'a GuestRam,
+    pub(super) ram: &'a GuestRam,
     pub(super) board: Board,
     pub(super) routes: Arc<Routes>,
 }

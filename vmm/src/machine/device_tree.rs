@@ -19,6 +19,11 @@ pub(super) fn device_tree(plan: &Plan) -> Result<Vec<u8>, DeviceTreeError> {
     let mut tree = DeviceTree::default();
     plan.ioapics.iter().for_each(|ioapic| tree.controller(controller(ioapic)));
     plan.populated().for_each(|(transport, _)| tree.device(virtio(transport)));
+    if let Some(usb) = &plan.usb {
+        tree.device(
+            Node::new("usb", "generic-xhci", usb.mmio.start, usb.mmio.len).dma_coherent().interrupt(usb.gsi),
+        );
+    }
     if let Some(com1) = &plan.com1 {
         tree.console(on_ports("serial", "ns16550", com1));
     }

@@ -21,6 +21,7 @@ mod start;
 mod supervisor;
 pub mod tables;
 mod timers;
+mod usb;
 mod vcpus;
 mod virtio;
 

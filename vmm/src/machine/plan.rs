@@ -9,6 +9,7 @@ mod numa;
 mod pcie;
 #[cfg(test)]
 mod tests;
+mod usb;
 mod virtio;
 
 use std::fmt;
@@ -24,6 +25,7 @@ use crate::cpu::CpuModel;
 use crate::topology::Topology;
 
 pub use pcie::PciePlan;
+pub use usb::UsbPlan;
 pub use virtio::{TransportPlan, Virtio};
 
 /// 1 MiB.
@@ -219,6 +221,8 @@ pub struct Plan {
     pub test_memory: Option<Range>,
     /// The PCI Express host bridge.
     pub pcie: Option<PciePlan>,
+    /// The USB controller.
+    pub usb: Option<UsbPlan>,
     /// virtio-mmio, all of them.
     pub transports: Vec<TransportPlan>,
     /// The command line of the kernel, if there is one.
@@ -386,6 +390,7 @@ impl Plan {
             extras: devices::extras(config)?,
             test_memory: devices::test_memory(config, firmware)?,
             pcie: pcie::pcie(config, phys_bits)?,
+            usb: usb::usb(config)?,
             kernel_cmdline: cmdline::kernel_cmdline(config, &transports),
             transports,
             boot_disks: boot_order(&config.disks)?,
@@ -413,6 +418,7 @@ impl Plan {
         devices::check_options(config)?;
         devices::extras(config)?;
         pcie::pcie(config, phys_bits)?;
+        usb::usb(config)?;
         virtio::transports(config).map(|_| ())
     }
 

@@ -28,9 +28,10 @@ use firmware::describe::FwCfg;
 use firmware::fw_cfg::{Contents, Item};
 use firmware::{device_tree, e820};
 use pcie::describe::PciHost;
+use usb::describe::XhciDevice;
 use virtio::describe::MmioTransport;
 
-use super::plan::{ExtraPlan, PciePlan, Plan, PortPlan, TransportPlan};
+use super::plan::{ExtraPlan, PciePlan, Plan, PortPlan, TransportPlan, UsbPlan};
 use crate::boot::Handover;
 use crate::config::ExtraDevice;
 
@@ -103,8 +104,13 @@ fn devices(plan: &Plan) -> Vec<Box<dyn Describe>> {
     devices.extend(transports.map(|transport| Box::new(transport) as Box<dyn Describe>));
     devices.extend(affinity::processors(plan));
     // Last: its child ends what SeaBIOS' parser knows of the parent.
+    devices.extend(plan.usb.map(|usb| Box::new(xhci(usb)) as Box<dyn Describe>));
     devices.extend(plan.pcie.as_ref().map(|pcie| Box::new(pci_host(pcie)) as Box<dyn Describe>));
     devices
+}
+
+fn xhci(usb: UsbPlan) -> XhciDevice {
+    XhciDevice { base: address(usb.mmio.start), len: address(usb.mmio.len), gsi: usb.gsi }
 }
 
 /// Of the devices on request, drivers look for this one alone.

@@ -86,6 +86,8 @@ const SWITCHES: &[Choice] = &[
     ("no pic, no ioapic2", &["--machine", "pic=off,ioapic2=off"]),
     ("rtc, no ioapic2", &["--machine", "rtc=on,ioapic2=off"]),
     ("pcie", &["--machine", "pcie=on"]),
+    ("usb", &["--machine", "usb=on"]),
+    ("usb, pcie, no ioapic2", &["--machine", "usb=on,pcie=on,ioapic2=off"]),
     ("pcie, no ioapic2", &["--machine", "pcie=on,ioapic2=off"]),
     (
         "no pic, no pit, rtc, no ioapic2, no isa-serial",
@@ -130,6 +132,7 @@ const GOLDEN: &[(&str, &[&str])] = &[
             "--numa=access,from=0,to=1,latency=140,bandwidth=10G",
         ],
     ),
+    ("usb", &["--machine", "usb=on", "--disk", "0.raw"]),
     ("pcie", &["--machine", "pcie=on"]),
     ("pcie-no-ioapic2", &["--machine", "pcie=on,ioapic2=off"]),
 ];

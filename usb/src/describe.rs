@@ -4,7 +4,7 @@ use acpi::{Describe, Scope};
 
 /// An xHCI controller that is no PCI function.
 #[derive(Clone, Copy, Debug)]
-pub struct Xhci {
+pub struct XhciDevice {
     /// Physical address of its registers.
     pub base: u32,
     /// Size of its registers in bytes.
@@ -13,7 +13,7 @@ pub struct Xhci {
     pub gsi: u32,
 }
 
-impl Describe for Xhci {
+impl Describe for XhciDevice {
     fn describe(&self, scope: &mut Scope) {
         scope.device(b"XHCI", |dev| {
             dev.eisa_hid("PNP0D10"); // xHCI controller without debug capability
@@ -30,7 +30,7 @@ mod tests {
     fn xhci_is_registers_and_a_level_interrupt() {
         let mut scope = Scope::new();
 
-        Xhci { base: 0xfe90_0000, len: 0x4000, gsi: 10 }.describe(&mut scope);
+        XhciDevice { base: 0xfe90_0000, len: 0x4000, gsi: 10 }.describe(&mut scope);
 
         let body = [
             b"XHCI\x08_HID\x0c\x41\xd0\x0d\x10\x08_CRS\x11\x1a\x0a\x17".as_slice(),

@@ -1,0 +1,52 @@
+//! Where the USB controller is.
+
+use super::{Gsi, PlanError, Range};
+use crate::config::Config;
+
+/// The xHCI controller on the system bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsbPlan {
+    /// Its registers.
+    pub mmio: Range,
+    /// Its interrupt, level-triggered.
+    pub gsi: Gsi,
+}
+
+/// The controller of `usb=on`.
+///
+/// # Errors
+/// Without ACPI nothing tells a guest of it.
+pub(super) fn usb(config: &Config) -> Result<Option<UsbPlan>, PlanError> {
+    if !config.options.has_usb() {
+        return Ok(None);
+    }
+    if !config.options.has_acpi() {
+        let reason = "nothing but ACPI tells of the USB controller";
+        return Err(PlanError::Contradiction { option: "usb=on", other: "acpi=off", reason });
+    }
+    Ok(Some(UsbPlan { mmio: Range::new(0xfe90_0000, usb::xhci::LEN), gsi: 10 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{MachineOptions, Switch};
+
+    fn usb_of(options: MachineOptions) -> Result<Option<UsbPlan>, PlanError> {
+        usb(&Config { options, ..Config::default() })
+    }
+
+    #[test]
+    fn controller_comes_on_request_at_the_address_of_the_contract() {
+        assert_eq!(usb_of(MachineOptions::default()), Ok(None));
+        let on = MachineOptions { usb: Switch::On, ..MachineOptions::default() };
+        assert_eq!(usb_of(on), Ok(Some(UsbPlan { mmio: Range::new(0xfe90_0000, 0x4000), gsi: 10 })));
+    }
+
+    #[test]
+    fn controller_without_acpi_is_refused() {
+        let options = MachineOptions { usb: Switch::On, acpi: Switch::Off, ..MachineOptions::default() };
+        let error = usb_of(options).unwrap_err().to_string();
+        assert!(error.starts_with("--machine usb=on and --machine acpi=off exclude each other: "), "{error}");
+    }
+}

@@ -1,0 +1,19 @@
+//! The USB controller on the system bus.
+
+use anyhow::Context as _;
+use usb::xhci::{self, Xhci};
+
+use super::build::Builder;
+
+impl Builder<'_> {
+    /// The controller of `usb=on`, with nothing plugged in.
+    pub(super) fn usb(&mut self) -> anyhow::Result<Option<Xhci>> {
+        let Some(plan) = self.plan.usb else { return Ok(None) };
+        let memory = self.ram.memory().clone();
+        let interrupts = Box::new(self.line(plan.gsi));
+        let started = Xhci::start(xhci::Config::default(), memory, interrupts);
+        let (controller, registers) = started.context("start the USB controller")?;
+        self.mmio("xhci", plan.mmio, registers)?;
+        Ok(Some(controller))
+    }
+}

@@ -97,6 +97,13 @@ impl Scope {
     }
 }
 
+/// The terms, as the inside of something else.
+impl Aml for Scope {
+    fn to_aml_bytes(&self, sink: &mut dyn acpi_tables::AmlSink) {
+        sink.vec(&self.terms);
+    }
+}
+
 /// A device and the objects that identify it, in the order in which they are called. ACPI 6.5, section 6.
 #[derive(Debug)]
 pub struct Device {

@@ -2,10 +2,12 @@
 
 mod acpiexec;
 mod cell;
+mod fwts;
 mod golden;
 mod html;
 mod iasl;
 mod matrix;
+mod random;
 mod svg;
 mod tables;
 
@@ -17,13 +19,14 @@ use std::thread;
 use anyhow::ensure;
 
 use crate::{files, host, paths, product, progress};
-use cell::{Examined, STEPS};
+use cell::{Examined, STEPS, Tools};
+use fwts::Fwts;
 use matrix::Cell;
 
 /// Options of the verb.
 #[derive(clap::Subcommand)]
 pub(crate) enum Subject {
-    /// The ACPI tables of many machines: iasl, acpiexec, our rules, golden disassembly
+    /// The ACPI tables of many machines: iasl, acpiexec, fwts, our rules, golden disassembly
     Acpi(Args),
 }
 
@@ -33,6 +36,9 @@ pub(crate) struct Args {
     /// Take the disassembly as it is now for golden; review the change of tests/golden
     #[arg(long)]
     bless: bool,
+    /// Examine as many machines made up by chance, and no others
+    #[arg(long, value_name = "N", conflicts_with_all = ["bless", "filter"])]
+    random: Option<u64>,
     /// Examine the machines with this in their names
     filter: Option<String>,
 }
@@ -40,29 +46,42 @@ pub(crate) struct Args {
 /// Examines; fails if a machine's tables do.
 pub(crate) fn run(subject: Subject) -> anyhow::Result<ExitCode> {
     let Subject::Acpi(args) = subject;
+    if let Some(count) = args.random {
+        let cells: Vec<_> = (0..count).map(random::cell).collect();
+        return verdict(acpi(&cells, fwts(), false)?);
+    }
     let cells = matrix::cells().into_iter();
     let wanted = |cell: &Cell| args.filter.as_deref().is_none_or(|filter| cell.name.contains(filter));
     let cells: Vec<_> = cells.filter(wanted).collect();
     ensure!(!cells.is_empty(), "no machine has {:?} in its name", args.filter.unwrap_or_default());
     ensure!(!args.bless || args.filter.is_none(), "--bless takes all golden machines, leave the filter out");
-    Ok(if acpi(&cells, args.bless)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    verdict(acpi(&cells, fwts(), args.bless)?)
 }
 
-/// Examines the few machines with golden text.
+fn verdict(passed: bool) -> anyhow::Result<ExitCode> {
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The one tool that no Debian release has.
+fn fwts() -> Option<Fwts> {
+    Fwts::fetch().inspect_err(|error| eprintln!("without fwts: {error:#}")).ok()
+}
+
+/// Examines the few machines with golden text, by what every Debian machine can have.
 pub(crate) fn golden_machines() -> anyhow::Result<()> {
-    ensure!(acpi(&matrix::golden(), false)?, "ACPI tables failed, see above");
+    ensure!(acpi(&matrix::golden(), None, false)?, "ACPI tables failed, see above");
     Ok(())
 }
 
 /// Examines `cells` and says whether all passed.
-fn acpi(cells: &[Cell], bless: bool) -> anyhow::Result<bool> {
+fn acpi(cells: &[Cell], fwts: Option<Fwts>, bless: bool) -> anyhow::Result<bool> {
     host::ensure_packages("to test the ACPI tables", &["acpica-tools"])?;
-    let tinderbox = product::build_debug()?;
+    let tools = Tools { tinderbox: product::build_debug()?, fwts, bless };
     let folder = paths::target_dir("conformance")?;
     if bless {
         golden::forget_all()?;
     }
-    let examined = examine(&tinderbox, &folder, cells, bless)?;
+    let examined = examine(&tools, &folder, cells)?;
     print!("{}", text(&examined));
     let report = folder.join("acpi.html");
     files::write(&report, html::page(&examined))?;
@@ -73,7 +92,7 @@ fn acpi(cells: &[Cell], bless: bool) -> anyhow::Result<bool> {
 /// How many machines are examined at once. acpiexec sleeps a second before it ends, so more than there are processors.
 const AT_ONCE: usize = 16;
 
-fn examine(tinderbox: &Path, folder: &Path, cells: &[Cell], bless: bool) -> anyhow::Result<Vec<Examined>> {
+fn examine(tools: &Tools, folder: &Path, cells: &[Cell]) -> anyhow::Result<Vec<Examined>> {
     let step = progress::step(format!("examine the ACPI tables of {} machines", cells.len()));
     let scratch = files::scratch_dir(folder)?;
     let next = AtomicUsize::new(0);
@@ -84,7 +103,7 @@ fn examine(tinderbox: &Path, folder: &Path, cells: &[Cell], bless: bool) -> anyh
             let Some(cell) = cells.get(n) else { return Ok(examined) };
             step.detail(&format!("{} of {}: {}", n + 1, cells.len(), cell.name));
             let tables = scratch.path().join(n.to_string());
-            examined.push((n, cell::examine(tinderbox, cell, &tables, bless)?));
+            examined.push((n, cell::examine(tools, cell, &tables)?));
         }
     };
     let mut examined = at_once(work)?;
@@ -123,11 +142,12 @@ fn summary(examined: &[Examined]) -> String {
     let passed = examined.iter().filter(|cell| cell.passed()).count();
     let sum = |count: fn(&Examined) -> usize| examined.iter().map(count).sum::<usize>();
     format!(
-        "{passed} of {} machines pass: {} tables recompiled, {} remarks, {} objects evaluated",
+        "{passed} of {} machines pass: {} tables recompiled, {} remarks, {} objects evaluated, {} checks of fwts passed",
         examined.len(),
         sum(|cell| cell.tables),
         sum(|cell| cell.remarks.len()),
         sum(|cell| cell.evaluated),
+        sum(|cell| cell.checked),
     )
 }
 

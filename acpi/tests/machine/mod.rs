@@ -94,7 +94,7 @@ impl Options {
         if self.rtc {
             devices.push(Box::new(Rtc { port: 0x70, len: 8, irq: 8 }));
         }
-        devices.push(Box::new(Ged { selector: 0xfea0_0000, gsi: 9 }));
+        devices.push(Box::new(Ged { selector: 0xfea0_0000, gsi: 9, events: &[chipset::Event::PowerButton] }));
         devices.push(Box::new(PowerButton));
         for &index in &self.transports {
             devices.push(Box::new(self.transport(index)));

@@ -2,9 +2,9 @@
 
 use acpi::objects::{
     And, Arg, Equal, Field, FieldAccessType, FieldEntry, FieldLockRule, FieldUpdateRule, If, Local, Method,
-    Notify, OpRegion, OpRegionSpace, Path, Return, Store, ZERO,
+    Notify, OpRegion, OpRegionSpace, Package, Path, Return, Store, ZERO,
 };
-use acpi::{Aml, Describe, Device, Scope};
+use acpi::{Aml, Describe, Device, NameSeg, Scope};
 
 /// The first serial port.
 #[derive(Clone, Copy, Debug)]
@@ -90,21 +90,55 @@ impl Describe for PvPanic {
     }
 }
 
+/// What the generic event device can tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// [`PowerButton`] was pressed.
+    PowerButton,
+    /// [`SleepButton`] was pressed.
+    SleepButton,
+    /// [`GenerationId`] changed.
+    GenerationId,
+}
+
+impl Event {
+    /// The bit of the event selector. QEMU's events have the low ones, ours those from 16 on.
+    #[must_use]
+    pub const fn bit(self) -> u32 {
+        match self {
+            Self::PowerButton => 1 << 1,
+            Self::SleepButton => 1 << 16,
+            Self::GenerationId => 1 << 17,
+        }
+    }
+
+    /// The device that is told. All are told 0x80: pressed, or changed. ACPI 6.5, 5.6.6.
+    const fn device(self) -> &'static [u8; 4] {
+        match self {
+            Self::PowerButton => b"PWRB",
+            Self::SleepButton => b"SLPB",
+            Self::GenerationId => b"VGEN",
+        }
+    }
+}
+
+/// The notification of every event.
+const HAPPENED: u8 = 0x80;
+
 /// The generic event device: tells the operating system what happened. ACPI 6.5, 5.6.9.
 ///
-/// It notifies the device that [`PowerButton`] describes, so both go together.
+/// It notifies the devices of its events, so they go together.
 #[derive(Clone, Copy, Debug)]
 pub struct Ged {
     /// Physical address of the event selector, a register of four bytes that a read clears.
     pub selector: u32,
     /// Its interrupt, edge-triggered.
     pub gsi: u32,
+    /// What it tells of.
+    pub events: &'static [Event],
 }
 
 impl Ged {
-    /// The bit of the event selector that says that the power button was pressed.
-    pub const POWER_BUTTON: u8 = 1 << 1;
-
     /// The selector's region and its one field.
     fn describe_selector(&self, dev: &mut Device) {
         dev.add(&OpRegion::new("EREG".into(), OpRegionSpace::SystemMemory, &self.selector, &4u8));
@@ -118,22 +152,16 @@ impl Ged {
     }
 
     /// `_EVT`, called with the GSI when the interrupt came. It reads the selector once, because reading clears.
-    fn describe_event_method(dev: &mut Device) {
-        let events = Local(0);
-        let power = Self::POWER_BUTTON;
-        let pressed = And::new(&ZERO, &events, &power);
-        dev.add(&Method::new(
-            "_EVT".into(),
-            1,
-            true,
-            vec![
-                &Store::new(&events, &Path::new("ESEL")),
-                &If::new(
-                    &Equal::new(&pressed, &power),
-                    vec![&Notify::new(&Path::new("PWRB"), &PowerButton::PRESSED)],
-                ),
-            ],
-        ));
+    fn describe_event_method(&self, dev: &mut Device) {
+        let pending = Local(0);
+        let mut body = Scope::new();
+        body.add(&Store::new(&pending, &Path::new("ESEL")));
+        for event in self.events {
+            let (bit, device) = (event.bit(), NameSeg::from(event.device()));
+            let happened = And::new(&ZERO, &pending, &bit);
+            body.add(&If::new(&Equal::new(&happened, &bit), vec![&Notify::new(&device, &HAPPENED)]));
+        }
+        dev.add(&Method::new("_EVT".into(), 1, true, vec![&body]));
     }
 }
 
@@ -144,7 +172,7 @@ impl Describe for Ged {
             dev.uid(&"GED");
             dev.crs(|crs| crs.edge_interrupt(self.gsi));
             self.describe_selector(dev);
-            Self::describe_event_method(dev);
+            self.describe_event_method(dev);
         });
     }
 }
@@ -153,16 +181,44 @@ impl Describe for Ged {
 #[derive(Clone, Copy, Debug)]
 pub struct PowerButton;
 
-impl PowerButton {
-    /// The notification that says it was pressed. ACPI 6.5, 5.6.6.
-    const PRESSED: u8 = 0x80;
-}
-
 impl Describe for PowerButton {
     fn describe(&self, scope: &mut Scope) {
         scope.device(b"PWRB", |dev| {
             dev.hid("PNP0C0C");
             dev.uid(&ZERO);
+        });
+    }
+}
+
+/// The sleep button, a control-method one. ACPI 6.5, 4.8.2.2.2.2.
+#[derive(Clone, Copy, Debug)]
+pub struct SleepButton;
+
+impl Describe for SleepButton {
+    fn describe(&self, scope: &mut Scope) {
+        scope.device(b"SLPB", |dev| {
+            dev.hid("PNP0C0E");
+            dev.uid(&ZERO);
+        });
+    }
+}
+
+/// The VM generation id: 16 bytes of memory that change when the guest is another one than it was. Microsoft's "Virtual Machine
+/// Generation ID" of 2012.
+#[derive(Clone, Copy, Debug)]
+pub struct GenerationId {
+    /// Physical address of the bytes.
+    pub address: u32,
+}
+
+impl Describe for GenerationId {
+    fn describe(&self, scope: &mut Scope) {
+        const KIND: &str = "VM_Gen_Counter";
+        scope.device(b"VGEN", |dev| {
+            dev.hid("QEMUVGID"); // the name by which Linux knows it, besides that of `_CID`
+            dev.name(b"_CID", &KIND);
+            dev.name(b"_DDN", &KIND);
+            dev.name(b"ADDR", &Package::new(vec![&self.address, &ZERO])); // low and high half
         });
     }
 }
@@ -176,6 +232,8 @@ mod tests {
         device.describe(&mut scope);
         scope.bytes().to_vec()
     }
+
+    const GED: Ged = Ged { selector: 0xfea0_0000, gsi: 9, events: &[Event::PowerButton] };
 
     fn contains(bytes: &[u8], part: &[u8]) -> bool {
         bytes.windows(part.len()).any(|window| window == part)
@@ -220,7 +278,7 @@ mod tests {
 
     #[test]
     fn ged_selector_is_a_dword_region() {
-        let aml = aml(&Ged { selector: 0xfea0_0000, gsi: 9 });
+        let aml = aml(&GED);
 
         assert!(contains(&aml, b"\x5b\x80EREG\0\x0c\0\0\xa0\xfe\x0a\x04"));
         assert!(contains(&aml, b"\x5b\x81\x0bEREG\x43ESEL\x20"));
@@ -228,14 +286,14 @@ mod tests {
 
     #[test]
     fn ged_event_method_notifies_the_button_on_bit_one() {
-        let aml = aml(&Ged { selector: 0xfea0_0000, gsi: 9 });
+        let aml = aml(&GED);
 
         assert!(aml.ends_with(b"_EVT\x09\x70ESEL\x60\xa0\x10\x93\x7b\x60\x0a\x02\0\x0a\x02\x86PWRB\x0a\x80"));
     }
 
     #[test]
     fn ged_interrupt_is_edge_triggered() {
-        let aml = aml(&Ged { selector: 0xfea0_0000, gsi: 9 });
+        let aml = aml(&GED);
 
         assert!(contains(&aml, b"\x89\x06\0\x03\x01\x09\0\0\0"));
     }
@@ -243,5 +301,37 @@ mod tests {
     #[test]
     fn power_button_is_identified_by_text() {
         assert_eq!(aml(&PowerButton), b"\x5b\x82\x19PWRB\x08_HID\x0dPNP0C0C\0\x08_UID\0");
+    }
+
+    #[test]
+    fn ged_has_a_branch_for_each_event() {
+        let aml = aml(&Ged { events: &[Event::SleepButton, Event::GenerationId], ..GED });
+
+        let branch = |bit: u8, device| {
+            [
+                b"\xa0\x16\x93\x7b\x60\x0c\0\0",
+                &[bit][..],
+                b"\0\0\x0c\0\0",
+                &[bit],
+                b"\0\x86",
+                device,
+                b"\x0a\x80",
+            ]
+            .concat()
+        };
+        assert!(aml.ends_with(&[branch(1, b"SLPB"), branch(2, b"VGEN")].concat()));
+    }
+
+    #[test]
+    fn sleep_button_is_identified_by_text() {
+        assert_eq!(aml(&SleepButton), b"\x5b\x82\x19SLPB\x08_HID\x0dPNP0C0E\0\x08_UID\0");
+    }
+
+    #[test]
+    fn generation_id_says_where_it_is_in_two_halves() {
+        let aml = aml(&GenerationId { address: 0xfeff_b000 });
+
+        assert!(contains(&aml, b"VGEN\x08_HID\x0dQEMUVGID\0\x08_CID\x0dVM_Gen_Counter\0"));
+        assert!(aml.ends_with(b"\x08ADDR\x12\x08\x02\x0c\0\xb0\xff\xfe\0"));
     }
 }

@@ -17,13 +17,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bitfield_struct::bitfield;
 use bus::{Access, Device, IrqLine, Refused, Width};
 
+pub use crate::describe::Event;
+
 /// Bytes of the event selector.
 pub const SELECTOR_LEN: u64 = 4;
 /// Bytes of sleep control, sleep status and reset register together.
 pub const SLEEP_RESET_LEN: u64 = 3;
-
-/// Event bit: the power button was pressed.
-const POWER_BUTTON: u32 = 1 << 1;
 
 /// The event selector.
 pub struct Ged {
@@ -38,10 +37,10 @@ impl Ged {
         Self { pending: Arc::default(), line }
     }
 
-    /// A button on this device.
+    /// What makes `event` happen.
     #[must_use]
-    pub fn power_button(&self) -> PowerButton {
-        PowerButton { pending: self.pending.clone(), line: self.line.clone() }
+    pub fn trigger(&self, event: Event) -> Trigger {
+        Trigger { event, pending: self.pending.clone(), line: self.line.clone() }
     }
 }
 
@@ -66,17 +65,18 @@ fn whole_selector(at: Access) -> Result<(), Refused> {
     if at == whole { Ok(()) } else { Err(Refused) }
 }
 
-/// The power button, for whoever on the host wants the guest to shut down. Clones are the same button.
+/// One event, for whoever on the host makes it happen, such as a button. Clones are the same event.
 #[derive(Clone, Debug)]
-pub struct PowerButton {
+pub struct Trigger {
+    event: Event,
     pending: Arc<AtomicU32>,
     line: IrqLine,
 }
 
-impl PowerButton {
-    /// Asks the guest to shut down. Pressing again before the guest took notice changes nothing.
-    pub fn press(&self) {
-        self.pending.fetch_or(POWER_BUTTON, Ordering::AcqRel);
+impl Trigger {
+    /// Tells the guest. Once more before the guest took notice changes nothing.
+    pub fn pull(&self) {
+        self.pending.fetch_or(self.event.bit(), Ordering::AcqRel);
         self.line.pulse();
     }
 }
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn button_sets_bit_one_and_pulses_the_line() {
         let (mut ged, levels) = ged();
-        ged.power_button().press();
+        ged.trigger(Event::PowerButton).pull();
         assert_eq!(*levels.lock().unwrap(), [true, false]);
         assert_eq!(ged.read(SELECTOR), Ok(2));
     }
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn reading_clears_the_selector() {
         let (mut ged, _) = ged();
-        ged.power_button().press();
+        ged.trigger(Event::PowerButton).pull();
         ged.read(SELECTOR).unwrap();
         assert_eq!(ged.read(SELECTOR), Ok(0));
     }
@@ -193,11 +193,20 @@ mod tests {
     #[test]
     fn presses_before_the_guest_reads_are_one_event() {
         let (mut ged, _) = ged();
-        let button = ged.power_button();
-        button.press();
-        button.clone().press();
+        let button = ged.trigger(Event::PowerButton);
+        button.pull();
+        button.clone().pull();
         assert_eq!(ged.read(SELECTOR), Ok(2));
         assert_eq!(ged.read(SELECTOR), Ok(0));
+    }
+
+    #[test]
+    fn events_are_told_together() {
+        let (mut ged, _) = ged();
+        for event in [Event::PowerButton, Event::SleepButton, Event::GenerationId] {
+            ged.trigger(event).pull();
+        }
+        assert_eq!(ged.read(SELECTOR), Ok(0x3_0002));
     }
 
     #[test]
@@ -210,14 +219,14 @@ mod tests {
             record.lock().unwrap().push(pending.load(Ordering::Acquire));
         }));
         *pending.lock().unwrap() = Some(ged.pending.clone());
-        ged.power_button().press();
+        ged.trigger(Event::PowerButton).pull();
         assert_eq!(*seen.lock().unwrap(), [2, 2]);
     }
 
     #[test]
     fn writes_to_the_selector_change_nothing() {
         let (mut ged, _) = ged();
-        ged.power_button().press();
+        ged.trigger(Event::PowerButton).pull();
         assert_eq!(ged.write(SELECTOR, 0), Ok(()));
         assert_eq!(ged.read(SELECTOR), Ok(2));
     }
@@ -225,7 +234,7 @@ mod tests {
     #[test]
     fn selector_accesses_of_another_width_are_refused_and_clear_nothing() {
         let (mut ged, _) = ged();
-        ged.power_button().press();
+        ged.trigger(Event::PowerButton).pull();
         for (offset, width) in [(0, Width::Byte), (0, Width::Word), (2, Width::Word), (3, Width::Byte)] {
             let at = Access { offset, width };
             assert_eq!((ged.read(at), ged.write(at, 0)), (Err(Refused), Err(Refused)));
@@ -236,7 +245,7 @@ mod tests {
     #[test]
     fn reset_forgets_events_and_lowers_the_line() {
         let (mut ged, levels) = ged();
-        ged.power_button().press();
+        ged.trigger(Event::PowerButton).pull();
         ged.reset();
         assert_eq!(ged.read(SELECTOR), Ok(0));
         assert_eq!(levels.lock().unwrap().last(), Some(&false));

@@ -1,15 +1,16 @@
 //! One machine under examination.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use acpi::inspect::{self, ResourceMap};
 
+use super::fwts::Fwts;
 use super::matrix::Cell;
 use super::tables::{Dump, TABLES_AT};
 use super::{acpiexec, golden, iasl};
 
 /// The steps in their order.
-pub(super) const STEPS: [&str; 5] = ["script", "rules", "iasl", "acpiexec", "golden"];
+pub(super) const STEPS: [&str; 6] = ["script", "rules", "iasl", "acpiexec", "fwts", "golden"];
 
 /// How a step went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,10 +39,12 @@ pub(super) struct Examined {
     pub(super) steps: [Step; STEPS.len()],
     /// How many tables were recompiled.
     pub(super) tables: usize,
-    /// What iasl remarks, for people to review.
+    /// What iasl remarks, for people to review, and what they reviewed of fwts' findings.
     pub(super) remarks: Vec<String>,
     /// How many objects were evaluated.
     pub(super) evaluated: usize,
+    /// How many of fwts' checks passed.
+    pub(super) checked: usize,
     pub(super) map: ResourceMap,
 }
 
@@ -59,20 +62,25 @@ impl Examined {
     }
 }
 
-/// Takes the tables of `cell` through all steps; `scratch` is a folder for files. With `bless`, golden text is written.
-pub(super) fn examine(
-    tinderbox: &Path,
-    cell: &Cell,
-    scratch: &Path,
-    bless: bool,
-) -> anyhow::Result<Examined> {
-    let dump = Dump::take(tinderbox, cell, scratch)?;
+/// What it takes to examine.
+pub(super) struct Tools {
+    pub(super) tinderbox: PathBuf,
+    /// Not where it cannot be had.
+    pub(super) fwts: Option<Fwts>,
+    /// Golden text is written, not compared.
+    pub(super) bless: bool,
+}
+
+/// Takes the tables of `cell` through all steps; `scratch` is a folder for files.
+pub(super) fn examine(tools: &Tools, cell: &Cell, scratch: &Path) -> anyhow::Result<Examined> {
+    let dump = Dump::take(&tools.tinderbox, cell, scratch)?;
     let script = dump.differences()?;
     let rules = inspect::check(&dump.linked, TABLES_AT, cell.address_bits);
     let compiled = iasl::recompile_all(&dump)?;
     let executed = acpiexec::evaluate_all(&dump)?;
+    let tested = tools.fwts.as_ref().map(|fwts| fwts.test(&dump)).transpose()?;
     let golden = match cell.golden {
-        Some(name) if bless => golden::bless(name, &dump).map(|()| Step::Done(vec![]))?,
+        Some(name) if tools.bless => golden::bless(name, &dump).map(|()| Step::Done(vec![]))?,
         Some(name) => Step::Done(golden::compare(name, &dump)?),
         None => Step::Skipped,
     };
@@ -81,9 +89,21 @@ pub(super) fn examine(
     Ok(Examined {
         name: cell.name.clone(),
         command: format!("tinderbox acpi show --address-bits {} {}", cell.address_bits, cell.args.join(" ")),
-        steps: [script, rules, iasl, acpiexec, golden],
+        checked: tested.as_ref().map_or(0, |tested| tested.passed),
+        remarks: compiled
+            .remarks
+            .into_iter()
+            .chain(tested.iter().flat_map(|tested| tested.reviewed.clone()))
+            .collect(),
+        steps: [
+            script,
+            rules,
+            iasl,
+            acpiexec,
+            tested.map_or(Step::Skipped, |tested| Step::Done(tested.faults)),
+            golden,
+        ],
         tables: dump.signatures().len(),
-        remarks: compiled.remarks,
         evaluated: executed.count,
         map: dump.map()?,
     })

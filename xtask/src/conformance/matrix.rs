@@ -4,7 +4,7 @@
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     pub(super) name: String,
-    pub(super) args: Vec<&'static str>,
+    pub(super) args: Vec<String>,
     /// Physical address bits of its CPU.
     pub(super) address_bits: u32,
     /// The folder of its golden disassembly.
@@ -146,7 +146,7 @@ pub(super) fn cells() -> Vec<Cell> {
 pub(super) fn golden() -> Vec<Cell> {
     let cell = |&(name, args): &(&'static str, &'static [&str])| Cell {
         name: name.into(),
-        args: args.to_vec(),
+        args: args.iter().map(|&arg| arg.to_owned()).collect(),
         address_bits: ADDRESS_BITS,
         golden: Some(name),
     };
@@ -162,7 +162,7 @@ fn product(axes: &[&[Choice]]) -> Vec<Cell> {
 fn along(cell: &Cell, axis: &[Choice]) -> Vec<Cell> {
     let with = |&(name, args): &Choice| {
         let gap = if cell.name.is_empty() { "" } else { ", " };
-        let args = [&cell.args, args].concat();
+        let args = cell.args.iter().cloned().chain(args.iter().map(|&arg| arg.to_owned())).collect();
         Cell { name: format!("{}{gap}{name}", cell.name), args, ..cell.clone() }
     };
     axis.iter().map(with).collect()

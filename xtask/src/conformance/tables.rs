@@ -12,7 +12,7 @@ use super::matrix::Cell;
 
 /// Where `acpi dump` takes the tables and the RSDP to lie.
 pub(super) const TABLES_AT: u64 = 1 << 20;
-const RSDP_AT: u64 = 0xf_0000;
+pub(super) const RSDP_AT: u64 = 0xf_0000;
 const RSDP_FILE: &str = "etc/acpi/rsdp";
 const TABLES_FILE: &str = "etc/acpi/tables";
 /// Length of the header all tables share. ACPI 6.5, 5.2.6.
@@ -49,6 +49,11 @@ impl Dump {
     /// The file of the table with this signature.
     pub(super) fn file(&self, signature: &str) -> PathBuf {
         self.folder.join(format!("{}.dat", signature.to_lowercase()))
+    }
+
+    /// A file of that name beside the tables.
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// The signatures of all tables that ACPICA's tools read: all but the RSDP.

@@ -141,6 +141,7 @@ fn check_devices(
             format!("{device}._PXM is not what the SRAT says")
         });
     }
-    let all = devices.is_empty() || devices.len() == processors.len();
-    findings.rule("DSDT", all, || "a processor of the MADT has no device".into());
+    findings.rule("DSDT", devices.len() == processors.len(), || {
+        format!("there are {} devices for {} processors of the MADT", devices.len(), processors.len())
+    });
 }

@@ -6,7 +6,7 @@ use crate::table::hmat::Target;
 use crate::table::madt::{Cpu, IoApic};
 use crate::table::srat::{CpuAffinity, MemoryRange};
 use crate::table::{Dsdt, Fadt, Hmat, Madt, Pptt, Slit, Spcr, Srat};
-use crate::{Describe, OemIds, Resources, Scope, TableSet};
+use crate::{Describe, NameSeg, OemIds, Resources, Scope, TableSet};
 
 const AT: u64 = 0x10_0000;
 
@@ -31,10 +31,29 @@ fn madt() -> Madt {
     }
 }
 
-fn set(devices: &[Dev], madt: &Madt) -> TableSet {
+/// A processor and its node.
+struct Processor(u8, Option<u8>);
+
+impl Describe for Processor {
+    fn describe(&self, scope: &mut Scope) {
+        scope.device(NameSeg::hexadecimal(b'C', self.0.into()), |dev| {
+            dev.hid("ACPI0007");
+            dev.uid(&self.0);
+            if let Some(node) = &self.1 {
+                dev.name(b"_PXM", node);
+            }
+        });
+    }
+}
+
+/// A set with these devices and the processors of `madt`, each in a node of its own if there are `nodes`.
+fn set_with(devices: &[Dev], madt: &Madt, nodes: bool) -> TableSet {
     let mut set = TableSet::new(OemIds::default());
-    let dsdt = set
-        .place(&Dsdt { devices: devices.iter().map(|dev| dev as &dyn Describe).collect(), soft_off_type: 5 });
+    let uids = 0..madt.cpus.len() as u8;
+    let processors: Vec<_> = uids.map(|uid| Processor(uid, nodes.then_some(uid))).collect();
+    let devices = devices.iter().map(|dev| dev as &dyn Describe);
+    let devices = devices.chain(processors.iter().map(|processor| processor as &dyn Describe)).collect();
+    let dsdt = set.place(&Dsdt { devices, soft_off_type: 5 });
     set.list(&Fadt {
         dsdt,
         reset_register: 0xfea0_0202,
@@ -45,6 +64,10 @@ fn set(devices: &[Dev], madt: &Madt) -> TableSet {
     });
     set.list(madt);
     set
+}
+
+fn set(devices: &[Dev], madt: &Madt) -> TableSet {
+    set_with(devices, madt, false)
 }
 
 fn faults_of(set: &TableSet) -> Vec<String> {
@@ -143,7 +166,7 @@ fn check_of_nothing_is_no_panic() {
 fn nodes(srat: &Srat, slit: &Slit) -> Vec<String> {
     let mut madt = madt();
     madt.cpus.push(Cpu { apic_id: 1, present: true });
-    let mut set = set(&[], &madt);
+    let mut set = set_with(&[], &madt, true);
     set.list(srat);
     set.list(slit);
     faults_of(&set)
@@ -166,7 +189,9 @@ fn check_good_nodes_have_no_findings() {
 fn check_nodes_that_do_not_fit_are_found() {
     let mut lost = two_nodes();
     lost.cpus[1].apic_id = 2;
-    assert_eq!(nodes(&lost, &Slit::new(2, |_, _| 20)), ["SRAT: its processors are not those of the MADT"]);
+    let expected =
+        ["SRAT: its processors are not those of the MADT", "DSDT: \\_SB.C001._PXM is not what the SRAT says"];
+    assert_eq!(nodes(&lost, &Slit::new(2, |_, _| 20)), expected);
     let mut overlap = two_nodes();
     overlap.memory[1].base -= 1;
     assert_eq!(nodes(&overlap, &Slit::new(2, |_, _| 20)), ["SRAT: two ranges of memory overlap"]);
@@ -199,6 +224,9 @@ fn check_memory_speeds_of_no_node_are_found() {
 
 #[test]
 fn check_processor_device_that_the_madt_lacks_is_found() {
-    let expected = ["DSDT: \\_SB.DEV0 is no processor of the MADT"];
+    let expected = [
+        "DSDT: \\_SB.DEV0 is no processor of the MADT",
+        "DSDT: there are 2 devices for 1 processors of the MADT",
+    ];
     assert_eq!(faults(&[Dev(b"DEV0", "ACPI0007", |crs| crs)]), expected);
 }

@@ -29,11 +29,8 @@ impl Describe for Processor {
     }
 }
 
-/// The processors, if a table tells more of them than the MADT does.
+/// The processors, to which the UIDs in MADT and PPTT refer.
 pub(super) fn processors(plan: &Plan) -> Vec<Box<dyn Describe>> {
-    if plan.numa.is_none() && is_plain(plan.topology) {
-        return Vec::new();
-    }
     let node = |uid| plan.numa.as_ref().and_then(|numa| numa.node_of(uid));
     let processor = |uid| Box::new(Processor { uid, node: node(uid) }) as Box<dyn Describe>;
     (0..plan.topology.count()).map(processor).collect()
@@ -127,10 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn plain_machine_has_none_of_it() {
+    fn plain_machine_has_processors_alone() {
         let plan = plan(Topology::of_cores(4), NumaConfig::default());
         assert_eq!(signatures(&plan), ["DSDT", "FACP", "APIC", "SPCR", "DBG2", "XSDT"]);
-        assert!(processors(&plan).is_empty());
+        assert_eq!(processors(&plan).len(), 4);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub use guest_info::{FwCfgFile, GuestInfo, SmbiosConfig, Source};
 pub use image::{Cache, ImageConfig};
 pub use kernel::KernelConfig;
 pub use numa::{NodeAccess, NodeConfig, NodeDistance, NumaConfig};
-pub use options::{ExtraDevice, Irqchip, MachineOptions, Switch};
+pub use options::{ExtraDevice, GenerationId, Irqchip, MachineOptions, Switch};
 
 use crate::backing::Backing;
 use crate::cpu::CpuModel;

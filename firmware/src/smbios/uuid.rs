@@ -22,6 +22,14 @@ impl Uuid {
         self.0
     }
 
+    /// The UUID that sixteen random bytes make: of variant 1, version 4. RFC 4122, 4.4.
+    #[must_use]
+    pub fn from_random(mut bytes: [u8; 16]) -> Self {
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        Self(bytes)
+    }
+
     /// The bytes in the order of a structure: the first three fields little-endian. DSP0134 3.0, 7.2.1.
     #[must_use]
     pub fn wire(self) -> [u8; 16] {
@@ -75,6 +83,12 @@ mod tests {
             [0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff];
         assert_eq!(uuid.wire(), expected);
         assert_eq!(uuid.to_string(), "00112233-4455-6677-8899-aabbccddeeff");
+    }
+
+    #[test]
+    fn random_bytes_make_a_uuid_of_version_4() {
+        assert_eq!(Uuid::from_random([0xff; 16]).to_string(), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(Uuid::from_random([0; 16]).to_string(), "00000000-0000-4000-8000-000000000000");
     }
 
     #[test]

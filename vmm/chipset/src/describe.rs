@@ -215,7 +215,8 @@ impl Describe for GenerationId {
     fn describe(&self, scope: &mut Scope) {
         const KIND: &str = "VM_Gen_Counter";
         scope.device(b"VGEN", |dev| {
-            dev.hid("QEMUVGID"); // the name by which Linux knows it, besides that of `_CID`
+            // Drivers go by `_CID`; this is the maker's to choose. QEMU's QEMUVGID has not the form that ACPI 6.5, 6.1.5 wants.
+            dev.hid("TBOX0001");
             dev.name(b"_CID", &KIND);
             dev.name(b"_DDN", &KIND);
             dev.name(b"ADDR", &Package::new(vec![&self.address, &ZERO])); // low and high half
@@ -331,7 +332,7 @@ mod tests {
     fn generation_id_says_where_it_is_in_two_halves() {
         let aml = aml(&GenerationId { address: 0xfeff_b000 });
 
-        assert!(contains(&aml, b"VGEN\x08_HID\x0dQEMUVGID\0\x08_CID\x0dVM_Gen_Counter\0"));
+        assert!(contains(&aml, b"VGEN\x08_HID\x0dTBOX0001\0\x08_CID\x0dVM_Gen_Counter\0"));
         assert!(aml.ends_with(b"\x08ADDR\x12\x08\x02\x0c\0\xb0\xff\xfe\0"));
     }
 }

@@ -7,7 +7,7 @@
 //!    │  GED  │    │ IOAPIC │    │ 16550 │  │ debug ◄───────────────────┤ uart::UartHost
 //!    │ power │    │ 0 and 1│    │ COM1  │  │console│                   │ debugcon::LogReader
 //!    └───┬───┘    └▲──┬────┘    └───┬───┘  └───────┘                   │
-//!        └─ line ──┘  │ ▲── line ───┘                 power button ────┘ ged::PowerButton
+//!        └─ line ──┘  │ ▲── line ───┘                 power button ────┘ ged::Trigger
 //!                     ▼ EOI
 //!              bus::MsiRoutes: messages to the local APICs, in KVM
 //! ```

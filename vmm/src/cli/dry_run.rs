@@ -92,6 +92,7 @@ fn memory(plan: &Plan) -> Vec<[String; 3]> {
     if let Some(ged) = plan.ged {
         map.extend([(ged.events, "GED, events".into()), (ged.power, "GED, sleep and reset".into())]);
     }
+    map.extend(plan.generation.map(|plan| (plan.page, "VM generation id".into())));
     map.extend(plan.high_ram.map(|range| (range, "RAM".into())));
     map.extend(plan.test_memory.map(|range| (range, "pc-testdev".into())));
     map.extend(plan.ioapics.iter().map(|ioapic| (ioapic.mmio, format!("IOAPIC {}", ioapic.id))));

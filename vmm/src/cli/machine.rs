@@ -30,7 +30,7 @@ pub(crate) struct MachineArgs {
     /// auto-kernel-cmdline; and irqchip, split or kernel
     #[arg(long = "machine", value_name = "KEY=VALUE,…")]
     pub(crate) options: Option<MachineOptions>,
-    /// A device on request, repeatable: pvpanic, debug-exit[,port=0xf4], reset-port or keyboard-reset
+    /// A device on request, repeatable: pvpanic, debug-exit[,port=0xf4], reset-port, keyboard-reset, pc-testdev or vmgenid[,guid=GUID]
     #[arg(long = "device", value_name = "NAME[,KEY=VALUE]")]
     pub(crate) extras: Vec<ExtraDevice>,
     /// What runs first: a name of `tinderbox firmware list`, or a file if it has a / or ends in .bin, .rom or .fd

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::fields::{Fields, FieldsError};
-use crate::config::{ExtraDevice, Irqchip, MachineOptions, Switch};
+use crate::config::{ExtraDevice, GenerationId, Irqchip, MachineOptions, Switch};
 
 /// The keys, for messages and help.
 const KEYS: &str =
@@ -88,7 +88,9 @@ fn irqchip(value: &str) -> Result<Irqchip, OptionsError> {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DeviceError {
     /// A name that no device has.
-    #[error("unknown device `{0}`, use pvpanic, debug-exit, reset-port, keyboard-reset or pc-testdev")]
+    #[error(
+        "unknown device `{0}`, use pvpanic, debug-exit, reset-port, keyboard-reset, pc-testdev or vmgenid"
+    )]
     Name(String),
     /// A key that the device does not have.
     #[error("unknown key `{key}`, {hint}")]
@@ -101,6 +103,9 @@ pub enum DeviceError {
     /// No port, or one too high for four.
     #[error("port={0} is no port, write for example port=0xf4; the last is 0xfffc")]
     Port(String),
+    /// No GUID.
+    #[error("guid={0} is no GUID, write for example guid=6ba7b810-9dad-11d1-80b4-00c04fd430c8, or guid=auto")]
+    Guid(String),
     /// Not of the shape.
     #[error(transparent)]
     Fields(#[from] FieldsError),
@@ -117,6 +122,7 @@ impl FromStr for ExtraDevice {
             "reset-port" => Self::ResetPort,
             "keyboard-reset" => Self::KeyboardReset,
             "pc-testdev" => Self::TestDevice,
+            "vmgenid" => return generation_id(pairs).map(Self::GenerationId),
             _ => return Err(DeviceError::Name(name)),
         };
         match pairs.into_iter().next() {
@@ -135,6 +141,18 @@ fn debug_exit(pairs: Vec<(String, String)>) -> Result<ExtraDevice, DeviceError> 
         }
     }
     Ok(ExtraDevice::DebugExit { port })
+}
+
+fn generation_id(pairs: Vec<(String, String)>) -> Result<GenerationId, DeviceError> {
+    let mut id = GenerationId::Random;
+    for (key, value) in pairs {
+        id = match (key.as_str(), value.as_str()) {
+            ("guid", "auto") => GenerationId::Random,
+            ("guid", _) => GenerationId::Fixed(value.parse().map_err(|_| DeviceError::Guid(value))?),
+            _ => return Err(DeviceError::Key { key, hint: "use guid" }),
+        };
+    }
+    Ok(id)
 }
 
 /// The first of four ports, hexadecimal after `0x`.
@@ -192,6 +210,12 @@ mod tests {
         assert_eq!(device("pc-testdev"), Ok(ExtraDevice::TestDevice));
         assert_eq!(device("debug-exit"), Ok(ExtraDevice::DebugExit { port: 0xf4 }));
         assert_eq!(device("debug-exit,port=0x501"), Ok(ExtraDevice::DebugExit { port: 0x501 }));
+        assert_eq!(device("vmgenid"), Ok(ExtraDevice::GenerationId(GenerationId::Random)));
+        assert_eq!(device("vmgenid,guid=auto"), device("vmgenid"));
+        let guid = "00112233-4455-6677-8899-aabbccddeeff";
+        let fixed = GenerationId::Fixed(guid.parse().unwrap());
+        assert_eq!(device(&format!("vmgenid,guid={guid}")), Ok(ExtraDevice::GenerationId(fixed)));
+        assert!(device("vmgenid,guid=1").unwrap_err().starts_with("guid=1 is no GUID, write for example"));
         assert!(device("pvpanik").unwrap_err().starts_with("unknown device `pvpanik`, use pvpanic"));
         assert_eq!(device("pvpanic,port=1").unwrap_err(), "unknown key `port`, this device has none");
         assert_eq!(device("debug-exit,iobase=1").unwrap_err(), "unknown key `iobase`, use port");

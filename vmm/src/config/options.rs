@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use firmware::smbios::Uuid;
+
 /// A switch that the machine may decide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Switch {
@@ -99,6 +101,17 @@ pub enum ExtraDevice {
     KeyboardReset,
     /// Registers that remember and interrupt lines at will, for kernel test suites.
     TestDevice,
+    /// A number that changes when the guest is another one than it was.
+    GenerationId(GenerationId),
+}
+
+/// The first VM generation id of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GenerationId {
+    /// Another in each run.
+    Random,
+    /// This one.
+    Fixed(Uuid),
 }
 
 impl ExtraDevice {
@@ -111,6 +124,7 @@ impl ExtraDevice {
             Self::ResetPort => "reset-port",
             Self::KeyboardReset => "keyboard-reset",
             Self::TestDevice => "pc-testdev",
+            Self::GenerationId(_) => "vmgenid",
         }
     }
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use anyhow::Context as _;
 use bus::{Bus, Device};
 use chipset::debugcon;
-use chipset::ged::{Ged, PowerButton, PowerEvent, SleepReset};
+use chipset::ged::{self, Ged, PowerEvent, SleepReset, Trigger};
 use chipset::ioapic::IoApic;
 use chipset::uart;
 use firmware::fw_cfg::FwCfg;
@@ -24,6 +24,7 @@ use virtio::mmio::{self, MmioTransport};
 use super::console::{Console, Log, Serial, Waker};
 use super::control::{Cause, Control, Event};
 use super::disks::Disk;
+use super::generation::Generation;
 use super::guest_info::GuestData;
 use super::plan::{Plan, Range, TransportPlan, Virtio};
 use super::start::Placed;
@@ -76,7 +77,10 @@ pub(super) struct Machine {
     pub(super) control: Arc<Control>,
     pub(super) events: Receiver<Event>,
     /// Comes with ACPI.
-    pub(super) power_button: Option<PowerButton>,
+    pub(super) power_button: Option<Trigger>,
+    /// Comes with ACPI.
+    pub(super) sleep_button: Option<Trigger>,
+    pub(super) generation: Option<Generation>,
     console: Option<Console>,
     _timers: Option<Timers>,
     /// The USB controller, until the machine ends.
@@ -109,7 +113,8 @@ impl Machine {
         builder.pic(vcpus.first().map(Vcpu::waker).unwrap_or_default())?;
         let alarm = Alarm::default();
         let timers = builder.clocks(&alarm)?;
-        let power_button = builder.ged(&control)?;
+        let triggers = builder.ged(&control)?;
+        let generation = generation(plan, &ram, triggers.as_ref())?;
         builder.extras(&control)?;
         builder.fw_cfg(&guest_data, smbios.as_ref(), start.handover())?;
         let waker = Waker::new().context("make an eventfd")?;
@@ -130,7 +135,9 @@ impl Machine {
             board,
             control,
             events,
-            power_button,
+            power_button: triggers.as_ref().map(|triggers| triggers.power_button.clone()),
+            sleep_button: triggers.map(|triggers| triggers.sleep_button),
+            generation,
             console: Some(console),
             _timers: timers,
             _usb: usb,
@@ -153,6 +160,7 @@ impl Machine {
         self.board.reset();
         self.pcie.iter().for_each(pcie::Host::assign);
         self.vm.reset_irqchip()?;
+        self.generation.as_ref().map_or(Ok(()), Generation::restore).context("restore the generation id")?;
         self.start.write(&self.ram, Ram::Used)
     }
 
@@ -162,6 +170,23 @@ impl Machine {
             console.finish();
         }
     }
+}
+
+/// What the host tells the guest by the GED.
+struct Triggers {
+    power_button: Trigger,
+    sleep_button: Trigger,
+    generation: Trigger,
+}
+
+fn generation(
+    plan: &Plan,
+    ram: &GuestRam,
+    triggers: Option<&Triggers>,
+) -> anyhow::Result<Option<Generation>> {
+    let (Some(plan), Some(triggers)) = (&plan.generation, triggers) else { return Ok(None) };
+    let generation = Generation::new(plan, ram.memory(), triggers.generation.clone());
+    generation.map(Some).context("make a VM generation id")
 }
 
 /// Puts devices on the buses, each where the plan says.
@@ -216,10 +241,14 @@ impl<'a> Builder<'a> {
         Ok(self.board.pio.insert(name, range.start, range.len, Arc::new(Mutex::new(device)))?)
     }
 
-    fn ged(&mut self, control: &Arc<Control>) -> anyhow::Result<Option<PowerButton>> {
+    fn ged(&mut self, control: &Arc<Control>) -> anyhow::Result<Option<Triggers>> {
         let Some(plan) = self.plan.ged else { return Ok(None) };
         let ged = Ged::new(self.line(plan.gsi));
-        let button = ged.power_button();
+        let triggers = Triggers {
+            power_button: ged.trigger(ged::Event::PowerButton),
+            sleep_button: ged.trigger(ged::Event::SleepButton),
+            generation: ged.trigger(ged::Event::GenerationId),
+        };
         self.mmio("ged", plan.events, ged)?;
         let control = Arc::clone(control);
         let power = SleepReset::new(move |event| {
@@ -229,7 +258,7 @@ impl<'a> Builder<'a> {
             });
         });
         self.mmio("power", plan.power, power)?;
-        Ok(Some(button))
+        Ok(Some(triggers))
     }
 
     fn fw_cfg(

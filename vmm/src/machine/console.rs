@@ -181,6 +181,8 @@ fn obey(command: Command, control: &Control) {
         Command::Help => drop(Stderr::default().write_all(HELP.as_bytes())),
         Command::Quit => control.tell(Event::Quit),
         Command::PowerButton => control.tell(Event::PowerButton),
+        Command::SleepButton => control.tell(Event::SleepButton),
+        Command::NewGeneration => control.tell(Event::NewGeneration),
         Command::Reset => control.ask(Event::Reset(Cause::User)),
     }
 }

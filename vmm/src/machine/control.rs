@@ -29,6 +29,10 @@ pub(super) enum Event {
     Panicked,
     /// Somebody outside presses the power button.
     PowerButton,
+    /// Somebody outside presses the sleep button.
+    SleepButton,
+    /// The guest is another one than it was.
+    NewGeneration,
     /// The user wants out at once.
     Quit,
     /// A signal asks the process to end.

@@ -12,6 +12,7 @@ mod console;
 mod control;
 mod device_tree;
 mod disks;
+mod generation;
 mod guest_info;
 mod legacy;
 mod pcie;

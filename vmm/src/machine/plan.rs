@@ -5,6 +5,7 @@
 
 mod cmdline;
 mod devices;
+mod generation;
 mod numa;
 mod pcie;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub(super) use devices::TEST_LINES;
+pub use generation::GenerationPlan;
 pub use numa::{NodePlan, NumaError, NumaPlan};
 
 use super::boot_order::boot_order;
@@ -217,6 +219,8 @@ pub struct Plan {
     pub fw_cfg: Range,
     /// What was asked for by name.
     pub extras: Vec<ExtraPlan>,
+    /// The VM generation id, if the machine has one.
+    pub generation: Option<GenerationPlan>,
     /// The memory of `pc-testdev`, beside its ports.
     pub test_memory: Option<Range>,
     /// The PCI Express host bridge.
@@ -336,6 +340,14 @@ pub enum PlanError {
         /// How many there is room for.
         transports: usize,
     },
+    /// A device of which a machine has one.
+    #[error("--device {0} is given twice, give it once")]
+    DeviceTwice(ExtraDevice),
+    /// A device that only ACPI tells of.
+    #[error(
+        "--device {0} and --machine acpi=off exclude each other: nothing but ACPI tells of it, so leave one of them out"
+    )]
+    DeviceNeedsAcpi(ExtraDevice),
     /// Two disks want one place in the boot order.
     #[error(
         "bootindex={index} is given to two disks, {} and {}: give each its own",
@@ -364,7 +376,9 @@ impl Plan {
         let kvm_identity_map = Range::new(0xfeff_c000, 0x1000);
         let kvm_tss = Range::new(0xfeff_d000, 0x3000);
         let transports = virtio::transports(config)?;
-        let kvm_pages = Range::new(kvm_identity_map.start, 0x4000);
+        let generation = GenerationPlan::new(config)?;
+        let first_reserved = generation.map_or(kvm_identity_map, |plan| plan.page).start;
+        let reserved = Range::new(first_reserved, kvm_tss.end() - first_reserved);
         let firmware = FirmwarePlan::new(firmware_len);
         Ok(Self {
             backing: config.backing,
@@ -388,6 +402,7 @@ impl Plan {
             debugcon: config.debugcon.is_some().then_some(devices::DEBUGCON),
             fw_cfg: devices::FW_CFG,
             extras: devices::extras(config)?,
+            generation,
             test_memory: devices::test_memory(config, firmware)?,
             pcie: pcie::pcie(config, phys_bits)?,
             usb: usb::usb(config)?,
@@ -395,8 +410,8 @@ impl Plan {
             transports,
             boot_disks: boot_order(&config.disks)?,
             e820: match firmware {
-                Some(_) => e820(kvm_pages, low_ram, high_ram),
-                None => e820_without_firmware(kvm_pages, low_ram, high_ram),
+                Some(_) => e820(reserved, low_ram, high_ram),
+                None => e820_without_firmware(reserved, low_ram, high_ram),
             },
         })
     }
@@ -419,6 +434,7 @@ impl Plan {
         devices::extras(config)?;
         pcie::pcie(config, phys_bits)?;
         usb::usb(config)?;
+        GenerationPlan::new(config)?;
         virtio::transports(config).map(|_| ())
     }
 

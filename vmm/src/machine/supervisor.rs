@@ -73,6 +73,8 @@ impl<'a> Supervisor<'a> {
                 bail!("the guest panicked")
             }
             Event::PowerButton => Ok(self.press_if_there()),
+            Event::SleepButton => Ok(self.press_sleep_button()),
+            Event::NewGeneration => self.renew_generation(),
             Event::Quit => self.end(Ending::Console, Outcome::Quit),
             Event::Signal(signal) => self.signal(signal),
             Event::Failed(error) => {
@@ -152,8 +154,30 @@ impl<'a> Supervisor<'a> {
         let button = self.machine.power_button.as_ref().ok_or(Refused::NoPowerButton)?;
         tracing::info!("the power button is pressed");
         self.tell(Notice::PowerDown);
-        button.press();
+        button.pull();
         Ok(())
+    }
+
+    fn press_sleep_button(&self) -> Option<Outcome> {
+        match &self.machine.sleep_button {
+            Some(button) => {
+                tracing::info!("the sleep button is pressed");
+                button.pull();
+            }
+            None => tracing::warn!("a machine without ACPI has no sleep button"),
+        }
+        None
+    }
+
+    fn renew_generation(&self) -> Step {
+        match &self.machine.generation {
+            Some(generation) => {
+                let id = generation.renew().context("make a VM generation id")?;
+                tracing::info!(%id, "the guest is another one now");
+            }
+            None => tracing::warn!("the machine has no generation id, give it one with --device vmgenid"),
+        }
+        Ok(None)
     }
 
     fn call(&mut self, Call { program, command }: Call) -> Step {

@@ -22,7 +22,7 @@ use acpi::table::madt::{self, Madt};
 use acpi::table::mcfg::{Ecam, Mcfg};
 use acpi::table::{Dbg2, Spcr};
 use acpi::{Describe, OemIds, TableSet};
-use chipset::describe::{Com1, Ged, PowerButton, PvPanic, Rtc};
+use chipset::describe::{Com1, Event, Ged, GenerationId, PowerButton, PvPanic, Rtc, SleepButton};
 use firmware::boot_order::{self, BootDevice};
 use firmware::describe::FwCfg;
 use firmware::fw_cfg::{Contents, Item};
@@ -78,6 +78,11 @@ fn list_console(tables: &mut TableSet, com1: PortPlan, pic: bool) {
     tables.list(&Dbg2 { port, len: com1.ports.len as u32, path: "\\_SB.COM1" });
 }
 
+/// What the GED tells of.
+const BUTTONS: &[Event] = &[Event::PowerButton, Event::SleepButton];
+/// The same with a generation id.
+const ALL_EVENTS: &[Event] = &[Event::PowerButton, Event::SleepButton, Event::GenerationId];
+
 /// The devices in the order of the DSDT. SeaBIOS probes from its end.
 fn devices(plan: &Plan) -> Vec<Box<dyn Describe>> {
     let fw_cfg = FwCfg { port: port(plan.fw_cfg.start), len: len(plan.fw_cfg.len) };
@@ -88,7 +93,9 @@ fn devices(plan: &Plan) -> Vec<Box<dyn Describe>> {
     });
     let rtc =
         plan.rtc.map(|rtc| Rtc { port: port(rtc.ports.start), len: len(rtc.ports.len), irq: rtc.gsi as u8 });
-    let ged = plan.ged.map(|ged| Ged { selector: address(ged.events.start), gsi: ged.gsi });
+    let events = if plan.generation.is_some() { ALL_EVENTS } else { BUTTONS };
+    let ged = plan.ged.map(|ged| Ged { selector: address(ged.events.start), gsi: ged.gsi, events });
+    let generation = plan.generation.map(|plan| GenerationId { address: address(plan.page.start) });
     let transports = plan.populated().map(|(transport, _)| MmioTransport {
         index: transport.index as u8,
         base: address(transport.mmio.start),
@@ -100,6 +107,8 @@ fn devices(plan: &Plan) -> Vec<Box<dyn Describe>> {
     devices.extend(rtc.map(|rtc| Box::new(rtc) as Box<dyn Describe>));
     devices.extend(ged.map(|ged| Box::new(ged) as Box<dyn Describe>));
     devices.push(Box::new(PowerButton));
+    devices.push(Box::new(SleepButton));
+    devices.extend(generation.map(|generation| Box::new(generation) as Box<dyn Describe>));
     devices.extend(plan.extras.iter().filter_map(extra));
     devices.extend(transports.map(|transport| Box::new(transport) as Box<dyn Describe>));
     devices.extend(affinity::processors(plan));

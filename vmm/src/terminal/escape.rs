@@ -8,6 +8,8 @@ pub const HELP: &str = "\n\
     Ctrl-a h       this help\n\
     Ctrl-a x       quit: the guest stops at once\n\
     Ctrl-a p       press the power button: the guest shuts down by itself\n\
+    Ctrl-a s       press the sleep button\n\
+    Ctrl-a g       tell the guest that it is another one, a copy (--device vmgenid)\n\
     Ctrl-a r       reset the machine\n\
     Ctrl-a Ctrl-a  send Ctrl-a to the guest\n";
 
@@ -20,6 +22,10 @@ pub enum Command {
     Quit,
     /// Press the ACPI power button.
     PowerButton,
+    /// Press the ACPI sleep button.
+    SleepButton,
+    /// Give the machine a new generation id.
+    NewGeneration,
     /// Reset the machine.
     Reset,
 }
@@ -73,6 +79,8 @@ fn meaning(key: u8, itself: &[u8]) -> Option<Input<'_>> {
         b'h' | b'?' => Input::Command(Command::Help),
         b'x' => Input::Command(Command::Quit),
         b'p' => Input::Command(Command::PowerButton),
+        b's' => Input::Command(Command::SleepButton),
+        b'g' => Input::Command(Command::NewGeneration),
         b'r' => Input::Command(Command::Reset),
         _ => return None,
     })
@@ -104,8 +112,16 @@ mod tests {
 
     #[test]
     fn every_command_has_its_key() {
-        let (bytes, commands) = feed(&[b"\x01h\x01?\x01x\x01p\x01r"]);
-        let expected = [Command::Help, Command::Help, Command::Quit, Command::PowerButton, Command::Reset];
+        let (bytes, commands) = feed(&[b"\x01h\x01?\x01x\x01p\x01s\x01g\x01r"]);
+        let expected = [
+            Command::Help,
+            Command::Help,
+            Command::Quit,
+            Command::PowerButton,
+            Command::SleepButton,
+            Command::NewGeneration,
+            Command::Reset,
+        ];
         assert_eq!((bytes.as_slice(), commands.as_slice()), (&b""[..], &expected[..]));
     }
 
@@ -135,7 +151,7 @@ mod tests {
 
     #[test]
     fn help_names_every_key() {
-        for key in ["Ctrl-a h", "Ctrl-a x", "Ctrl-a p", "Ctrl-a r", "Ctrl-a Ctrl-a"] {
+        for key in ["Ctrl-a h", "Ctrl-a x", "Ctrl-a p", "Ctrl-a s", "Ctrl-a g", "Ctrl-a r", "Ctrl-a Ctrl-a"] {
             assert!(HELP.contains(key), "{key}");
         }
     }

@@ -102,7 +102,13 @@ const DEVICES: &[Choice] = &[
     ("pvpanic", &["--device", "pvpanic"]),
     (
         "every device",
-        &["--device=pvpanic", "--device=debug-exit", "--device=reset-port", "--device=keyboard-reset"],
+        &[
+            "--device=pvpanic",
+            "--device=debug-exit",
+            "--device=reset-port",
+            "--device=keyboard-reset",
+            "--device=vmgenid",
+        ],
     ),
 ];
 
@@ -116,8 +122,8 @@ const GOLDEN: &[(&str, &[&str])] = &[
     ("four-cpus-two-disks", &["--cpus", "4", "--disk", "0.raw", "--disk", "1.raw"]),
     ("no-serial", &["--console", "none"]),
     (
-        "no-ioapic2-rtc-pvpanic",
-        &["--machine", "ioapic2=off,rtc=on", "--device", "pvpanic", "--disk", "0.raw"],
+        "no-ioapic2-rtc-pvpanic-vmgenid",
+        &["--machine", "ioapic2=off,rtc=on", "--device", "pvpanic", "--device", "vmgenid", "--disk", "0.raw"],
     ),
     ("no-pic", &["--machine", "pic=off,pit=off"]),
     (

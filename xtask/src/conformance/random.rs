@@ -14,7 +14,7 @@ pub(super) fn cell(n: u64) -> Cell {
     if dice.one_in(4) {
         args.push("--console=none".into());
     }
-    let devices = ["pvpanic", "debug-exit", "reset-port", "keyboard-reset"];
+    let devices = ["pvpanic", "debug-exit", "reset-port", "keyboard-reset", "vmgenid"];
     args.extend(devices.iter().filter(|_| dice.one_in(4)).map(|device| format!("--device={device}")));
     Cell { name: format!("random {n}"), args, address_bits: 36 + dice.below(17) as u32, golden: None }
 }

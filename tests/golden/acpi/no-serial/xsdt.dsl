@@ -1,12 +1,12 @@
 [000h 0000   4]                    Signature : "XSDT"    [Extended System Description Table]
 [004h 0004   4]                 Table Length : 00000034
 [008h 0008   1]                     Revision : 01
-[009h 0009   1]                     Checksum : CC
+[009h 0009   1]                     Checksum : 68
 [00Ah 0010   6]                       Oem ID : "BOCHS "
 [010h 0016   8]                 Oem Table ID : "BXPC    "
 [018h 0024   4]                 Oem Revision : 00000001
 [01Ch 0028   4]              Asl Compiler ID : "BXPC"
 [020h 0032   4]        Asl Compiler Revision : 00000001
 
-[024h 0036   8]       ACPI Table Address   0 : 0000000000100111
-[02Ch 0044   8]       ACPI Table Address   1 : 000000000010021D
+[024h 0036   8]       ACPI Table Address   0 : 0000000000100143
+[02Ch 0044   8]       ACPI Table Address   1 : 000000000010024F

@@ -1,18 +1,18 @@
 [000h 0000   4]                    Signature : "XSDT"    [Extended System Description Table]
 [004h 0004   4]                 Table Length : 00000064
 [008h 0008   1]                     Revision : 01
-[009h 0009   1]                     Checksum : 0F
+[009h 0009   1]                     Checksum : 7E
 [00Ah 0010   6]                       Oem ID : "BOCHS "
 [010h 0016   8]                 Oem Table ID : "BXPC    "
 [018h 0024   4]                 Oem Revision : 00000001
 [01Ch 0028   4]              Asl Compiler ID : "BXPC"
 [020h 0032   4]        Asl Compiler Revision : 00000001
 
-[024h 0036   8]       ACPI Table Address   0 : 00000000001001B3
-[02Ch 0044   8]       ACPI Table Address   1 : 00000000001002BF
-[034h 0052   8]       ACPI Table Address   2 : 0000000000100329
-[03Ch 0060   8]       ACPI Table Address   3 : 0000000000100411
-[044h 0068   8]       ACPI Table Address   4 : 0000000000100441
-[04Ch 0076   8]       ACPI Table Address   5 : 0000000000100529
-[054h 0084   8]       ACPI Table Address   6 : 00000000001005ED
-[05Ch 0092   8]       ACPI Table Address   7 : 000000000010063D
+[024h 0036   8]       ACPI Table Address   0 : 00000000001001E5
+[02Ch 0044   8]       ACPI Table Address   1 : 00000000001002F1
+[034h 0052   8]       ACPI Table Address   2 : 000000000010035B
+[03Ch 0060   8]       ACPI Table Address   3 : 0000000000100443
+[044h 0068   8]       ACPI Table Address   4 : 0000000000100473
+[04Ch 0076   8]       ACPI Table Address   5 : 000000000010055B
+[054h 0084   8]       ACPI Table Address   6 : 000000000010061F
+[05Ch 0092   8]       ACPI Table Address   7 : 000000000010066F

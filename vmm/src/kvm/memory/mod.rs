@@ -16,6 +16,7 @@ use vm_memory::{
     GuestRegionMmap, MmapRegion,
 };
 
+use crate::backing::Backing;
 use crate::machine::plan::{FirmwarePlan, Plan, Range};
 use ram::Ram;
 
@@ -44,7 +45,8 @@ pub enum MemoryError {
     Firmware(#[from] vm_memory::GuestMemoryError),
 }
 
-/// All memory of the guest: RAM, and the firmware image, which is one buffer seen at two addresses.
+/// All memory of the guest: RAM, the firmware image, which is one buffer seen at two addresses, and a page for the VM
+/// generation id.
 pub struct GuestRam {
     memory: GuestMemoryMmap,
     firmware: Option<FirmwarePlan>,
@@ -64,6 +66,11 @@ impl GuestRam {
         if let Some(range) = plan.high_ram {
             regions.push(at(Ram::map(range.len, &plan.backing)?.region(0, range.len)?, range)?);
         }
+        if let Some(generation) = plan.generation {
+            let page = generation.page;
+            regions.push(at(Ram::map(page.len, &Backing::default())?.region(0, page.len)?, page)?);
+        }
+        regions.sort_by_key(GuestRegionMmap::start_addr);
         Ok(Self { memory: GuestMemoryMmap::from_regions(regions)?, firmware: plan.firmware })
     }
 
@@ -143,7 +150,7 @@ pub(super) fn set_slots(vm: &VmFd, ram: &GuestRam) -> Result<(), kvm_ioctls::Err
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backing::{Backing, Pages};
+    use crate::backing::Pages;
     use crate::config::Config;
     use crate::machine::plan::{GIB, MIB};
 

@@ -75,6 +75,16 @@ DefinitionBlock ("", "DSDT", 2, "BOCHS ", "BXPC    ", 0x00000001)
                 {
                     Notify (PWRB, 0x80) // Status Change
                 }
+
+                If (((Local0 & 0x00010000) == 0x00010000))
+                {
+                    Notify (SLPB, 0x80) // Status Change
+                }
+
+                If (((Local0 & 0x00020000) == 0x00020000))
+                {
+                    Notify (VGEN, 0x80) // Status Change
+                }
             }
         }
 
@@ -82,6 +92,24 @@ DefinitionBlock ("", "DSDT", 2, "BOCHS ", "BXPC    ", 0x00000001)
         {
             Name (_HID, "PNP0C0C" /* Power Button Device */)  // _HID: Hardware ID
             Name (_UID, Zero)  // _UID: Unique ID
+        }
+
+        Device (SLPB)
+        {
+            Name (_HID, "PNP0C0E" /* Sleep Button Device */)  // _HID: Hardware ID
+            Name (_UID, Zero)  // _UID: Unique ID
+        }
+
+        Device (VGEN)
+        {
+            Name (_HID, "TBOX0001")  // _HID: Hardware ID
+            Name (_CID, "VM_Gen_Counter")  // _CID: Compatible ID
+            Name (_DDN, "VM_Gen_Counter")  // _DDN: DOS Device Name
+            Name (ADDR, Package (0x02)
+            {
+                0xFEFFB000,
+                Zero
+            })
         }
 
         Device (PEVT)

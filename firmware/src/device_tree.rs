@@ -38,6 +38,7 @@ pub enum Value {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     name: String,
+    unit: u64,
     properties: Vec<(&'static str, Value)>,
     gsi: Option<u32>,
 }
@@ -49,7 +50,8 @@ impl Node {
     pub fn new(name: &str, compatible: &'static str, base: u64, len: u64) -> Self {
         let registers = [cells(base), cells(len)].concat();
         Self {
-            name: format!("{name}@{base:x}"),
+            name: name.to_owned(),
+            unit: base,
             properties: vec![("compatible", Value::Text(compatible)), ("reg", Value::Cells(registers))],
             gsi: None,
         }
@@ -59,6 +61,13 @@ impl Node {
     #[must_use]
     pub fn with(mut self, name: &'static str, value: Value) -> Self {
         self.properties.push((name, value));
+        self
+    }
+
+    /// The same with another address in its name than that of its registers.
+    #[must_use]
+    pub fn unit_address(mut self, unit: u64) -> Self {
+        self.unit = unit;
         self
     }
 
@@ -73,6 +82,11 @@ impl Node {
     #[must_use]
     pub fn dma_coherent(self) -> Self {
         self.with("dma-coherent", Value::Flag)
+    }
+
+    /// Devicetree Specification 0.4, 2.2.1.
+    fn full_name(&self) -> String {
+        format!("{}@{:x}", self.name, self.unit)
     }
 }
 
@@ -112,7 +126,7 @@ impl DeviceTree {
 
     /// Adds the device that messages go to.
     pub fn console(&mut self, node: Node) {
-        self.console = Some(format!("/{}", node.name));
+        self.console = Some(format!("/{}", node.full_name()));
         self.device(node);
     }
 
@@ -144,11 +158,11 @@ impl DeviceTree {
     }
 
     fn write_node(&self, fdt: &mut FdtWriter, node: &Node) -> Result<(), DeviceTreeError> {
-        let open = fdt.begin_node(&node.name)?;
+        let open = fdt.begin_node(&node.full_name())?;
         write_properties(fdt, node)?;
         if let Some(gsi) = node.gsi {
-            let (phandle, pin) =
-                self.route(gsi).ok_or_else(|| DeviceTreeError::Unrouted { node: node.name.clone(), gsi })?;
+            let unrouted = || DeviceTreeError::Unrouted { node: node.full_name(), gsi };
+            let (phandle, pin) = self.route(gsi).ok_or_else(unrouted)?;
             fdt.property_u32("interrupt-parent", phandle)?;
             fdt.property_array_u32("interrupts", &[pin, 0])?;
         }
@@ -170,7 +184,7 @@ fn write_controller(
     controller: &Controller,
     phandle: u32,
 ) -> Result<(), DeviceTreeError> {
-    let open = fdt.begin_node(&controller.node.name)?;
+    let open = fdt.begin_node(&controller.node.full_name())?;
     write_properties(fdt, &controller.node)?;
     fdt.property_null("interrupt-controller")?;
     fdt.property_u32("#interrupt-cells", 2)?;

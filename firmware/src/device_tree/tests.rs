@@ -101,10 +101,10 @@ fn console_is_named_by_its_path() {
 #[test]
 fn other_properties_are_text_and_cells() {
     let mut tree = DeviceTree::default();
-    let pcie = Node::new("pcie", "p", 0, 0).with("device_type", Value::Text("pci"));
+    let pcie = Node::new("pcie", "p", 0, 0).unit_address(0x10).with("device_type", Value::Text("pci"));
     tree.device(pcie.with("bus-range", Value::Cells(vec![0, 255])));
 
-    assert_eq!(node(&tree, "/pcie@0")[3..], ["device_type = 70636900", "bus-range = 00000000000000ff"]);
+    assert_eq!(node(&tree, "/pcie@10")[3..], ["device_type = 70636900", "bus-range = 00000000000000ff"]);
 }
 
 #[test]

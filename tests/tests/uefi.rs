@@ -1,0 +1,51 @@
+//! edk2: Debian from the boot loader on its EFI system partition, and its kernel as an EFI application: needs a KVM that
+//! runs 64-bit guests, or the lab.
+
+use anyhow::{Result, ensure};
+use machine_tests::{Vm, VmBuilder, blank_disk, patience};
+
+/// Nothing but the shell of the initial RAM disk, which leaves by the firmware's run-time service.
+const SHELL: &str = "console=ttyS0,115200 rdinit=/bin/sh reboot=efi";
+
+/// A machine that edk2 starts.
+fn edk2(builder: VmBuilder, cpus: &str, memory: &str) -> VmBuilder {
+    builder.args(["--firmware", "edk2", "--cpus", cpus, "--memory", memory])
+}
+
+/// The device that edk2 tries first, by its path.
+fn first_try(vm: &mut Vm) -> Result<String> {
+    vm.expect("BdsDxe: loading ", patience(30))?;
+    vm.expect("\r\n", patience(5))
+}
+
+#[test]
+fn debian_boots_from_the_disk_with_the_boot_index() -> Result<()> {
+    let builder = VmBuilder::new("uefi_disk")?;
+    let blank = blank_disk(builder.dir(), "blank.raw", 1 << 20, "no boot loader")?;
+    let builder = builder.disk(&blank, "").debian_disk(",bootindex=0")?;
+    let mut vm = edk2(builder, "4", "6G").start()?;
+    let first = first_try(&mut vm)?;
+    // The transport's address as edk2 writes it: eight bytes, little-endian.
+    ensure!(first.contains("0002B0FE00000000"), "not the second disk: {first}");
+    vm.login()?;
+    ensure!(vm.shell("ls -d /sys/firmware/efi")? == "/sys/firmware/efi");
+    ensure!(vm.shell("nproc")? == "4");
+    let ram_mib: u64 = vm.shell("awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo")?.parse()?;
+    ensure!((5600..6144).contains(&ram_mib), "{ram_mib} MiB");
+    ensure!(vm.shell("cat /sys/class/rtc/rtc0/name")?.starts_with("rtc_cmos"), "edk2's clock");
+    vm.no_complaints()?;
+    vm.presses_the_power_button()
+}
+
+#[test]
+fn kernel_starts_as_an_efi_application_and_resets_by_the_firmware() -> Result<()> {
+    let builder = VmBuilder::new("uefi_kernel")?.debian_kernel("vmlinuz", SHELL)?;
+    let mut vm = edk2(builder, "1", "512M").args(["--no-reboot"]).start()?;
+    vm.expect("# ", patience(60))?;
+    vm.shell("mkdir -p /proc /sys; mount -t proc proc /proc; mount -t sysfs sysfs /sys")?;
+    ensure!(vm.shell("cat /sys/firmware/efi/fw_platform_size")? == "64");
+    let cmdline = vm.shell("cat /proc/cmdline")?;
+    ensure!(cmdline.starts_with(SHELL), "{cmdline}");
+    vm.send("reboot -f\n")?;
+    vm.powers_off()
+}

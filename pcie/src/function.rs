@@ -34,6 +34,11 @@ pub trait Function: Send {
         Vec::new()
     }
 
+    /// Whether writes to the doorbells need not come here now, so that they can be connected. Asked after each write to a BAR.
+    fn doorbells_are_quiet(&self) -> bool {
+        true
+    }
+
     /// Reads configuration space. A function with registers there that mean something to it alone has its own.
     fn read_config(&mut self, at: Access) -> u64 {
         self.config().read(at)

@@ -17,6 +17,8 @@ pub(super) struct Plugged {
     pub(super) slot: Slot,
     pub(super) function: Box<dyn Function>,
     bells: Vec<Bell>,
+    /// The function let its doorbells be connected when it was last asked.
+    quiet: bool,
 }
 
 impl Plugged {
@@ -83,7 +85,8 @@ impl Fabric {
         self.connect_interrupts(slot, config);
         config.set_port_type(port_type(slot, config.header()));
         let bells = function.doorbells().into_iter().map(Bell::new).collect();
-        self.functions.push(Plugged { slot, function, bells });
+        let quiet = function.doorbells_are_quiet();
+        self.functions.push(Plugged { slot, function, bells, quiet });
         self.mark_multifunction(slot);
         if let Some(PortId(port)) = slot.port
             && let Some(port) = self.functions.get_mut(port)
@@ -211,7 +214,13 @@ impl Fabric {
                 access.write(config.interrupts(), value);
                 Ok(())
             }
-            None => plugged.function.write_bar(region.bar, at, value),
+            None => {
+                let done = plugged.function.write_bar(region.bar, at, value);
+                if plugged.function.doorbells_are_quiet() != plugged.quiet {
+                    self.move_doorbells();
+                }
+                done
+            }
         }
     }
 
@@ -240,6 +249,7 @@ impl Fabric {
 
     /// First all leave their old places, because two may trade them.
     fn move_doorbells(&mut self) {
+        self.functions.iter_mut().for_each(|plugged| plugged.quiet = plugged.function.doorbells_are_quiet());
         let addresses: Vec<Vec<_>> = (0..self.functions.len()).map(|f| self.doorbell_addresses(f)).collect();
         let steps: [Step; 2] = [Bell::leave, Bell::enter];
         for step in steps {
@@ -251,18 +261,19 @@ impl Fabric {
         }
     }
 
-    /// Where the doorbells of a function are: nowhere if their BAR does not decode, or another decodes in its place.
+    /// Where the doorbells of a function are: nowhere if their BAR does not decode, or another decodes in its place, or while
+    /// the function wants to see their values.
     fn doorbell_addresses(&self, function: usize) -> Vec<Option<u64>> {
-        let bells = self.functions.get(function).map_or(&[][..], |plugged| &plugged.bells);
+        let Some(plugged) = self.functions.get(function) else { return Vec::new() };
         let address = |bell: &Bell| {
-            let doorbell = &bell.doorbell;
+            let doorbell = plugged.quiet.then_some(&bell.doorbell)?;
             let own = |region: &&Region| region.function == function && region.bar == doorbell.bar;
             let region = self.regions.iter().find(own)?;
             let address = region.start.checked_add(doorbell.offset)?;
             let (answers, _) = self.resolve(address, Width::Byte)?;
             (answers == *region).then_some(address)
         };
-        bells.iter().map(address).collect()
+        plugged.bells.iter().map(address).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use bus::{Device as _, Width};
 use pcie::Slot;
 
-use crate::rig::{DOORBELL, HIGH, LOW, Rig, latch};
+use crate::rig::{DOORBELL, HIGH, LOUD, LOW, Rig, latch};
 
 const MEMORY: u64 = 2;
 
@@ -94,6 +94,19 @@ fn doorbell_follows_its_bar() {
     assert_eq!(rig.bells(), [LOW + 0x20_0000 + DOORBELL, LOW + 0x30_0000 + DOORBELL]);
     rig.host.ecam().reset();
     assert!(rig.bells().is_empty());
+}
+
+#[test]
+fn doorbell_is_connected_while_the_function_lets_it() {
+    let rig = rig();
+    rig.write_dword((0, 1), 0x10, 0xc010_0000);
+    rig.write_dword((0, 2), 0x10, 0xc020_0000);
+    rig.poke(LOW + 0x10_0000, Width::Dword, LOUD);
+    assert_eq!(rig.bells(), [LOW + 0x20_0000 + DOORBELL]);
+    rig.write_dword((0, 1), 0x10, 0xc030_0000);
+    assert_eq!(rig.bells(), [LOW + 0x20_0000 + DOORBELL], "nor where it moves to");
+    rig.poke(LOW + 0x30_0000, Width::Dword, 0);
+    assert_eq!(rig.bells(), [LOW + 0x20_0000 + DOORBELL, LOW + 0x30_0000 + DOORBELL]);
 }
 
 #[test]

@@ -61,6 +61,9 @@ pub(crate) struct Latch {
     pub(crate) value: u64,
 }
 
+/// What the latch of a function holds while it wants to see what its doorbell is written with.
+pub(crate) const LOUD: u64 = 0x10d;
+
 pub(crate) const BAR0_SIZE: u64 = 0x1000;
 pub(crate) const DOORBELL: u64 = 0xff0;
 pub(crate) const TABLE: u32 = 0x2000;
@@ -107,6 +110,10 @@ impl Function for Latch {
 
     fn reset(&mut self) {
         self.value = 0;
+    }
+
+    fn doorbells_are_quiet(&self) -> bool {
+        self.value != LOUD
     }
 
     fn doorbells(&self) -> Vec<Doorbell> {

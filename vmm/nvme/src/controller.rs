@@ -6,6 +6,7 @@ use std::sync::Arc;
 use block::Backend;
 use bus::{Access, Refused, Width};
 use vm_memory::GuestMemoryMmap;
+use vmm_sys_util::eventfd::EventFd;
 
 use crate::admin::Admin;
 use crate::drive::Drive;
@@ -16,7 +17,7 @@ use crate::spec::registers::{
     AdminAttributes, Capabilities, Configuration, DOORBELLS, Register, VERSION, csts,
 };
 use crate::spec::status::Status;
-use crate::{Identity, Interrupts};
+use crate::{Interrupts, Options};
 
 /// A controller with one namespace: its registers are [`SIZE`](crate::SIZE) bytes, accessed by aligned dword or qword.
 ///
@@ -53,12 +54,25 @@ impl Controller {
     /// The host has no more descriptors.
     pub fn new(
         backend: Arc<dyn Backend>,
-        identity: Identity,
+        options: Options,
         memory: GuestMemoryMmap,
         interrupts: Arc<dyn Interrupts>,
     ) -> io::Result<Self> {
-        let drive = Drive::new(backend, identity, memory, interrupts)?;
+        let drive = Drive::new(backend, options, memory, interrupts)?;
         Ok(Self { drive: Arc::new(drive), state: State::default() })
+    }
+
+    /// The doorbell registers whose writes may signal an event instead of coming here while
+    /// [`has_shadows`](Self::has_shadows): byte offset and event. Those of the I/O submission queues.
+    pub fn doorbells(&self) -> impl Iterator<Item = (u64, &EventFd)> {
+        let queues = 1..self.drive.vectors();
+        queues.filter_map(|queue| Some((DOORBELLS + 8 * u64::from(queue), self.drive.kick_event(queue)?)))
+    }
+
+    /// Whether the driver leaves the values of doorbells in memory.
+    #[must_use]
+    pub fn has_shadows(&self) -> bool {
+        self.state.running.as_ref().is_some_and(|running| running.session.has_shadows())
     }
 
     fn read_register(&self, register: Register) -> u32 {
@@ -134,7 +148,7 @@ impl Controller {
         };
         let submissions = ring(submission_base, attributes.submission(), COMMAND_LEN)?;
         let completions = ring(completion_base, attributes.completion(), COMPLETION_LEN)?;
-        let session = Arc::new(Session::default());
+        let session = Arc::new(Session::new(&self.drive));
         let completions = Arc::new(CompletionQueue::new(&self.drive, &session, 0, completions, Some(0)));
         let admin = Admin::new(&self.drive, &session, &completions);
         let queue = SubmissionQueue::new(&self.drive, &session, 0, submissions, completions);

@@ -7,17 +7,16 @@ use block::{Backend, Geometry};
 use vm_memory::GuestMemoryMmap;
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EventFd};
 
-use crate::Identity;
 use crate::health::Health;
 use crate::interrupt::Interrupts;
-use crate::spec::registers::IO_QUEUES;
+use crate::options::Options;
 
 /// The fixed parts of a controller, shared by its registers and its threads.
 pub(crate) struct Drive {
     pub(crate) memory: GuestMemoryMmap,
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) geometry: Geometry,
-    pub(crate) identity: Identity,
+    pub(crate) options: Options,
     pub(crate) interrupts: Arc<dyn Interrupts>,
     /// What wakes the worker of each submission queue, used or not.
     kicks: Vec<EventFd>,
@@ -28,13 +27,18 @@ pub(crate) struct Drive {
 impl Drive {
     pub(crate) fn new(
         backend: Arc<dyn Backend>,
-        identity: Identity,
+        options: Options,
         memory: GuestMemoryMmap,
         interrupts: Arc<dyn Interrupts>,
     ) -> io::Result<Self> {
-        let kicks = (0..=IO_QUEUES).map(|_| EventFd::new(EFD_CLOEXEC)).collect::<Result<_, _>>()?;
+        let kicks = (0..options.vectors()).map(|_| EventFd::new(EFD_CLOEXEC)).collect::<Result<_, _>>()?;
         let geometry = backend.geometry();
-        Ok(Self { memory, backend, geometry, identity, interrupts, kicks, health: Health::default() })
+        Ok(Self { memory, backend, geometry, options, interrupts, kicks, health: Health::default() })
+    }
+
+    /// Interrupt vectors, and pairs of queues, the admin pair included.
+    pub(crate) fn vectors(&self) -> u16 {
+        self.options.vectors()
     }
 
     /// The event that wakes the worker of submission queue `queue`.

@@ -38,10 +38,6 @@ pub struct Identity {
     /// Which of the machine's disks it is. Two with one serial still have names of their own, without which Linux takes them
     /// for two ways to one disk.
     pub index: u32,
-    /// PCI vendor and subsystem vendor.
-    pub vendor: u16,
-    /// PCI subsystem vendor.
-    pub subsystem_vendor: u16,
 }
 
 impl Identity {
@@ -95,7 +91,7 @@ mod tests {
     use super::*;
 
     fn identity(serial: &str, index: u32) -> Identity {
-        Identity { serial: serial.parse().unwrap(), index, vendor: 1, subsystem_vendor: 1 }
+        Identity { serial: serial.parse().unwrap(), index }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! An NVMe controller with one namespace. This crate knows no KVM and no PCI.
+//! An NVMe controller with one namespace, and the PCI function it is. This crate knows no KVM.
 //!
 //! ```text
 //!   vCPU thread                           │  threads: one for the admin queue, one for each I/O submission queue
@@ -7,9 +7,10 @@
 //!           registers     (session)       │      fetch                                 events, I/O queues
 //!              │                          │                              └──► NvmCommands ── Data ──► block backend
 //!              └── CC.EN: starts and      │    CompletionQueue ◄── Outcome                (PRP, SGL)
-//!                  ends the threads       │      post, interrupt ──► dyn Interrupts ──► MSI-X
+//!                  ends the threads       │      post, interrupt ──► dyn Interrupts
 //! ```
 //!
+//! * **The function** ([`Nvme`]) puts registers and MSI-X into a BAR. The controller itself knows no PCI.
 //! * **Registers** ([`Controller`]) are decoded on the vCPU's thread, which does no I/O: a doorbell is a number stored and a
 //!   thread woken. Enabling starts the admin queue's thread; disabling, or a reset, drops it with all that it owns, and
 //!   returns when nothing is in flight.
@@ -34,15 +35,19 @@ mod controller;
 mod data;
 mod doorbell;
 mod drive;
+mod function;
 mod health;
 mod identity;
 mod interrupt;
 mod nvm;
+mod options;
 mod queue;
 mod session;
 mod spec;
 
 pub use controller::Controller;
+pub use function::Nvme;
 pub use identity::{BadSerial, Identity, Serial};
-pub use interrupt::{Interrupts, VECTORS};
+pub use interrupt::Interrupts;
+pub use options::{MAX_QUEUES, Options, WriteCache};
 pub use spec::registers::SIZE;

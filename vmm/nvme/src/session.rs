@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 use crate::doorbell::{Doorbell, Refusal};
 use crate::drive::Drive;
-use crate::spec::registers::{IO_QUEUES, csts};
+use crate::options::WriteCache;
+use crate::spec::registers::csts;
 
 /// State shared by registers and workers. A new one starts with each enabling.
 pub(crate) struct Session {
@@ -15,6 +16,8 @@ pub(crate) struct Session {
     refusals: AtomicU8,
     /// Writes may stay in a cache until a flush.
     pub(crate) write_cache: AtomicBool,
+    /// The driver leaves the values of I/O queues' doorbells in memory.
+    shadows: AtomicBool,
 }
 
 /// The doorbell of a completion queue, and who waits for it.
@@ -25,15 +28,16 @@ struct CompletionBell {
     starved: AtomicU64,
 }
 
-impl Default for Session {
-    fn default() -> Self {
-        let queues = 0..=IO_QUEUES;
+impl Session {
+    pub(crate) fn new(drive: &Drive) -> Self {
+        let queues = 0..drive.vectors();
         Self {
             submission: queues.clone().map(|_| Doorbell::default()).collect(),
             completion: queues.map(|_| CompletionBell::default()).collect(),
             status: AtomicU32::new(0),
             refusals: AtomicU8::new(0),
-            write_cache: AtomicBool::new(true),
+            write_cache: AtomicBool::new(drive.options.write_cache == WriteCache::On),
+            shadows: AtomicBool::new(false),
         }
     }
 }
@@ -72,6 +76,15 @@ impl Session {
 
     pub(crate) fn completion(&self, queue: u16) -> Option<&Doorbell> {
         self.completion.get(usize::from(queue)).map(|bell| &bell.doorbell)
+    }
+
+    /// From now on the driver leaves the values of I/O queues' doorbells in memory.
+    pub(crate) fn set_shadows(&self) {
+        self.shadows.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_shadows(&self) -> bool {
+        self.shadows.load(Ordering::Acquire)
     }
 
     /// The driver writes doorbell register `index`: tail of queue 0, head of queue 0, tail of queue 1 and so on.
@@ -118,6 +131,6 @@ impl Session {
         let starved =
             self.completion.get(usize::from(queue)).map(|bell| bell.starved.swap(0, Ordering::SeqCst));
         let starved = starved.unwrap_or_default();
-        (0..IO_QUEUES).filter(|bit| starved >> bit & 1 != 0).for_each(|bit| drive.kick(bit + 1));
+        (0..u64::BITS as u16).filter(|bit| starved >> bit & 1 != 0).for_each(|bit| drive.kick(bit + 1));
     }
 }

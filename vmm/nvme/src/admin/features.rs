@@ -1,17 +1,17 @@
 //! Get Features and Set Features. NVMe 1.4, 5.14 and 5.21.
 
-use crate::interrupt::VECTORS;
+use crate::options::{Options, WriteCache};
 use crate::queue::Outcome;
 use crate::spec::command::Command;
 use crate::spec::feature::{CHANGEABLE, TEMPERATURE, TEMPERATURE_WARNING, id, select};
 use crate::spec::log::TEMPERATURE_BEYOND;
-use crate::spec::registers::IO_QUEUES;
 use crate::spec::status::Status;
 use crate::spec::{BROADCAST, NAMESPACE};
 
-/// The features' values; those of a reset by default. None can be saved.
+/// The features' values. None can be saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Features {
+    defaults: Defaults,
     arbitration: u32,
     power_management: u32,
     /// Kelvin.
@@ -28,16 +28,33 @@ pub(super) struct Features {
     async_events: u32,
 }
 
-impl Default for Features {
-    fn default() -> Self {
+/// What a machine chooses of the values that a reset brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Defaults {
+    /// I/O queues of each direction.
+    queues: u16,
+    write_cache: WriteCache,
+}
+
+impl Features {
+    /// The features of a drive with `options`, after a reset.
+    pub(super) fn new(options: &Options) -> Self {
+        Defaults { queues: options.pairs(), write_cache: options.write_cache }.into()
+    }
+}
+
+impl From<Defaults> for Features {
+    fn from(defaults: Defaults) -> Self {
+        let last_queue = u32::from(defaults.queues) - 1;
         Self {
+            defaults,
             arbitration: 0,
             power_management: 0,
             over_temperature: TEMPERATURE_WARNING,
             under_temperature: 0,
             error_recovery: 0,
-            write_cache: 1,
-            queues: MAX_QUEUES << 16 | MAX_QUEUES,
+            write_cache: (defaults.write_cache == WriteCache::On).into(),
+            queues: last_queue << 16 | last_queue,
             coalescing: 0,
             uncoalesced: 0,
             atomicity: 0,
@@ -45,9 +62,6 @@ impl Default for Features {
         }
     }
 }
-
-/// Most queues of a direction, less one.
-const MAX_QUEUES: u32 = IO_QUEUES as u32 - 1;
 
 /// The temperature threshold that CDW11 means. NVMe 1.4, 5.21.1.4.
 enum Threshold {
@@ -123,7 +137,7 @@ impl Features {
             id::WRITE_CACHE => self.write_cache = value & 1,
             id::INTERRUPT_COALESCING => self.coalescing = value & 0xffff,
             id::INTERRUPT_VECTOR => {
-                let bit = vector_bit(value)?;
+                let bit = self.vector_bit(value)?;
                 self.uncoalesced &= !bit;
                 self.uncoalesced |= if value >> 16 & 1 != 0 { bit } else { 0 };
             }
@@ -139,7 +153,7 @@ impl Features {
         let (feature, detail) = (command.cdw10.get() as u8, command.cdw11.get());
         match command.cdw10.get() >> 8 & 7 {
             select::CURRENT => self.read(feature, detail),
-            select::DEFAULT | select::SAVED => Self::default().read(feature, detail),
+            select::DEFAULT | select::SAVED => Self::from(self.defaults).read(feature, detail),
             select::CAPABILITIES => self.read(feature, detail).map(|_| CHANGEABLE),
             _ => Err(Status::INVALID_FIELD),
         }
@@ -158,7 +172,7 @@ impl Features {
             id::NUMBER_OF_QUEUES => self.queues,
             id::INTERRUPT_COALESCING => self.coalescing,
             id::INTERRUPT_VECTOR => {
-                let uncoalesced = self.uncoalesced & vector_bit(detail)? != 0;
+                let uncoalesced = self.uncoalesced & self.vector_bit(detail)? != 0;
                 detail & 0xffff | u32::from(uncoalesced) << 16
             }
             id::WRITE_ATOMICITY => self.atomicity,
@@ -176,8 +190,15 @@ impl Features {
         if has_queues {
             return Err(Status::COMMAND_SEQUENCE_ERROR);
         }
-        self.queues = completion.min(MAX_QUEUES) << 16 | submission.min(MAX_QUEUES);
+        let last = u32::from(self.defaults.queues) - 1;
+        self.queues = completion.min(last) << 16 | submission.min(last);
         Ok(self.queues)
+    }
+
+    /// The bit of the vector in bits 15:0: that of the admin queue, or of an I/O queue.
+    fn vector_bit(&self, value: u32) -> Result<u128, Status> {
+        let vector = value & 0xffff;
+        if vector <= self.defaults.queues.into() { Ok(1 << vector) } else { Err(Status::INVALID_FIELD) }
     }
 }
 
@@ -191,17 +212,15 @@ fn check_namespace(feature: u8, namespace: u32) -> Result<(), Status> {
     }
 }
 
-/// The bit of the vector in bits 15:0.
-fn vector_bit(value: u32) -> Result<u128, Status> {
-    let vector = value & 0xffff;
-    if vector < VECTORS.into() { Ok(1 << vector) } else { Err(Status::INVALID_FIELD) }
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    fn features() -> Features {
+        Defaults { queues: 64, write_cache: WriteCache::On }.into()
+    }
 
     fn command(cdw10: u32, cdw11: u32) -> Command {
         Command { cdw10: cdw10.into(), cdw11: cdw11.into(), ..Command::default() }
@@ -217,7 +236,7 @@ mod tests {
     #[case::atomicity(0x0a, 1)]
     #[case::events(0x0b, 0xff)]
     fn value_set_is_the_current_one_and_not_the_default(#[case] feature: u32, #[case] value: u32) {
-        let mut features = Features::default();
+        let mut features = features();
         let default = features.get(&command(feature, value)).unwrap();
         assert_eq!(features.set(&command(feature, value), false), Ok(0));
         assert_eq!(features.get(&command(feature, value)), Ok(value));
@@ -236,14 +255,14 @@ mod tests {
     #[case::no_such_vector(0x09, 65, Status::INVALID_FIELD)]
     #[case::too_many_queues(0x07, 0xffff, Status::INVALID_FIELD)]
     fn impossible_value_changes_nothing(#[case] feature: u32, #[case] value: u32, #[case] status: Status) {
-        let mut features = Features::default();
+        let mut features = features();
         assert_eq!(features.set(&command(feature, value), false), Err(status));
-        assert_eq!(features, Features::default());
+        assert_eq!(features, self::features());
     }
 
     #[test]
     fn queues_are_granted_up_to_64_and_before_there_are_any() {
-        let mut features = Features::default();
+        let mut features = features();
         assert_eq!(features.set(&command(7, 0x0003_0001), false), Ok(0x0003_0001));
         assert_eq!((features.submission_queues(), features.completion_queues()), (2, 4));
         assert_eq!(features.set(&command(7, 0xfffe_fffe), false), Ok(0x003f_003f));
@@ -253,7 +272,7 @@ mod tests {
 
     #[test]
     fn namespace_matters_to_error_recovery_alone() {
-        let mut features = Features::default();
+        let mut features = features();
         let mut set = |feature, namespace: u32| {
             features.set(&Command { namespace: namespace.into(), ..command(feature, 0) }, false)
         };
@@ -264,7 +283,7 @@ mod tests {
 
     #[test]
     fn temperature_beyond_a_threshold_is_critical() {
-        let mut features = Features::default();
+        let mut features = features();
         assert_eq!(features.critical_warning(), 0);
         features.set(&command(4, 300), false).unwrap();
         assert_eq!(features.critical_warning(), 2);

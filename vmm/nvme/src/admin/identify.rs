@@ -6,6 +6,7 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::{ABORT_LIMIT, Admin, events};
 use crate::data::MAX_TRANSFER_EXPONENT;
+use crate::function::VENDOR;
 use crate::health::ERROR_ENTRIES;
 use crate::queue::Outcome;
 use crate::spec::NAMESPACE;
@@ -47,10 +48,10 @@ impl Admin {
     }
 
     fn controller(&self) -> Controller {
-        let identity = &self.drive.identity;
+        let identity = &self.drive.options.identity;
         let mut controller = Controller {
-            vendor: identity.vendor.into(),
-            subsystem_vendor: identity.subsystem_vendor.into(),
+            vendor: VENDOR.into(),
+            subsystem_vendor: VENDOR.into(),
             serial: identity.serial(),
             model: identity.model(),
             firmware: identity.firmware(),
@@ -106,7 +107,7 @@ impl Admin {
 
     /// One descriptor; zeroes end the list.
     fn descriptors(&self) -> [u8; LEN] {
-        let descriptor = UuidDescriptor::new(self.drive.identity.uuid());
+        let descriptor = UuidDescriptor::new(self.drive.options.identity.uuid());
         let mut list = [0; LEN];
         list.iter_mut().zip(descriptor.as_bytes()).for_each(|(place, byte)| *place = *byte);
         list

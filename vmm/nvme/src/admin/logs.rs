@@ -45,7 +45,7 @@ impl Admin {
     fn firmware_slots(&self) -> FirmwareSlots {
         let mut slots = FirmwareSlots { active: 1, ..FirmwareSlots::new_zeroed() };
         let [first, ..] = &mut slots.revisions;
-        *first = self.drive.identity.firmware();
+        *first = self.drive.options.identity.firmware();
         slots
     }
 }

@@ -66,7 +66,7 @@ impl Admin {
             drive: Arc::clone(drive),
             session: Arc::clone(session),
             queues: Queues::new(drive, session, completions),
-            features: Features::default(),
+            features: Features::new(&drive.options),
             events: Events::default(),
         }
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::Admin;
 use crate::doorbell::Shadow;
 use crate::drive::Drive;
-use crate::interrupt::VECTORS;
 use crate::nvm::NvmCommands;
 use crate::queue::{CompletionQueue, Outcome, Ring, SubmissionQueue, Worker};
 use crate::session::Session;
@@ -106,7 +105,7 @@ impl Admin {
         let id = new_id(command, self.features.completion_queues(), |id| queues.completion.contains_key(id))?;
         let ring = queues.ring(command, COMPLETION_LEN)?;
         let vector = (command.cdw11.get() >> 16) as u16;
-        if vector >= VECTORS {
+        if vector >= self.drive.vectors() {
             return Err(Status::INVALID_VECTOR);
         }
         let vector = (command.cdw11.get() & INTERRUPTS != 0).then_some(vector);
@@ -161,7 +160,8 @@ impl Admin {
         }
         let queues = &mut self.queues;
         queues.shadows = Some(Shadow { value, event });
-        (1..VECTORS).try_for_each(|queue| queues.shadow(queue))?;
+        (1..self.drive.vectors()).try_for_each(|queue| queues.shadow(queue))?;
+        self.session.set_shadows();
         Ok(0)
     }
 }

@@ -27,7 +27,7 @@ fn controller_tells_who_it_is() {
     let (rig, mut admin, _disk) = Rig::enabled();
     assert_eq!(rig.status(&mut admin, identify(1, 0)), 0);
     let data = rig.load(DATA, 4096);
-    assert_eq!(data[..4], [0x34, 0x12, 0x78, 0x56], "VID, SSVID");
+    assert_eq!(data[..4], [0xf4, 0x1a, 0xf4, 0x1a], "VID, SSVID");
     assert_eq!(text(&data[4..24]), "test disk           ");
     assert!(text(&data[24..64]).starts_with("Tinderbox NVMe disk  "));
     assert_eq!(data[77], 9, "MDTS");
@@ -89,7 +89,7 @@ fn mistakes_have_their_status(#[case] command: Command, #[case] status: u16) {
 fn data_may_straddle_pages() {
     let (rig, mut admin, _disk) = Rig::enabled();
     assert_eq!(rig.status(&mut admin, identify(1, 0).prp(DATA + 0xffc).prp2(DATA + 0x8000)), 0);
-    assert_eq!(rig.load(DATA + 0xffc, 4), [0x34, 0x12, 0x78, 0x56]);
+    assert_eq!(rig.load(DATA + 0xffc, 4), [0xf4, 0x1a, 0xf4, 0x1a]);
     assert_eq!(text(&rig.load(DATA + 0x8000, 9)), "test disk");
 }
 

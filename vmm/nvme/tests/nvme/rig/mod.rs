@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use block::Backend;
 use block::testing::MemoryDisk;
 use bus::Bus;
-use nvme::{Controller, Identity, Interrupts, SIZE, VECTORS};
+use nvme::{Controller, Identity, Interrupts, MAX_QUEUES, Options, SIZE, WriteCache};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
 pub(crate) use queue::{Command, Completion, Queue};
@@ -67,15 +67,11 @@ impl Rig {
     pub(crate) fn new(backend: Arc<dyn Backend>) -> Self {
         let regions = [(0, 0x20_0000), (0x20_0000, 0x20_0000)];
         let memory = GuestMemoryMmap::from_ranges(&regions.map(|(at, len)| (GuestAddress(at), len))).unwrap();
-        let vectors = Arc::new(Vectors(Mutex::new(vec![0; VECTORS.into()])));
-        let identity = Identity {
-            serial: "test disk".parse().unwrap(),
-            index: 0,
-            vendor: 0x1234,
-            subsystem_vendor: 0x5678,
-        };
+        let vectors = Arc::new(Vectors(Mutex::new(vec![0; usize::from(MAX_QUEUES) + 1])));
+        let identity = Identity { serial: "test disk".parse().unwrap(), index: 0 };
+        let options = Options { identity, queues: MAX_QUEUES, write_cache: WriteCache::On };
         let controller =
-            Controller::new(backend, identity, memory.clone(), Arc::clone(&vectors) as _).unwrap();
+            Controller::new(backend, options, memory.clone(), Arc::clone(&vectors) as _).unwrap();
         let mut bus = Bus::new();
         bus.insert("nvme", BASE, SIZE, Arc::new(Mutex::new(controller))).unwrap();
         Self { bus, memory, vectors }

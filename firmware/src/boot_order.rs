@@ -16,6 +16,11 @@ pub enum BootDevice {
         /// Address of the transport.
         base: u64,
     },
+    /// The first namespace of an NVMe controller on the PCI root bus.
+    NvmeNamespace {
+        /// The controller's device number.
+        device: u8,
+    },
     /// An option ROM of fw_cfg.
     OptionRom {
         /// The ROM's file.
@@ -30,6 +35,10 @@ impl fmt::Display for BootDevice {
         match self {
             // SeaBIOS looks for exactly 16 lower-case digits.
             Self::VirtioMmioDisk { base } => write!(f, "/virtio-mmio@{base:016x}/disk@0,0"),
+            // edk2 knows NVMe by QEMU's first number for it, whatever the controller's own is.
+            Self::NvmeNamespace { device } => {
+                write!(f, "/pci@ffffffffffffffff/pci8086,5845@{device:x}/namespace@1,0")
+            }
             Self::OptionRom { file } => write!(f, "/rom@{file}"),
             Self::Halt => f.write_str("HALT"),
         }
@@ -57,6 +66,12 @@ mod tests {
         let disks = [0xfeb0_2e00, 0xfeb0_0000].map(|base| BootDevice::VirtioMmioDisk { base });
         let expected = "/virtio-mmio@00000000feb02e00/disk@0,0\n/virtio-mmio@00000000feb00000/disk@0,0\0";
         assert_eq!(encode(&disks), expected.as_bytes());
+    }
+
+    #[test]
+    fn nvme_is_called_as_edk2_knows_it() {
+        let nvme = BootDevice::NvmeNamespace { device: 0x1f };
+        assert_eq!(encode(&[nvme]), b"/pci@ffffffffffffffff/pci8086,5845@1f/namespace@1,0\0");
     }
 
     #[test]

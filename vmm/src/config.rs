@@ -108,7 +108,7 @@ pub struct DiskConfig {
     pub readonly: bool,
     /// Its place among the disks that firmware tries, smallest first; those without a place come after.
     pub bootindex: Option<u32>,
-    /// What the guest can tell it by, as in `/dev/disk/by-id/virtio-…`.
+    /// What the guest can tell it by, as in `/dev/disk/by-id/virtio-…` and `nvme-…`.
     pub serial: blk::Serial,
     /// How its image is opened and used.
     pub image: ImageConfig,
@@ -134,6 +134,8 @@ pub enum DiskBus {
     /// virtio-blk on a virtio-mmio transport.
     #[default]
     VirtioMmio,
+    /// An NVMe controller on the PCI root bus.
+    Nvme,
 }
 
 /// What COM1 is connected to.

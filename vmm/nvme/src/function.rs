@@ -49,8 +49,13 @@ impl Nvme {
     /// # Errors
     /// The host has no more descriptors.
     pub fn new(backend: Arc<dyn Backend>, options: Options, memory: GuestMemoryMmap) -> io::Result<Self> {
-        let identity =
-            Identity { vendor: VENDOR, device: DEVICE, revision: 1, class: CLASS, subsystem: [VENDOR, DEVICE] };
+        let identity = Identity {
+            vendor: VENDOR,
+            device: DEVICE,
+            revision: 1,
+            class: CLASS,
+            subsystem: [VENDOR, DEVICE],
+        };
         let vectors = options.vectors();
         let config = ConfigSpace::endpoint(identity)
             .bar(BAR, Bar { size: BAR_SIZE, kind: BarKind::Memory64 })

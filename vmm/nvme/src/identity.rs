@@ -41,6 +41,13 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// The identity of the machine's disk number `index`, by a serial that fits the standard, else by that number.
+    #[must_use]
+    pub fn new(serial: Option<&str>, index: u32) -> Self {
+        let serial = serial.and_then(|text| text.parse().ok());
+        Self { serial: serial.unwrap_or_else(|| Serial(format!("tinderbox-{index}"))), index }
+    }
+
     /// SN.
     pub(crate) fn serial(&self) -> [u8; SERIAL_LEN] {
         padded(self.serial.0.as_bytes())

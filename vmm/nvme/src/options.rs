@@ -9,19 +9,7 @@ pub struct Options {
     pub identity: Identity,
     /// Most pairs of I/O queues, 1 to [`MAX_QUEUES`]; each has a thread while it exists, and an interrupt vector.
     pub queues: u16,
-    impl Options {
-    /// I/O queue pairs, of which there is one at least.
-    pub(crate) fn pairs(&self) -> u16 {
-        self.queues.clamp(1, MAX_QUEUES)
-    }
-
-    /// Interrupt vectors: one for each I/O queue pair, and one for the admin queue.
-    pub(crate) fn vectors(&self) -> u16 {
-        self.pairs() + 1
-    }
-}
-
-/// Whether writes wait for a flush, until the driver decides that itself.
+    /// The write cache, until the driver decides about it.
     pub write_cache: WriteCache,
 }
 

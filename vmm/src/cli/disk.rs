@@ -1,4 +1,4 @@
-//! `--disk PATH[,bus=virtio-mmio][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]`, the plain `DISK`, and `--snapshot`.
+//! `--disk PATH[,bus=virtio-mmio|nvme][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]`, the plain `DISK`, and `--snapshot`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -22,7 +22,7 @@ pub(crate) struct DiskArgs {
     /// iops-burst=N
     #[arg(
         long = "disk",
-        value_name = "PATH[,bus=virtio-mmio][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]",
+        value_name = "PATH[,bus=virtio-mmio|nvme][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]",
         display_order = 2
     )]
     more: Vec<DiskConfig>,
@@ -45,10 +45,10 @@ impl DiskArgs {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DiskError {
     /// Nothing before the first comma.
-    #[error("no path, write PATH[,bus=virtio-mmio][,readonly=on|off]")]
+    #[error("no path, write PATH[,bus=virtio-mmio|nvme][,readonly=on|off]")]
     NoPath,
     /// A bus that this machine does not have.
-    #[error("unknown bus `{0}`, use bus=virtio-mmio")]
+    #[error("unknown bus `{0}`, use bus=virtio-mmio or bus=nvme")]
     Bus(String),
     /// Neither yes nor no.
     #[error("readonly={0} is no choice, use readonly=on or readonly=off")]
@@ -103,6 +103,7 @@ impl FromStr for DiskBus {
     fn from_str(text: &str) -> Result<Self, DiskError> {
         match text {
             "virtio-mmio" => Ok(Self::VirtioMmio),
+            "nvme" => Ok(Self::Nvme),
             _ => Err(DiskError::Bus(text.into())),
         }
     }
@@ -139,6 +140,7 @@ mod tests {
     fn keys_come_in_any_order() {
         assert!(disk("a.raw,readonly=on,bus=virtio-mmio").unwrap().readonly);
         assert!(!disk("a.raw,bus=virtio-mmio,readonly=off").unwrap().readonly);
+        assert_eq!(disk("a.raw,bus=nvme").unwrap().bus, DiskBus::Nvme);
         let full = disk("a.raw,serial=root disk,bootindex=4294967295").unwrap();
         assert_eq!((full.bootindex, full.serial), (Some(u32::MAX), "root disk".parse().unwrap()));
     }

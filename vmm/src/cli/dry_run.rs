@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 pub(crate) use kernel::start;
 
 use super::table::columns;
-use crate::config::{Config, Console, DiskBus, DiskConfig, FirmwareChoice, Irqchip};
+use crate::config::{Config, Console, DiskConfig, FirmwareChoice, Irqchip};
 use crate::machine::Plan;
-use crate::machine::plan::{E820Plan, Gsi, MIB, PortPlan, Range, TransportPlan, Virtio};
+use crate::machine::plan::{Boot, E820Plan, Gsi, MIB, PortPlan, Range, TransportPlan};
 
 /// Everything that `plan` decided about the machine of `config`.
 pub(crate) fn describe(config: &Config, plan: &Plan) -> String {
@@ -151,17 +151,16 @@ fn ioapic_pin(plan: &Plan, gsi: Gsi) -> String {
 }
 
 fn disks(config: &Config, plan: &Plan) -> Vec<[String; 4]> {
-    let row = |(transport, device)| match device {
-        Virtio::Disk(n) => Some(disk_row(transport, n, config.disks.get(n)?)),
-        _ => None,
-    };
-    plan.populated().filter_map(row).collect()
+    let disks = config.disks.iter().enumerate();
+    disks.filter_map(|(n, disk)| Some(disk_row(plan.find_disk(n)?, n, disk))).collect()
 }
 
-fn disk_row(transport: &TransportPlan, n: usize, disk: &DiskConfig) -> [String; 4] {
-    let DiskBus::VirtioMmio = disk.bus;
+fn disk_row(place: Boot<'_>, n: usize, disk: &DiskConfig) -> [String; 4] {
     let access = if disk.readonly { "read-only" } else { "read-write" };
-    let place = format!("virtio-mmio {}", transport.index);
+    let place = match place {
+        Boot::Transport(transport) => format!("virtio-mmio {}", transport.index),
+        Boot::Function(function) => format!("NVMe, PCI 00:{:02x}.0", function.device),
+    };
     [format!("disk {n}"), place, access.into(), disk.path.display().to_string()]
 }
 

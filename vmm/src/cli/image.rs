@@ -66,7 +66,7 @@ impl ImageKeys {
             "snapshot" => image.snapshot = on_or_off(value)?,
             "backing-dir" if value.is_empty() => return Err(ImageError::BackingDir),
             "backing-dir" => image.backing_dir = Some(value.into()),
-            "queues" => image.queues = queues(value)?,
+            "queues" => image.queues = Some(queues(value)?),
             "bps" => self.bps.rate = Some(bytes("bps", value)?),
             "bps-burst" => self.bps.burst = Some(bytes("bps-burst", value)?),
             "iops" => self.iops.rate = Some(operations("iops", value)?),
@@ -171,7 +171,7 @@ mod tests {
             snapshot: true,
             backing_dir: Some("/srv".into()),
             limits: Limits { bytes, operations },
-            queues: 4,
+            queues: Some(4),
         };
         assert_eq!(image(&keys), Ok(expected));
         assert_eq!(image(&[("format", "auto")]), Ok(ImageConfig::default()));

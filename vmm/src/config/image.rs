@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use block::{Format, Limits};
 
 /// How a disk's image is opened and used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageConfig {
     /// Its format, to be found out if not said.
     pub format: Option<Format>,
@@ -15,21 +15,8 @@ pub struct ImageConfig {
     pub backing_dir: Option<PathBuf>,
     /// How fast it may be.
     pub limits: Limits,
-    /// Queues of the virtio device, from 1 to [`virtio::blk::MAX_QUEUES`].
-    pub queues: u16,
-}
-
-impl Default for ImageConfig {
-    fn default() -> Self {
-        Self {
-            format: None,
-            cache: Cache::default(),
-            snapshot: false,
-            backing_dir: None,
-            limits: Limits::default(),
-            queues: 1,
-        }
-    }
+    /// Queues of the device, from 1 to [`virtio::blk::MAX_QUEUES`]; virtio has one if it is not said, NVMe one for each vCPU.
+    pub queues: Option<u16>,
 }
 
 /// When a write is done, and whether the host keeps copies. The names are QEMU's.

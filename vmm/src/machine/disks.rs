@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use block::{Backend, Cached, OpenMode, OpenOptions, Throttled};
-use virtio::blk::{Options, WriteCache};
+use virtio::blk;
 
 use crate::config::{Cache, DiskConfig};
 
@@ -11,7 +11,9 @@ use crate::config::{Cache, DiskConfig};
 #[derive(Clone)]
 pub(super) struct Disk {
     pub(super) backend: Arc<dyn Backend>,
-    pub(super) options: Options,
+    serial: blk::Serial,
+    cache: Cache,
+    queues: Option<u16>,
 }
 
 impl Disk {
@@ -23,11 +25,28 @@ impl Disk {
             true => backend,
             false => Arc::new(Throttled::new(backend, image.limits)),
         };
-        let cache = match image.cache {
-            Cache::WriteBack | Cache::None => WriteCache::Back,
-            Cache::WriteThrough => WriteCache::Through,
+        Ok(Self { backend, serial: config.serial, cache: image.cache, queues: image.queues })
+    }
+
+    /// The disk as virtio-blk has it.
+    pub(super) fn virtio(&self) -> blk::Options {
+        let cache = match self.cache {
+            Cache::WriteBack | Cache::None => blk::WriteCache::Back,
+            Cache::WriteThrough => blk::WriteCache::Through,
         };
-        Ok(Self { backend, options: Options { serial: config.serial, cache, queues: image.queues } })
+        blk::Options { serial: self.serial, cache, queues: self.queues.unwrap_or(1) }
+    }
+
+    /// The disk as NVMe has it: number `index` of a machine with `cpus` vCPUs.
+    pub(super) fn nvme(&self, index: usize, cpus: usize) -> nvme::Options {
+        let write_cache = match self.cache {
+            Cache::WriteBack | Cache::None => nvme::WriteCache::On,
+            Cache::WriteThrough => nvme::WriteCache::Off,
+        };
+        let serial = self.serial.as_text().filter(|text| !text.is_empty());
+        let identity = nvme::Identity::new(serial, index as u32);
+        let queues = self.queues.unwrap_or_else(|| u16::try_from(cpus).unwrap_or(u16::MAX));
+        nvme::Options { identity, queues, write_cache }
     }
 }
 

@@ -1,14 +1,16 @@
 //! The PCI Express host bridge and what is plugged into it.
 
 use anyhow::Context as _;
-use pcie::{Host, HostParts};
+use nvme::Nvme;
+use pcie::{Function, Host, HostParts, Slot};
 
 use super::build::Builder;
-use super::plan::{PciePlan, Range};
+use super::disks::Disk;
+use super::plan::{PciFunction, PciePlan, Range};
 
 impl Builder<'_> {
-    /// The host bridge, if the plan has one.
-    pub(super) fn pcie(&mut self) -> anyhow::Result<Option<Host>> {
+    /// The host bridge, if the plan has one, and what is plugged into it.
+    pub(super) fn pcie(&mut self, disks: &[Disk]) -> anyhow::Result<Option<Host>> {
         let Some(plan) = &self.plan.pcie else { return Ok(None) };
         let host = Host::new(HostParts {
             windows: [plan.window32, plan.window64].map(|window| window.start..=window.end() - 1),
@@ -18,9 +20,25 @@ impl Builder<'_> {
             doorbells: Box::new(self.vm.doorbells()),
         });
         self.place_host(&host, plan)?;
+        for place in &plan.functions {
+            if let Some(function) = self.function(place.function, disks)? {
+                host.plug(Slot::root(place.device), function)?;
+            }
+        }
         let messages = plan.first_message..host.next_gsi();
         self.routes.connect(messages).context("connect the interrupt routes of PCI functions")?;
         Ok(Some(host))
+    }
+
+    fn function(&self, which: PciFunction, disks: &[Disk]) -> anyhow::Result<Option<Box<dyn Function>>> {
+        match which {
+            PciFunction::Nvme(n) => {
+                let Some(disk) = disks.get(n) else { return Ok(None) };
+                let options = disk.nvme(n, self.plan.apic_ids.len());
+                let nvme = Nvme::new(disk.backend.clone(), options, self.ram.memory().clone());
+                Ok(Some(Box::new(nvme.with_context(|| format!("start the NVMe controller of disk {n}"))?)))
+            }
+        }
     }
 
     fn place_host(&mut self, host: &Host, plan: &PciePlan) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@
 
 mod cmdline;
 mod devices;
+mod functions;
 mod generation;
 mod numa;
 mod pcie;
@@ -26,6 +27,7 @@ use crate::config::{Config, ExtraDevice, FirmwareChoice, Irqchip};
 use crate::cpu::CpuModel;
 use crate::topology::Topology;
 
+pub use functions::{FunctionPlan, PciFunction};
 pub use pcie::PciePlan;
 pub use usb::UsbPlan;
 pub use virtio::{TransportPlan, Virtio};
@@ -348,6 +350,29 @@ pub enum PlanError {
         "--device {0} and --machine acpi=off exclude each other: nothing but ACPI tells of it, so leave one of them out"
     )]
     DeviceNeedsAcpi(ExtraDevice),
+    /// A disk on a bus that the machine shall not have.
+    #[error(
+        "--disk {},bus=nvme and --machine {other} exclude each other: {reason}, so leave one of them out",
+        .path.display()
+    )]
+    DiskBus {
+        /// The disk's image.
+        path: PathBuf,
+        /// The other option.
+        other: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// More PCI functions than slots.
+    #[error(
+        "{functions} PCI devices are too many: this machine has {slots} PCI slots, put disks on bus=virtio-mmio"
+    )]
+    PciSlots {
+        /// How many were asked for.
+        functions: usize,
+        /// How many there is room for.
+        slots: usize,
+    },
     /// Two disks want one place in the boot order.
     #[error(
         "bootindex={index} is given to two disks, {} and {}: give each its own",
@@ -361,6 +386,15 @@ pub enum PlanError {
         /// The other.
         second: PathBuf,
     },
+}
+
+/// What a disk is plugged into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Boot<'p> {
+    /// A virtio-mmio transport.
+    Transport(&'p TransportPlan),
+    /// A slot of the PCI root bus.
+    Function(&'p FunctionPlan),
 }
 
 impl Plan {
@@ -449,11 +483,18 @@ impl Plan {
         self.transports.iter().filter_map(|transport| Some((transport, transport.device?)))
     }
 
-    /// The transports of the disks, in the order in which firmware tries them.
-    pub fn boot_order(&self) -> impl Iterator<Item = &TransportPlan> {
-        let has =
-            |disk| self.transports.iter().find(move |transport| transport.device == Some(Virtio::Disk(disk)));
-        self.boot_disks.iter().filter_map(move |&disk| has(disk))
+    /// Where the disks are, in the order in which firmware tries them.
+    pub fn boot_order(&self) -> impl Iterator<Item = Boot<'_>> {
+        self.boot_disks.iter().filter_map(|&disk| self.find_disk(disk))
+    }
+
+    /// Where a disk is, by its index in [`Config::disks`].
+    #[must_use]
+    pub fn find_disk(&self, disk: usize) -> Option<Boot<'_>> {
+        let on_mmio = self.transports.iter().find(|transport| transport.device == Some(Virtio::Disk(disk)));
+        let mut functions = self.pcie.iter().flat_map(|pcie| &pcie.functions);
+        let on_pci = functions.find(|plan| plan.function == PciFunction::Nvme(disk));
+        on_mmio.map(Boot::Transport).or(on_pci.map(Boot::Function))
     }
 }
 

@@ -31,7 +31,7 @@ use pcie::describe::PciHost;
 use usb::describe::XhciDevice;
 use virtio::describe::MmioTransport;
 
-use super::plan::{ExtraPlan, PciePlan, Plan, PortPlan, TransportPlan, UsbPlan};
+use super::plan::{Boot, ExtraPlan, PciFunction, PciePlan, Plan, PortPlan, UsbPlan};
 use crate::boot::Handover;
 use crate::config::ExtraDevice;
 
@@ -203,7 +203,12 @@ fn memory_map(plan: &Plan) -> Vec<e820::Entry> {
 
 /// The kernel comes before all disks.
 fn boot_devices(plan: &Plan, kernel: Option<&Handover>) -> Vec<BootDevice> {
-    let disk = |transport: &TransportPlan| BootDevice::VirtioMmioDisk { base: transport.mmio.start };
+    let disk = |place: Boot<'_>| match place {
+        Boot::Transport(transport) => BootDevice::VirtioMmioDisk { base: transport.mmio.start },
+        Boot::Function(plan) => match plan.function {
+            PciFunction::Nvme(_) => BootDevice::NvmeNamespace { device: plan.device },
+        },
+    };
     kernel.and_then(Handover::boot_device).into_iter().chain(plan.boot_order().map(disk)).collect()
 }
 

@@ -1,6 +1,7 @@
 //! The virtio devices, each with what it uses of the host's. Transports are somebody else's affair.
 
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use net::{Null, Passt, Stream, Tap};
@@ -31,8 +32,8 @@ impl Backends {
     pub(super) fn device(&mut self, which: Virtio, disks: &[Disk]) -> Option<Box<dyn VirtioDevice>> {
         match which {
             Virtio::Disk(n) => disks.get(n).map(|disk| {
-                let disk = disk.clone();
-                Box::new(Blk::new(disk.backend, disk.options)) as _
+                let backend = Arc::clone(&disk.backend);
+                Box::new(Blk::new(backend, disk.virtio())) as _
             }),
             Virtio::Net(n) => self.nets.get_mut(n)?.take().map(|net| Box::new(net) as _),
             Virtio::Rng => self.rng.take().map(|rng| Box::new(rng) as _),

@@ -1,7 +1,8 @@
 //! PCI Express: where configuration space, windows and interrupts are.
 
+use super::functions::{self, FunctionPlan};
 use super::{GIB, Gsi, HIGH_RAM, LOW_RAM_LIMIT, PlanError, Range};
-use crate::config::{Config, MachineOptions, Switch};
+use crate::config::{Config, MachineOptions};
 
 const ECAM: Range = Range::new(0xe000_0000, 0x1000_0000);
 /// From the end of low RAM to the configuration space.
@@ -24,12 +25,16 @@ pub struct PciePlan {
     pub intx: [Gsi; 4],
     /// The first number that names a message instead of an IOAPIC's pin.
     pub first_message: Gsi,
+    /// What is plugged into the root bus.
+    pub functions: Vec<FunctionPlan>,
 }
 
-/// Plans the host bridge, if there is to be one, for a CPU with `phys_bits` physical address bits.
+/// Plans the host bridge, if it or something on it is asked for, for a CPU with `phys_bits` physical address bits.
 pub(super) fn pcie(config: &Config, phys_bits: u32) -> Result<Option<PciePlan>, PlanError> {
     let options = &config.options;
-    if options.pcie != Switch::On {
+    functions::check(config)?;
+    let functions = functions::functions(config)?;
+    if !options.pcie.or(!functions.is_empty()) {
         return Ok(None);
     }
     if !options.has_acpi() {
@@ -45,6 +50,7 @@ pub(super) fn pcie(config: &Config, phys_bits: u32) -> Result<Option<PciePlan>, 
         window64: window64(config, phys_bits)?,
         intx: intx(options),
         first_message: if options.has_ioapic2() { 48 } else { 24 },
+        functions,
     }))
 }
 
@@ -75,6 +81,7 @@ fn intx(options: &MachineOptions) -> [Gsi; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Switch;
     use crate::cpu::CpuModel;
     use crate::machine::plan::{MIB, Plan};
 

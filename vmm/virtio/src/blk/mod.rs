@@ -31,6 +31,15 @@ pub struct Serial([u8; ID_BYTES]);
 #[error("serial \"{0}\" must be at most 20 printable ASCII characters")]
 pub struct BadSerial(String);
 
+impl Serial {
+    /// As text; `None` for one that was given as other bytes.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        let text = std::str::from_utf8(&self.0).ok()?;
+        Some(text.trim_end_matches('\0'))
+    }
+}
+
 impl FromStr for Serial {
     type Err = BadSerial;
 

@@ -74,8 +74,11 @@ pub fn blank_disk(dir: &Path, name: &str, len: u64, label: &str) -> anyhow::Resu
     Ok(path)
 }
 
-/// The kernel of the Debian image, or its initial RAM disk.
-pub(crate) fn debian_boot_file(name: &str) -> anyhow::Result<PathBuf> {
+/// A kernel of Debian's, or an initial RAM disk.
+///
+/// # Errors
+/// When `cargo xtask test` did not say where they are.
+pub fn debian_boot_file(name: &str) -> anyhow::Result<PathBuf> {
     Ok(crate::setting("TINDERBOX_DEBIAN_BOOT")?.join(name))
 }
 

@@ -12,7 +12,7 @@
 //! |---|---|
 //! | `TINDERBOX` | the program under test |
 //! | `TINDERBOX_TEST_DIR` | where logs and disks of each test are kept |
-//! | `TINDERBOX_DEBIAN_BOOT` | a folder with the kernel and the initial RAM disk of that image |
+//! | `TINDERBOX_DEBIAN_BOOT` | a folder with kernels of Debian's, and the initial RAM disk of one |
 //! | `TINDERBOX_DEBIAN_COPIES` | a folder with a copy of the Debian image for each test that boots it |
 //! | `TINDERBOX_PYTHON` | an interpreter with the packages of `qmp/requirements.txt` |
 //! | `TINDERBOX_TEST_PATIENCE` | factor on every time-out, for emulated hosts |
@@ -22,7 +22,7 @@ mod disk;
 mod guest;
 mod vm;
 
-pub use disk::{BootSector, blank_disk};
+pub use disk::{BootSector, blank_disk, debian_boot_file};
 pub use guest::tiny_kernel;
 pub use vm::{Vm, VmBuilder};
 

@@ -18,6 +18,7 @@ use anyhow::{Context as _, ensure};
 use clap::ValueEnum as _;
 
 use crate::accel::{self, Accel};
+use crate::debian::PrivateApt;
 use crate::lab::{self, Lab};
 use crate::{check, firmware, image, paths, product, python, run};
 
@@ -81,12 +82,33 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     let accel = args.accel.unwrap_or(if Path::new("/dev/kvm").exists() { Accel::Kvm } else { Accel::Lab });
     firmware::build("qboot")?;
     let suites = ["reset", "firmware", "handover", "terminal"].map(|name| Suite::new(name, tinderbox));
-    suites.into_iter().try_for_each(|suite| suite?.run(accel, args.filter.as_deref()))?;
+    suites.into_iter().try_for_each(|suite| {
+        let suite = suite?;
+        if suite.folder.ends_with("handover") {
+            tboot(&suite.folder.join("boot"))?;
+        }
+        suite.run(accel, args.filter.as_deref())
+    })?;
     // The lab has no Python.
     if accel == Accel::Kvm {
         let suite = Suite { python: Some(python::environment()?), ..Suite::new("qmp", tinderbox)? };
         suite.run(accel, args.filter.as_deref())?;
     }
+    Ok(())
+}
+
+/// Puts a multiboot kernel of Debian's into `folder`: tboot, for whose module a kernel is to be.
+fn tboot(folder: &Path) -> anyhow::Result<()> {
+    let package = paths::target().join("lab/tboot");
+    if !package.join(".packages").exists() {
+        PrivateApt::open("lab", &["bookworm"], "main", false)?.unpack(&["tboot"], &package)?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
+    let kernel = folder.join("tboot");
+    let file = fs::File::create(&kernel).with_context(|| format!("create {}", kernel.display()))?;
+    let packed = package.join("boot/tboot.gz");
+    let status = Command::new("gzip").args(["--decompress", "--stdout"]).arg(&packed).stdout(file).status();
+    ensure!(status.context("start gzip")?.success(), "unpack {}", packed.display());
     Ok(())
 }
 

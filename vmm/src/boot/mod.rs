@@ -96,8 +96,9 @@ struct Module {
     at: Range,
 }
 
-/// The formats, asked in this order. A 64-bit ELF file with a multiboot header wants to be entered as that header says.
-const FORMATS: [Detect; 4] = [bzimage::detect, pvh::detect, multiboot::detect, elf64::detect];
+/// The formats, asked in this order. An ELF file with a multiboot header wants to be entered as that header says: what Xen
+/// has beside it, a PVH entry, is for guests of Xen.
+const FORMATS: [Detect; 4] = [bzimage::detect, multiboot::detect, pvh::detect, elf64::detect];
 
 /// Says whether a file is of a format; an error if it is, and cannot be started.
 type Detect = fn(&Source) -> Result<Option<Box<dyn Format + Send>>, BootError>;

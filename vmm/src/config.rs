@@ -10,7 +10,7 @@ mod virtio;
 
 use std::path::PathBuf;
 
-pub use self::virtio::{NetConfig, VirtioConfig, Wire};
+pub use self::virtio::{NetConfig, PortConfig, PortEnd, VirtioConfig, Wire};
 use ::virtio::blk;
 pub use control::{ControlConfig, Endpoint, EndpointError, Monitor, OnPowerOff, Side, StartState};
 pub use guest_info::{FwCfgFile, GuestInfo, SmbiosConfig, Source};

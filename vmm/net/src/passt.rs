@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::chown;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -50,7 +51,7 @@ impl Passt {
     /// # Errors
     /// [`PasstError`], whose message says what to do, or what passt said.
     pub fn start(options: &[OsString]) -> Result<Self, PasstError> {
-        let folder = TempDir::with_prefix("tinderbox-passt-").map_err(PasstError::Folder)?;
+        let folder = folder().map_err(PasstError::Folder)?;
         let socket = folder.path().join("socket");
         let mut command = Command::new("passt");
         command.args(["--foreground", "--one-off", "--socket"]).arg(&socket).args(options);
@@ -66,6 +67,16 @@ impl Passt {
             }
         }
     }
+}
+
+/// A folder for the socket. A passt that root starts becomes nobody, and makes its socket after that.
+fn folder() -> io::Result<TempDir> {
+    const NOBODY: u32 = 65534;
+    let folder = TempDir::with_prefix("tinderbox-passt-")?;
+    if rustix::process::geteuid().is_root() {
+        chown(folder.path(), Some(NOBODY), None)?;
+    }
+    Ok(folder)
 }
 
 /// Connects as soon as there is a socket.

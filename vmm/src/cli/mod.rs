@@ -31,6 +31,7 @@ mod memory;
 mod net;
 mod numa;
 mod options;
+mod ports;
 mod probe_kvm;
 mod qemu;
 mod run;

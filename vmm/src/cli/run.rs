@@ -178,7 +178,7 @@ mod tests {
     use crate::backing::Backing;
     use crate::config::{
         Console, ControlConfig, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, Monitor, NodeConfig,
-        NumaConfig, OnPowerOff, Side, Source, StartState, Switch, VirtioConfig,
+        NumaConfig, OnPowerOff, PortConfig, PortEnd, Side, Source, StartState, Switch, VirtioConfig,
     };
     use crate::cpu::CpuModel;
     use crate::topology::Topology;
@@ -210,7 +210,7 @@ mod tests {
         let args = "--memory 6G,shared=on --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
                     --cmdline quiet --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
-                    --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --net null \
+                    --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --net null --virtio-console pty \
                     --name vm --qmp unix:q --paused --no-shutdown";
         let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
@@ -231,7 +231,11 @@ mod tests {
                 cmdline: "quiet".into(),
             }),
             disks: Vec::new(),
-            virtio: VirtioConfig { rng: true, nets: vec!["null".parse().unwrap()] },
+            virtio: VirtioConfig {
+                rng: true,
+                nets: vec!["null".parse().unwrap()],
+                ports: vec![PortConfig { kind: virtio::console::Kind::Console, end: PortEnd::Pty }],
+            },
             console: Console::None,
             debugcon: Some("fw.log".into()),
             on_reset: OnReset::End,

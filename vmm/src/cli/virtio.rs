@@ -1,9 +1,11 @@
 //! The virtio devices other than disks, each by its own option.
 
 use clap::Args;
+use virtio::console::Kind;
 
 use super::net::NET;
-use crate::config::{NetConfig, VirtioConfig};
+use super::ports::{END, NAMED, NamedPort};
+use crate::config::{NetConfig, PortConfig, PortEnd, VirtioConfig};
 
 /// Devices that guests have drivers for anyway.
 #[derive(Args, Debug)]
@@ -13,6 +15,12 @@ pub(crate) struct VirtioArgs {
     /// comma written twice
     #[arg(long = "net", value_name = NET)]
     nets: Vec<NetConfig>,
+    /// A console on virtio, /dev/hvc0 and so on, repeatable. At unix:PATH a client finds the last 64 KiB
+    #[arg(long = "virtio-console", value_name = END)]
+    consoles: Vec<PortEnd>,
+    /// A port /dev/virtio-ports/NAME, repeatable: for a guest agent, or scripts
+    #[arg(long = "virtio-port", value_name = NAMED)]
+    ports: Vec<NamedPort>,
     /// A source of random bytes, virtio-rng: for guests whose CPU has none, or that trust it not
     #[arg(long)]
     rng: bool,
@@ -21,6 +29,9 @@ pub(crate) struct VirtioArgs {
 impl VirtioArgs {
     /// The devices as described.
     pub(crate) fn into_config(self) -> VirtioConfig {
-        VirtioConfig { nets: self.nets, rng: self.rng }
+        let console = |end| PortConfig { kind: Kind::Console, end };
+        let consoles = self.consoles.into_iter().map(console);
+        let ports = consoles.chain(self.ports.into_iter().map(|port| port.0)).collect();
+        VirtioConfig { nets: self.nets, ports, rng: self.rng }
     }
 }

@@ -9,8 +9,34 @@ use virtio::net::Mac;
 pub struct VirtioConfig {
     /// Network interfaces in the order of the command line.
     pub nets: Vec<NetConfig>,
+    /// Ports of the virtio console: all consoles, then the named ones.
+    pub ports: Vec<PortConfig>,
     /// A source of random bytes.
     pub rng: bool,
+}
+
+/// A port of the virtio console.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortConfig {
+    /// What it is to the guest.
+    pub kind: virtio::console::Kind,
+    /// What it is connected to.
+    pub end: PortEnd,
+}
+
+/// What a port is connected to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PortEnd {
+    /// The standard streams of tinderbox.
+    Stdio,
+    /// A file for output.
+    File(PathBuf),
+    /// FIFOs.
+    Pipe(PathBuf),
+    /// A Unix socket to listen at.
+    Socket(PathBuf),
+    /// A pseudo-terminal.
+    Pty,
 }
 
 /// One network interface.

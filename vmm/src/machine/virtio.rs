@@ -1,22 +1,26 @@
 //! The virtio devices, each with what it uses of the host's. Transports are somebody else's affair.
 
 use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use chardev::{Chardev, Files, Keep, Pty, Socket};
 use net::{Null, Passt, Stream, Tap};
 use virtio::VirtioDevice;
 use virtio::blk::Blk;
+use virtio::console::{Console, Kind, MAX_PORTS};
 use virtio::net::{Mac, Net, Options};
 use virtio::rng::Rng;
 
 use super::disks::Disk;
 use super::plan::Virtio;
-use crate::config::{NetConfig, VirtioConfig, Wire};
+use crate::config::{NetConfig, PortConfig, PortEnd, VirtioConfig, Wire};
 
 /// What the devices use of the host's.
 pub(super) struct Backends {
     nets: Vec<Option<Net>>,
+    console: Option<Console>,
     rng: Option<Rng>,
 }
 
@@ -25,7 +29,8 @@ impl Backends {
     pub(super) fn open(config: &VirtioConfig) -> anyhow::Result<Self> {
         let rng = config.rng.then(Rng::new).transpose().context("--rng: open /dev/urandom")?;
         let nets = config.nets.iter().zip(0..).map(|(net, n)| open_net(net, n).map(Some));
-        Ok(Self { nets: nets.collect::<anyhow::Result<_>>()?, rng })
+        let nets = nets.collect::<anyhow::Result<_>>()?;
+        Ok(Self { nets, console: open_console(&config.ports)?, rng })
     }
 
     /// Makes the device `which`, once, for whatever transport the plan has for it.
@@ -36,6 +41,7 @@ impl Backends {
                 Box::new(Blk::new(backend, disk.virtio())) as _
             }),
             Virtio::Net(n) => self.nets.get_mut(n)?.take().map(|net| Box::new(net) as _),
+            Virtio::Console => self.console.take().map(|console| Box::new(console) as _),
             Virtio::Rng => self.rng.take().map(|rng| Box::new(rng) as _),
         }
     }
@@ -57,4 +63,57 @@ fn open_net(config: &NetConfig, n: u8) -> anyhow::Result<Net> {
 fn passt_options(tcp: &Option<String>, udp: &Option<String>) -> Vec<OsString> {
     let option = |name: &str, ports: &Option<String>| ports.clone().map(|ports| [name.into(), ports.into()]);
     [option("--tcp-ports", tcp), option("--udp-ports", udp)].into_iter().flatten().flatten().collect()
+}
+
+/// The device with all consoles and ports. Its port 0 is a console even if nobody asked for one, for drivers take it for that.
+fn open_console(ports: &[PortConfig]) -> anyhow::Result<Option<Console>> {
+    if ports.is_empty() {
+        return Ok(None);
+    }
+    let mut ends = ports.iter().map(open_port).collect::<anyhow::Result<Vec<_>>>()?;
+    if !ports.iter().any(|port| port.kind == Kind::Console) {
+        ends.insert(0, (Kind::Console, Box::new(Nobody) as _));
+    }
+    ensure!(ends.len() <= MAX_PORTS, "--virtio-port: a machine has at most {MAX_PORTS} consoles and ports");
+    Console::new(ends).map(Some).context("make the virtio console")
+}
+
+fn open_port(port: &PortConfig) -> anyhow::Result<(Kind, Box<dyn Chardev>)> {
+    let (option, keep) = match &port.kind {
+        Kind::Console => ("--virtio-console", Keep::Last),
+        Kind::Named(_) => ("--virtio-port", Keep::Nothing),
+    };
+    let end = open_end(&port.end, keep).context(option)?;
+    Ok((port.kind.clone(), end))
+}
+
+fn open_end(end: &PortEnd, keep: Keep) -> anyhow::Result<Box<dyn Chardev>> {
+    Ok(match end {
+        PortEnd::Stdio => Box::new(Files::stdio()?),
+        PortEnd::File(path) => Box::new(Files::file(path)?),
+        PortEnd::Pipe(path) => Box::new(Files::pipe(path)?),
+        PortEnd::Socket(path) => Box::new(Socket::listen(path, keep)?),
+        PortEnd::Pty => {
+            let pty = Pty::open().context("make a pseudo-terminal")?;
+            tracing::warn!(path = %pty.path().display(), "a port of the guest's is at a pseudo-terminal");
+            Box::new(pty)
+        }
+    })
+}
+
+/// A console that nobody looks at.
+struct Nobody;
+
+impl Chardev for Nobody {
+    fn events(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    fn read(&mut self, _to: &mut [u8]) -> usize {
+        0
+    }
+
+    fn write(&mut self, from: &[u8]) -> usize {
+        from.len()
+    }
 }

@@ -28,6 +28,7 @@
 #![deny(clippy::indexing_slicing)]
 
 pub mod blk;
+pub mod console;
 pub mod describe;
 pub mod net;
 pub mod rng;

@@ -24,15 +24,15 @@ pub struct Requests<'m> {
     memory: &'m GuestMemoryMmap,
     hurry: &'m AtomicBool,
     left: u16,
-    also: Option<u16>,
+    also: Vec<u16>,
 }
 
 /// What a device leaves behind.
 pub(crate) struct Left {
     /// It left requests that it could have had.
     pub(crate) deferred: bool,
-    /// Another queue has something to do.
-    pub(crate) also: Option<u16>,
+    /// Other queues have something to do.
+    pub(crate) also: Vec<u16>,
 }
 
 impl<'m> Requests<'m> {
@@ -42,7 +42,7 @@ impl<'m> Requests<'m> {
         hurry: &'m AtomicBool,
     ) -> Result<Self, Broken> {
         let left = ring.available()?;
-        Ok(Self { ring, memory, hurry, left, also: None })
+        Ok(Self { ring, memory, hurry, left, also: Vec::new() })
     }
 
     /// Takes the next request, if there is one.
@@ -105,7 +105,7 @@ impl<'m> Requests<'m> {
 
     /// Has queue `queue` served next, as if it were kicked.
     pub fn also(&mut self, queue: u16) {
-        self.also = Some(queue);
+        self.also.push(queue);
     }
 
     pub(crate) fn finish(self) -> Left {

@@ -80,7 +80,7 @@ fn other_devices_come_behind_the_disks_and_are_told_of_like_them() {
     let kernel = KernelConfig { path: "vmlinuz".into(), initrd: None, cmdline: String::new() };
     let options = MachineOptions { acpi: Switch::Off, ..MachineOptions::default() };
     let disks = vec![DiskConfig::new("a.raw")];
-    let virtio = VirtioConfig { rng: true, nets: vec!["null".parse().unwrap()] };
+    let virtio = VirtioConfig { rng: true, nets: vec!["null".parse().unwrap()], ..VirtioConfig::default() };
     let plan = plan(Config { disks, virtio, options, kernel: Some(kernel), ..Config::default() }).unwrap();
     let devices: Vec<_> = plan.populated().map(|(transport, device)| (transport.index, device)).collect();
     assert_eq!(devices, [(0, Virtio::Disk(0)), (1, Virtio::Net(0)), (2, Virtio::Rng)]);

@@ -12,6 +12,8 @@ pub enum Virtio {
     Disk(usize),
     /// A network interface, as an index into [`VirtioConfig::nets`].
     Net(usize),
+    /// The consoles and ports.
+    Console,
     /// The source of random bytes.
     Rng,
 }
@@ -21,6 +23,7 @@ impl fmt::Display for Virtio {
         match self {
             Self::Disk(n) => write!(f, "disk {n}"),
             Self::Net(n) => write!(f, "net {n}"),
+            Self::Console => f.write_str("console"),
             Self::Rng => f.write_str("rng"),
         }
     }
@@ -76,5 +79,6 @@ fn devices(config: &Config) -> Vec<Virtio> {
 
 fn others(config: &VirtioConfig) -> impl Iterator<Item = Virtio> {
     let nets = (0..config.nets.len()).map(Virtio::Net);
-    nets.chain(config.rng.then_some(Virtio::Rng))
+    let console = (!config.ports.is_empty()).then_some(Virtio::Console);
+    nets.chain(console).chain(config.rng.then_some(Virtio::Rng))
 }

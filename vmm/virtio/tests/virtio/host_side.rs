@@ -144,8 +144,8 @@ fn requests_used_together_interrupt_where_the_driver_waits() {
     ring.set_used_event(&rig.memory, 1);
     rig.kick();
     host.post(b"abcdefghij");
-    rig.wait_until("an interrupt", || rig.line.is_high());
-    assert_eq!(rig.read(reg::INTERRUPT_STATUS) & 1, 1);
+    rig.wait_until("an interrupt for used buffers", || rig.read(reg::INTERRUPT_STATUS) & 1 != 0);
+    assert!(rig.line.is_high());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::fmt;
 pub const FILE: &str = "bootorder";
 
 /// One line of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BootDevice {
     /// The disk on a virtio-mmio transport.
     VirtioMmioDisk {
@@ -20,6 +20,13 @@ pub enum BootDevice {
     NvmeNamespace {
         /// The controller's device number.
         device: u8,
+    },
+    /// A disk on the USB controller of the system bus.
+    UsbDisk {
+        /// Address of the controller.
+        controller: u64,
+        /// Port numbers from the controller on, each from 1; the first counts among the root ports of the disk's speed.
+        path: Vec<u8>,
     },
     /// An option ROM of fw_cfg.
     OptionRom {
@@ -39,10 +46,21 @@ impl fmt::Display for BootDevice {
             Self::NvmeNamespace { device } => {
                 write!(f, "/pci@ffffffffffffffff/pci8086,5845@{device:x}/namespace@1,0")
             }
+            Self::UsbDisk { controller, path } => {
+                write!(f, "/sysbus-xhci@{controller:016x}")?;
+                usb_disk(f, path)
+            }
             Self::OptionRom { file } => write!(f, "/rom@{file}"),
             Self::Halt => f.write_str("HALT"),
         }
     }
+}
+
+/// The hubs on the way, then the disk.
+fn usb_disk(f: &mut fmt::Formatter<'_>, path: &[u8]) -> fmt::Result {
+    let Some((port, hubs)) = path.split_last() else { return Ok(()) };
+    hubs.iter().try_for_each(|port| write!(f, "/hub@{port:x}"))?;
+    write!(f, "/storage@{port:x}/channel@0/disk@0,0")
 }
 
 /// The bytes of the file; none if no device is listed, as firmware expects it then.
@@ -72,6 +90,14 @@ mod tests {
     fn nvme_is_called_as_edk2_knows_it() {
         let nvme = BootDevice::NvmeNamespace { device: 0x1f };
         assert_eq!(encode(&[nvme]), b"/pci@ffffffffffffffff/pci8086,5845@1f/namespace@1,0\0");
+    }
+
+    #[test]
+    fn usb_disk_is_called_by_its_ports() {
+        let disk = |path: &[u8]| BootDevice::UsbDisk { controller: 0xfe90_0000, path: path.into() };
+        let expected = "/sysbus-xhci@00000000fe900000/storage@1/channel@0/disk@0,0\n\
+                        /sysbus-xhci@00000000fe900000/hub@2/storage@3/channel@0/disk@0,0\0";
+        assert_eq!(encode(&[disk(&[1]), disk(&[2, 3])]), expected.as_bytes());
     }
 
     #[test]

@@ -6,10 +6,12 @@ mod image;
 mod kernel;
 mod numa;
 mod options;
+mod usb;
 mod virtio;
 
 use std::path::PathBuf;
 
+pub use self::usb::{UsbConfig, UsbDevice, UsbKind, UsbStorage};
 pub use self::virtio::{NetConfig, PortConfig, PortEnd, VirtioConfig, Wire};
 use ::virtio::blk;
 pub use control::{ControlConfig, Endpoint, EndpointError, Monitor, OnPowerOff, Side, StartState};
@@ -46,6 +48,8 @@ pub struct Config {
     pub kernel: Option<KernelConfig>,
     /// The disks in the order of the command line.
     pub disks: Vec<DiskConfig>,
+    /// The devices on USB.
+    pub usb: UsbConfig,
     /// The other virtio devices.
     pub virtio: VirtioConfig,
     /// What COM1 is connected to.
@@ -75,6 +79,7 @@ impl Default for Config {
             firmware: FirmwareChoice::Named("seabios".into()),
             kernel: None,
             disks: Vec::new(),
+            usb: UsbConfig::default(),
             virtio: VirtioConfig::default(),
             console: Console::Stdio,
             debugcon: None,
@@ -136,6 +141,8 @@ pub enum DiskBus {
     VirtioMmio,
     /// An NVMe controller on the PCI root bus.
     Nvme,
+    /// A mass storage device on USB.
+    Usb,
 }
 
 /// What COM1 is connected to.

@@ -549,3 +549,48 @@ fn networks_that_cannot_be_are_named() {
     let expected = "--net tap: `much-too-long-a-name` is no name of an interface; it has 1 to 15 characters";
     assert_eq!(ran.fails(1), expected);
 }
+
+#[test]
+fn usb_devices_are_named_with_what_to_do() {
+    let usb = |usb: &[&str]| usage(&[&["run", "a.raw", "--dry-run"], usb].concat());
+    assert_eq!(
+        usb(&["--usb=camera"]),
+        "--usb camera: unknown device `camera`, use storage, kbd, mouse, tablet, hub or serial"
+    );
+    assert_eq!(usb(&["--usb=storage"]), "--usb storage: storage has no disk, write storage,disk=FILE");
+    assert_eq!(
+        usb(&["--usb=kbd", "--machine=usb=off"]),
+        "--usb and --machine usb=off exclude each other: devices need the controller, so leave one of them out"
+    );
+    assert_eq!(
+        usb(&["--usb=kbd", "--machine=acpi=off"]),
+        "--usb and --machine acpi=off exclude each other: nothing but ACPI tells of the USB controller, so leave one of them out"
+    );
+    assert_eq!(
+        usb(&["--usb=kbd,hub=1"]),
+        "--usb kbd,hub=1: there is no such hub yet, write --usb hub before it"
+    );
+    assert_eq!(usb(&["--usb-pcap=a.pcap"]), "--usb-pcap records what is on USB, add a device with --usb");
+    let twice = ["run", "a.raw", "--disk=b.raw,bootindex=1", "--usb=storage,disk=c.raw,bootindex=1"];
+    assert_eq!(usage(&twice), "bootindex=1 is given to two disks, b.raw and c.raw: give each its own");
+}
+
+#[test]
+fn usb_devices_are_in_the_dry_run_with_their_ports() {
+    let args = ["--usb=storage,disk=a.raw", "--usb=hub", "--usb=kbd,hub=1", "--dry-run"];
+    let ran = Bench::new().run(&args);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    let usb = ran.stdout.split("\n\n").find(|section| section.starts_with("USB\n")).unwrap();
+    assert_eq!(
+        usb,
+        "USB\n  storage  USB 3 port 1    a.raw\n  hub      USB 2 port 1\n  kbd      USB 2 port 1.1"
+    );
+}
+
+#[test]
+fn usb_files_that_cannot_be_made_are_named() {
+    let ran = Bench::new().run(&["--usb=serial,file=/nonexistent/log"]);
+    assert!(ran.fails(1).starts_with("--usb serial,file=: create /nonexistent/log"));
+    let ran = Bench::new().run(&["--usb=kbd", "--usb-pcap=/nonexistent/a.pcap"]);
+    assert!(ran.fails(1).starts_with("--usb-pcap: create /nonexistent/a.pcap"));
+}

@@ -80,6 +80,13 @@ impl FromStr for DiskConfig {
         if path.is_empty() {
             return Err(DiskError::NoPath);
         }
+        Self::with_keys(path, pairs)
+    }
+}
+
+impl DiskConfig {
+    /// The disk at `path` with the keys of `--disk`.
+    pub(super) fn with_keys(path: String, pairs: Vec<(String, String)>) -> Result<Self, DiskError> {
         let mut disk = Self::new(path);
         let mut image = ImageKeys::default();
         for (key, value) in pairs {
@@ -109,7 +116,7 @@ impl FromStr for DiskBus {
     }
 }
 
-fn on_or_off(text: &str) -> Result<bool, DiskError> {
+pub(super) fn on_or_off(text: &str) -> Result<bool, DiskError> {
     match text {
         "on" => Ok(true),
         "off" => Ok(false),

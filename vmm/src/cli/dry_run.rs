@@ -3,6 +3,7 @@
 mod kernel;
 mod numa;
 mod pcie;
+mod usb;
 
 use std::fmt::Write as _;
 
@@ -24,6 +25,7 @@ pub(crate) fn describe(config: &Config, plan: &Plan) -> String {
         ("ports", columns(&ports(plan))),
         ("interrupts", columns(&interrupts(plan))),
         ("disks", columns(&disks(config, plan))),
+        ("USB", columns(&usb::devices(config, plan))),
         ("kernel", columns(&kernel)),
         (e820_title, columns(&e820(&plan.e820))),
     ];
@@ -159,6 +161,7 @@ fn disk_row(place: Boot<'_>, n: usize, disk: &DiskConfig) -> [String; 4] {
     let access = if disk.readonly { "read-only" } else { "read-write" };
     let place = match place {
         Boot::Transport(transport) => format!("virtio-mmio {}", transport.index),
+        Boot::Usb(place) => usb::port(place),
         Boot::Function(function) => format!("NVMe, PCI 00:{:02x}.0", function.device),
     };
     [format!("disk {n}"), place, access.into(), disk.path.display().to_string()]

@@ -38,6 +38,7 @@ mod run;
 mod smbios;
 mod table;
 mod usage;
+mod usb;
 mod virtio;
 
 use std::ffi::OsString;

@@ -13,6 +13,7 @@ use super::guest_info::GuestInfoArgs;
 use super::kernel::KernelArgs;
 use super::machine::MachineArgs;
 use super::numa::NumaArgs;
+use super::usb::UsbArgs;
 use super::virtio::VirtioArgs;
 use super::{cpu, dry_run, print};
 use crate::config::{Config, Console, Endpoint, FirmwareChoice, MachineOptions, OnReset};
@@ -27,6 +28,7 @@ Examples:
   tinderbox run debian.raw
   tinderbox run debian.raw --cpus 4 --memory 6G
   tinderbox run --disk a.raw --disk b.raw,readonly=on --console file:serial.log
+  tinderbox run --usb storage,disk=debian.raw --usb kbd --firmware seabios-usb
   tinderbox run debian.raw --debugcon file:firmware.log --dry-run
   tinderbox run debian.raw --kernel vmlinuz --initrd initrd.img --cmdline 'root=/dev/vda1 console=ttyS0'
 
@@ -53,6 +55,8 @@ pub(crate) struct ConfigArgs {
     #[command(flatten)]
     disks: DiskArgs,
     #[command(flatten)]
+    usb: UsbArgs,
+    #[command(flatten)]
     virtio: VirtioArgs,
     #[command(flatten)]
     machine: MachineArgs,
@@ -77,6 +81,8 @@ impl ConfigArgs {
         let kernel = self.kernel.into_kernel();
         let options = self.machine.options.unwrap_or_default();
         let default_firmware = default_firmware(kernel.is_some(), &options);
+        let mut disks = self.disks.into_disks();
+        let usb = self.usb.into_usb(&mut disks);
         Ok(Config {
             memory: self.machine.memory.size,
             backing: self.machine.memory.backing,
@@ -87,7 +93,8 @@ impl ConfigArgs {
             extras: self.machine.extras,
             firmware: self.machine.firmware.unwrap_or(default_firmware),
             kernel,
-            disks: self.disks.into_disks(),
+            disks,
+            usb,
             virtio: self.virtio.into_config(),
             console: self.console.console,
             debugcon: self.console.debugcon.map(|file| file.0),
@@ -178,7 +185,8 @@ mod tests {
     use crate::backing::Backing;
     use crate::config::{
         Console, ControlConfig, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, Monitor, NodeConfig,
-        NumaConfig, OnPowerOff, PortConfig, PortEnd, Side, Source, StartState, Switch, VirtioConfig,
+        NumaConfig, OnPowerOff, PortConfig, PortEnd, Side, Source, StartState, Switch, UsbConfig,
+        VirtioConfig,
     };
     use crate::cpu::CpuModel;
     use crate::topology::Topology;
@@ -231,6 +239,7 @@ mod tests {
                 cmdline: "quiet".into(),
             }),
             disks: Vec::new(),
+            usb: UsbConfig::default(),
             virtio: VirtioConfig {
                 rng: true,
                 nets: vec!["null".parse().unwrap()],

@@ -55,7 +55,7 @@ pub struct MachineOptions {
     pub ioapic2: Switch,
     /// The PCI Express host bridge. Off by default.
     pub pcie: Switch,
-    /// The USB controller on the system bus. Off by default.
+    /// The USB controller on the system bus. On if something is plugged into it.
     pub usb: Switch,
     /// The option ROM that boots a kernel from SeaBIOS. On by default.
     pub option_roms: Switch,
@@ -70,12 +70,6 @@ impl MachineOptions {
     #[must_use]
     pub const fn has_acpi(&self) -> bool {
         self.acpi.or(true)
-    }
-
-    /// Whether there is a USB controller.
-    #[must_use]
-    pub const fn has_usb(&self) -> bool {
-        self.usb.or(false)
     }
 
     /// Whether there is a second IOAPIC.

@@ -30,6 +30,7 @@ use super::plan::{Plan, Range, TransportPlan, Virtio};
 use super::start::Placed;
 use super::tables;
 use super::timers::{Alarm, Timers};
+use super::usb_devices::{Hands, UsbDevices};
 use super::vcpus::{Board, Vcpus};
 use super::virtio::Backends;
 use crate::boot::{Handover, Ram};
@@ -41,6 +42,7 @@ use crate::kvm::{GuestRam, Kvm, Routes, Vcpu, Vm, install_wake_handler};
 pub(super) struct Resources {
     disks: Vec<Disk>,
     virtio: Backends,
+    usb: UsbDevices,
     console: Option<(Box<dyn io::Write + Send>, bool)>,
     debugcon: Option<File>,
     guest_data: GuestData,
@@ -53,6 +55,7 @@ impl Resources {
         host::check_memory(config.memory, &config.backing)?;
         let disks = config.disks.iter().map(Disk::open).collect::<anyhow::Result<_>>()?;
         let virtio = Backends::open(&config.virtio)?;
+        let usb = UsbDevices::open(&config.usb)?;
         let guest_data = GuestData::read(&config.guest_info)?;
         let kvm = Kvm::open(&config.kvm)?;
         let console: Option<(Box<dyn io::Write + Send>, bool)> = match &config.console {
@@ -61,7 +64,7 @@ impl Resources {
             config::Console::None => None,
         };
         let debugcon = config.debugcon.as_deref().map(|path| create(path, "--debugcon")).transpose()?;
-        Ok(Self { disks, virtio, console, debugcon, guest_data, kvm })
+        Ok(Self { disks, virtio, usb, console, debugcon, guest_data, kvm })
     }
 }
 
@@ -84,7 +87,7 @@ pub(super) struct Machine {
     console: Option<Console>,
     _timers: Option<Timers>,
     /// The USB controller, until the machine ends.
-    _usb: Option<Xhci>,
+    _usb: Option<(Xhci, Hands)>,
     vm: Vm,
     ram: GuestRam,
     start: Placed,
@@ -95,7 +98,7 @@ pub(super) struct Machine {
 impl Machine {
     /// Builds the machine of `plan`, to begin with `start`.
     pub(super) fn build(plan: &Plan, resources: Resources, mut start: Placed) -> anyhow::Result<Self> {
-        let Resources { disks, mut virtio, console, debugcon, guest_data, kvm } = resources;
+        let Resources { disks, mut virtio, usb, console, debugcon, guest_data, kvm } = resources;
         let ram = GuestRam::allocate(plan)?;
         let vm = kvm.create_vm(plan)?;
         let smbios = guest_data.smbios(plan, &vm.processor(plan.topology))?;
@@ -123,7 +126,7 @@ impl Machine {
         builder.transports(|device| virtio.device(device, &disks))?;
         let pcie = builder.pcie(&disks)?.filter(|_| start.kernel().is_some());
         pcie.iter().for_each(pcie::Host::assign);
-        let usb = builder.usb()?;
+        let usb = builder.usb(usb, &disks)?;
         let board = Arc::new(builder.board);
         let needs_timers = !timers.is_empty();
         let timers = needs_timers.then(|| Timers::start(timers, alarm)).transpose();

@@ -37,14 +37,18 @@ impl Disk {
         blk::Options { serial: self.serial, cache, queues: self.queues.unwrap_or(1) }
     }
 
+    /// What the guest can tell it by, if there is anything.
+    pub(super) fn serial(&self) -> Option<&str> {
+        self.serial.as_text().filter(|text| !text.is_empty())
+    }
+
     /// The disk as NVMe has it: number `index` of a machine with `cpus` vCPUs.
     pub(super) fn nvme(&self, index: usize, cpus: usize) -> nvme::Options {
         let write_cache = match self.cache {
             Cache::WriteBack | Cache::None => nvme::WriteCache::On,
             Cache::WriteThrough => nvme::WriteCache::Off,
         };
-        let serial = self.serial.as_text().filter(|text| !text.is_empty());
-        let identity = nvme::Identity::new(serial, index as u32);
+        let identity = nvme::Identity::new(self.serial(), index as u32);
         let queues = self.queues.unwrap_or_else(|| u16::try_from(cpus).unwrap_or(u16::MAX));
         nvme::Options { identity, queues, write_cache }
     }

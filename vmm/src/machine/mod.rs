@@ -23,6 +23,7 @@ mod supervisor;
 pub mod tables;
 mod timers;
 mod usb;
+mod usb_devices;
 mod vcpus;
 mod virtio;
 

@@ -12,6 +12,7 @@ mod pcie;
 #[cfg(test)]
 mod tests;
 mod usb;
+mod usb_devices;
 mod virtio;
 
 use std::fmt;
@@ -30,6 +31,7 @@ use crate::topology::Topology;
 pub use functions::{FunctionPlan, PciFunction};
 pub use pcie::PciePlan;
 pub use usb::UsbPlan;
+pub use usb_devices::{UsbError, UsbPlace};
 pub use virtio::{TransportPlan, Virtio};
 
 /// 1 MiB.
@@ -229,6 +231,8 @@ pub struct Plan {
     pub pcie: Option<PciePlan>,
     /// The USB controller.
     pub usb: Option<UsbPlan>,
+    /// Where the devices on USB are, in the order of the configuration.
+    pub usb_places: Vec<UsbPlace>,
     /// virtio-mmio, all of them.
     pub transports: Vec<TransportPlan>,
     /// The command line of the kernel, if there is one.
@@ -287,6 +291,9 @@ pub enum PlanError {
     /// Nodes that cannot be.
     #[error(transparent)]
     Numa(#[from] NumaError),
+    /// USB devices that cannot be plugged in.
+    #[error(transparent)]
+    Usb(#[from] UsbError),
     /// Nothing to start.
     #[error("--firmware none starts nothing by itself, give it a kernel with --kernel FILE")]
     NothingToStart,
@@ -395,6 +402,8 @@ pub enum Boot<'p> {
     Transport(&'p TransportPlan),
     /// A slot of the PCI root bus.
     Function(&'p FunctionPlan),
+    /// A port of the USB controller, or of a hub on it.
+    Usb(&'p UsbPlace),
 }
 
 impl Plan {
@@ -440,6 +449,7 @@ impl Plan {
             test_memory: devices::test_memory(config, firmware)?,
             pcie: pcie::pcie(config, phys_bits)?,
             usb: usb::usb(config)?,
+            usb_places: usb_devices::places(&config.usb)?,
             kernel_cmdline: cmdline::kernel_cmdline(config, &transports),
             transports,
             boot_disks: boot_order(&config.disks)?,
@@ -469,6 +479,7 @@ impl Plan {
         pcie::pcie(config, phys_bits)?;
         usb::usb(config)?;
         GenerationPlan::new(config)?;
+        usb_devices::places(&config.usb)?;
         virtio::transports(config).map(|_| ())
     }
 
@@ -494,7 +505,8 @@ impl Plan {
         let on_mmio = self.transports.iter().find(|transport| transport.device == Some(Virtio::Disk(disk)));
         let mut functions = self.pcie.iter().flat_map(|pcie| &pcie.functions);
         let on_pci = functions.find(|plan| plan.function == PciFunction::Nvme(disk));
-        on_mmio.map(Boot::Transport).or(on_pci.map(Boot::Function))
+        let on_usb = self.usb_places.iter().find(|place| place.disk == Some(disk));
+        on_mmio.map(Boot::Transport).or(on_pci.map(Boot::Function)).or(on_usb.map(Boot::Usb))
     }
 }
 

@@ -203,13 +203,21 @@ fn memory_map(plan: &Plan) -> Vec<e820::Entry> {
 
 /// The kernel comes before all disks.
 fn boot_devices(plan: &Plan, kernel: Option<&Handover>) -> Vec<BootDevice> {
-    let disk = |place: Boot<'_>| match place {
+    let disks = plan.boot_order().filter_map(|place| boot_disk(plan, place));
+    kernel.and_then(Handover::boot_device).into_iter().chain(disks).collect()
+}
+
+/// How firmware calls a disk.
+fn boot_disk(plan: &Plan, place: Boot<'_>) -> Option<BootDevice> {
+    Some(match place {
         Boot::Transport(transport) => BootDevice::VirtioMmioDisk { base: transport.mmio.start },
         Boot::Function(plan) => match plan.function {
             PciFunction::Nvme(_) => BootDevice::NvmeNamespace { device: plan.device },
         },
-    };
-    kernel.and_then(Handover::boot_device).into_iter().chain(plan.boot_order().map(disk)).collect()
+        Boot::Usb(place) => {
+            BootDevice::UsbDisk { controller: plan.usb?.mmio.start, path: place.path.clone() }
+        }
+    })
 }
 
 // The plan puts ports below 64 KiB and these registers below 4 GiB; its tests hold it to that.

@@ -1,7 +1,7 @@
 //! Where the USB controller is.
 
-use super::{Gsi, PlanError, Range};
-use crate::config::Config;
+use super::{Gsi, PlanError, Range, UsbError};
+use crate::config::{Config, Switch};
 
 /// The xHCI controller on the system bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +17,16 @@ pub struct UsbPlan {
 /// # Errors
 /// Without ACPI nothing tells a guest of it.
 pub(super) fn usb(config: &Config) -> Result<Option<UsbPlan>, PlanError> {
-    if !config.options.has_usb() {
+    if config.options.usb == Switch::Off && !config.usb.devices.is_empty() {
+        return Err(UsbError::Off.into());
+    }
+    if !config.has_usb() {
         return Ok(None);
     }
     if !config.options.has_acpi() {
+        if config.options.usb == Switch::Auto {
+            return Err(UsbError::NoAcpi.into());
+        }
         let reason = "nothing but ACPI tells of the USB controller";
         return Err(PlanError::Contradiction { option: "usb=on", other: "acpi=off", reason });
     }

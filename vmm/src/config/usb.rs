@@ -1,0 +1,85 @@
+//! The devices on USB.
+
+use std::path::PathBuf;
+
+use ::usb::Speed;
+
+use super::Config;
+
+/// What is plugged in, and whether anybody looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UsbConfig {
+    /// The devices in the order of the command line.
+    pub devices: Vec<UsbDevice>,
+    /// Where all transfers are recorded, if anywhere.
+    pub pcap: Option<PathBuf>,
+}
+
+impl Config {
+    /// Whether there is a USB controller: if it is switched on, or if something is to be plugged in.
+    #[must_use]
+    pub const fn has_usb(&self) -> bool {
+        self.options.usb.or(!self.usb.devices.is_empty())
+    }
+}
+
+/// One device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsbDevice {
+    /// What it is.
+    pub kind: UsbKind,
+    /// The hub it is behind, counted from 1 in the order of the command line; the controller's own ports if none.
+    pub hub: Option<u32>,
+}
+
+/// What a USB device is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsbKind {
+    /// A disk.
+    Storage(UsbStorage),
+    /// A keyboard.
+    Keyboard,
+    /// A mouse.
+    Mouse,
+    /// A tablet.
+    Tablet,
+    /// A hub of four ports.
+    Hub,
+    /// A serial port that writes to a file.
+    Serial(PathBuf),
+}
+
+impl UsbKind {
+    /// Its name on the command line.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Storage(_) => "storage",
+            Self::Keyboard => "kbd",
+            Self::Mouse => "mouse",
+            Self::Tablet => "tablet",
+            Self::Hub => "hub",
+            Self::Serial(_) => "serial",
+        }
+    }
+
+    /// How fast it talks.
+    #[must_use]
+    pub const fn speed(&self) -> Speed {
+        match self {
+            Self::Storage(storage) => storage.speed,
+            _ => Speed::High,
+        }
+    }
+}
+
+/// A disk on USB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsbStorage {
+    /// Its contents, as an index into [`Config::disks`](super::Config::disks).
+    pub disk: usize,
+    /// Whether it says that its medium can be taken out.
+    pub removable: bool,
+    /// How fast it talks: high or SuperSpeed.
+    pub speed: Speed,
+}

@@ -1,0 +1,145 @@
+//! The devices on USB: what the host contributes to each, and how they are plugged in.
+
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::Context as _;
+use scsi::{Kind, Loading, Target, Unit};
+use usb::xhci::{Control, PortId};
+use usb::{Capture, Hub, Keyboard, Mouse, Serial, Speed, Storage, Tablet, UsbDevice};
+
+use super::disks::Disk;
+use super::plan::{Plan, UsbPlace};
+use crate::config::{UsbConfig, UsbKind, UsbStorage};
+
+/// What the devices use of the host's, open.
+pub(super) struct UsbDevices {
+    devices: Vec<Opened>,
+    capture: Option<Capture>,
+}
+
+/// A device that is not made yet.
+enum Opened {
+    Storage(UsbStorage),
+    Keyboard,
+    Mouse,
+    Tablet,
+    Hub,
+    Serial(File),
+}
+
+/// What holds the devices that people use.
+#[derive(Default)]
+pub(super) struct Hands {
+    _keyboards: Vec<Keyboard>,
+    _mice: Vec<Mouse>,
+    _tablets: Vec<Tablet>,
+}
+
+impl UsbDevices {
+    /// Opens everything that `config` names but for the disks.
+    pub(super) fn open(config: &UsbConfig) -> anyhow::Result<Self> {
+        let devices =
+            config.devices.iter().map(|device| open(&device.kind)).collect::<anyhow::Result<_>>()?;
+        let capture = config.pcap.as_deref().map(record).transpose()?;
+        Ok(Self { devices, capture })
+    }
+
+    /// Makes the devices, those of the controller's own ports with what is behind them, and plugs them in.
+    pub(super) fn plug(self, plan: &Plan, disks: &[Disk], control: &Control) -> anyhow::Result<Hands> {
+        let mut maker = Maker {
+            devices: self.devices.into_iter().map(Some).collect(),
+            capture: self.capture,
+            places: &plan.usb_places,
+            disks,
+            hands: Hands::default(),
+        };
+        let roots = plan.usb_places.iter().enumerate().filter(|(_, place)| place.hub.is_none());
+        for (n, place) in roots {
+            let device = maker.make(n)?;
+            control.attach(Some(root_port(place)), device).context("--usb")?;
+        }
+        Ok(maker.hands)
+    }
+}
+
+fn open(kind: &UsbKind) -> anyhow::Result<Opened> {
+    Ok(match kind {
+        UsbKind::Storage(storage) => Opened::Storage(*storage),
+        UsbKind::Keyboard => Opened::Keyboard,
+        UsbKind::Mouse => Opened::Mouse,
+        UsbKind::Tablet => Opened::Tablet,
+        UsbKind::Hub => Opened::Hub,
+        UsbKind::Serial(path) => Opened::Serial(create(path, "--usb serial,file=")?),
+    })
+}
+
+fn record(path: &Path) -> anyhow::Result<Capture> {
+    let file = create(path, "--usb-pcap")?;
+    Capture::begin(Box::new(file)).with_context(|| format!("--usb-pcap: write {}", path.display()))
+}
+
+fn create(path: &Path, option: &str) -> anyhow::Result<File> {
+    File::create(path).with_context(|| format!("{option}: create {}", path.display()))
+}
+
+/// SuperSpeed ports come first. xHCI 1.2, 7.2.
+fn root_port(place: &UsbPlace) -> PortId {
+    let first = place.path.first().copied().unwrap_or_default();
+    match place.speed {
+        Speed::Super => PortId(first),
+        _ => PortId(usb::xhci::Config::default().usb3_ports + first),
+    }
+}
+
+struct Maker<'a> {
+    devices: Vec<Option<Opened>>,
+    capture: Option<Capture>,
+    places: &'a [UsbPlace],
+    disks: &'a [Disk],
+    hands: Hands,
+}
+
+impl Maker<'_> {
+    /// Device number `n`, which is made once. Hubs are few in a row.
+    fn make(&mut self, n: usize) -> anyhow::Result<Box<dyn UsbDevice>> {
+        let opened = self.devices.get_mut(n).and_then(Option::take).context("--usb: no such device")?;
+        let device = match opened {
+            Opened::Storage(storage) => self.storage(n, storage)?,
+            Opened::Keyboard => Box::new(keep(&mut self.hands._keyboards, Keyboard::new())),
+            Opened::Mouse => Box::new(keep(&mut self.hands._mice, Mouse::new())),
+            Opened::Tablet => Box::new(keep(&mut self.hands._tablets, Tablet::new())),
+            Opened::Hub => self.hub(n)?,
+            Opened::Serial(file) => Box::new(Serial::new(Box::new(file)).1),
+        };
+        Ok(match &self.capture {
+            Some(capture) => capture.tap(device),
+            None => device,
+        })
+    }
+
+    fn hub(&mut self, n: usize) -> anyhow::Result<Box<dyn UsbDevice>> {
+        let mut hub = Hub::new();
+        for (behind, _) in self.places.iter().enumerate().filter(|(_, place)| place.hub == Some(n)) {
+            hub.plug(self.make(behind)?).context("--usb")?;
+        }
+        Ok(Box::new(hub))
+    }
+
+    fn storage(&self, n: usize, storage: UsbStorage) -> anyhow::Result<Box<dyn UsbDevice>> {
+        let disk = self.disks.get(storage.disk).context("--usb storage: no such disk")?;
+        let serial = match disk.serial() {
+            Some(text) => text.into(),
+            None => format!("{:012}", n + 1), // BOT 1.0, 4.1.1: at least 12 digits that no other device has
+        };
+        let loading = if storage.removable { Loading::Removable } else { Loading::Fixed };
+        let unit = Unit::new(Kind::Disk, loading, serial.parse()?).with(disk.backend.clone());
+        Ok(Box::new(Storage::new(storage.speed, Target::new(vec![unit]), &serial)))
+    }
+}
+
+/// Keeps the hand, returns the device.
+fn keep<H, D>(hands: &mut Vec<H>, (hand, device): (H, D)) -> D {
+    hands.push(hand);
+    device
+}

@@ -30,6 +30,9 @@
 mod control;
 mod engine;
 mod event_ring;
+#[cfg(any(test, feature = "testing"))]
+#[expect(clippy::indexing_slicing, reason = "a harness, not the product")]
+pub mod fuzz;
 mod interrupter;
 mod memory;
 mod port;

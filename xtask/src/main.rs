@@ -8,6 +8,7 @@ mod conformance;
 mod debian;
 mod files;
 mod firmware;
+mod fuzz;
 mod host;
 mod image;
 mod lab;
@@ -40,6 +41,8 @@ enum Verb {
     /// Hold the product against standards
     #[command(subcommand)]
     Conformance(conformance::Subject),
+    /// Drive what a guest can reach with random programs
+    Fuzz(fuzz::Args),
     /// Build firmware from source
     Firmware(firmware::Args),
     /// Build guest disk images
@@ -59,6 +62,7 @@ fn main() -> std::process::ExitCode {
         Verb::Test(args) => test::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Conformance(subject) => conformance::run(subject),
+        Verb::Fuzz(args) => fuzz::run(args),
         Verb::Firmware(args) => firmware::run(args),
         Verb::Image(args) => image::run(args),
         Verb::Lab(args) => lab::run(args),

@@ -2,6 +2,7 @@
 
 mod commands;
 mod control;
+mod fuzzed;
 mod hostile;
 mod ports;
 mod rig;

@@ -7,7 +7,8 @@
 #           16  u8 counter      how many times it has run, written back
 #           17  u8[15] actions  what to do after each run, by counter:
 #                               'P' power off, 'R' reset register, 'T' triple fault, 'O' write to a port,
-#                               'I' ten interrupts of the PIT through the PIC, anything else: halt for ever
+#                               'I' ten interrupts of the PIT through the PIC, 'K' type, until a q powers off,
+#                               anything else: halt for ever
 #           32  u16 port, u8 value   what 'O' writes
         .code16
         .globl _start
@@ -66,6 +67,8 @@ main:
         je      port
         cmpb    $'I', %al
         je      interrupts
+        cmpb    $'K', %al
+        je      keys
         movw    $halted, %si
 stop:   call    print
 halt:   hlt
@@ -183,3 +186,17 @@ setup:          .byte 0x20, 0x11, 0x21, 8, 0x21, 4, 0x21, 1     # ICW1 to ICW4 o
                 .byte 0x43, 0x34, 0x40, 0x9c, 0x40, 0x2e        # counter 0, mode 2, 100 Hz
 setup_end:
 ticks:          .byte 0
+
+# What is typed comes out.
+keys:   movw    $ready, %si
+        call    print
+        sti
+1:      xorb    %ah, %ah
+        int     $0x16
+        movw    $0x3f8, %dx
+        outb    %al, %dx
+        cmpb    $'q', %al
+        jne     1b
+        movb    $'P', %al
+        jmp     protected
+ready:          .asciz "boot: keys please\r\n"

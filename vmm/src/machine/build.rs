@@ -87,7 +87,7 @@ pub(super) struct Machine {
     console: Option<Console>,
     _timers: Option<Timers>,
     /// The USB controller, until the machine ends.
-    _usb: Option<(Xhci, Hands)>,
+    pub(super) usb: Option<(Xhci, Hands)>,
     vm: Vm,
     ram: GuestRam,
     start: Placed,
@@ -143,7 +143,7 @@ impl Machine {
             generation,
             console: Some(console),
             _timers: timers,
-            _usb: usb,
+            usb,
             vm,
             ram,
             start,

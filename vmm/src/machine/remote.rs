@@ -30,8 +30,29 @@ pub enum Command {
     Reset,
     /// The power button is pressed.
     PowerButton,
+    /// Keys of the first USB keyboard are pressed, and released.
+    Press(Chord),
     /// The run ends at once.
     Quit,
+}
+
+/// Keys that are pressed together, as usages of a USB keyboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chord([u8; 8]);
+
+impl Chord {
+    /// The keys with these usages; none if there are none, or more than 8.
+    #[must_use]
+    pub fn new(usages: &[u8]) -> Option<Self> {
+        let mut chord = [0; 8];
+        chord.get_mut(..usages.len())?.copy_from_slice(usages);
+        (!usages.is_empty()).then_some(Self(chord))
+    }
+
+    /// The usages, in the order in which they are pressed.
+    pub fn usages(&self) -> impl DoubleEndedIterator<Item = u8> + use<> {
+        self.0.into_iter().filter(|usage| *usage != 0)
+    }
 }
 
 /// What the machine is doing.
@@ -98,6 +119,9 @@ pub enum Refused {
     /// There is nothing to press.
     #[error("a machine without ACPI has no power button")]
     NoPowerButton,
+    /// There is nothing to type on.
+    #[error("the machine has no keyboard, give it one with --usb kbd")]
+    NoKeyboard,
 }
 
 /// What the control thread says to one program.

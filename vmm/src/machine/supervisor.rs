@@ -189,6 +189,7 @@ impl<'a> Supervisor<'a> {
             }
             Command::Resume => self.resume(),
             Command::PowerButton => self.press(),
+            Command::Press(chord) => self.machine.type_chord(chord),
             Command::Reset => {
                 self.reset(Cause::Remote)?;
                 Ok(())

@@ -3,9 +3,18 @@
 use anyhow::Context as _;
 use usb::xhci::{self, Xhci};
 
-use super::build::Builder;
+use super::build::{Builder, Machine};
 use super::disks::Disk;
+use super::remote::{Chord, Refused};
 use super::usb_devices::{Hands, UsbDevices};
+
+impl Machine {
+    /// Presses keys of the first keyboard, and releases them.
+    pub(super) fn type_chord(&self, chord: Chord) -> Result<(), Refused> {
+        let hands = self.usb.as_ref().map(|(_, hands)| hands);
+        if hands.is_some_and(|hands| hands.type_chord(chord)) { Ok(()) } else { Err(Refused::NoKeyboard) }
+    }
+}
 
 impl Builder<'_> {
     /// The controller of `usb=on`, with `devices` plugged in.

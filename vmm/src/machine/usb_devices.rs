@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use scsi::{Kind, Loading, Target, Unit};
@@ -10,6 +11,7 @@ use usb::{Capture, Hub, Keyboard, Mouse, Serial, Speed, Storage, Tablet, UsbDevi
 
 use super::disks::Disk;
 use super::plan::{Plan, UsbPlace};
+use super::remote::Chord;
 use crate::config::{UsbConfig, UsbKind, UsbStorage};
 
 /// What the devices use of the host's, open.
@@ -28,12 +30,21 @@ enum Opened {
     Serial(File),
 }
 
-/// What holds the devices that people use.
+/// What types on the keyboards.
 #[derive(Default)]
 pub(super) struct Hands {
-    _keyboards: Vec<Keyboard>,
-    _mice: Vec<Mouse>,
-    _tablets: Vec<Tablet>,
+    keyboards: Mutex<Vec<Keyboard>>,
+}
+
+impl Hands {
+    /// Presses keys of the first keyboard and releases them; false if there is none.
+    pub(super) fn type_chord(&self, chord: Chord) -> bool {
+        let mut keyboards = self.keyboards.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(keyboard) = keyboards.first_mut() else { return false };
+        chord.usages().for_each(|usage| keyboard.press(usage));
+        chord.usages().rev().for_each(|usage| keyboard.release(usage));
+        true
+    }
 }
 
 impl UsbDevices {
@@ -52,14 +63,14 @@ impl UsbDevices {
             capture: self.capture,
             places: &plan.usb_places,
             disks,
-            hands: Hands::default(),
+            keyboards: Vec::new(),
         };
         let roots = plan.usb_places.iter().enumerate().filter(|(_, place)| place.hub.is_none());
         for (n, place) in roots {
             let device = maker.make(n)?;
             control.attach(Some(root_port(place)), device).context("--usb")?;
         }
-        Ok(maker.hands)
+        Ok(Hands { keyboards: Mutex::new(maker.keyboards) })
     }
 }
 
@@ -97,7 +108,7 @@ struct Maker<'a> {
     capture: Option<Capture>,
     places: &'a [UsbPlace],
     disks: &'a [Disk],
-    hands: Hands,
+    keyboards: Vec<Keyboard>,
 }
 
 impl Maker<'_> {
@@ -106,9 +117,9 @@ impl Maker<'_> {
         let opened = self.devices.get_mut(n).and_then(Option::take).context("--usb: no such device")?;
         let device = match opened {
             Opened::Storage(storage) => self.storage(n, storage)?,
-            Opened::Keyboard => Box::new(keep(&mut self.hands._keyboards, Keyboard::new())),
-            Opened::Mouse => Box::new(keep(&mut self.hands._mice, Mouse::new())),
-            Opened::Tablet => Box::new(keep(&mut self.hands._tablets, Tablet::new())),
+            Opened::Keyboard => self.keyboard(),
+            Opened::Mouse => Box::new(Mouse::new().1),
+            Opened::Tablet => Box::new(Tablet::new().1),
             Opened::Hub => self.hub(n)?,
             Opened::Serial(file) => Box::new(Serial::new(Box::new(file)).1),
         };
@@ -116,6 +127,12 @@ impl Maker<'_> {
             Some(capture) => capture.tap(device),
             None => device,
         })
+    }
+
+    fn keyboard(&mut self) -> Box<dyn UsbDevice> {
+        let (keyboard, device) = Keyboard::new();
+        self.keyboards.push(keyboard);
+        Box::new(device)
     }
 
     fn hub(&mut self, n: usize) -> anyhow::Result<Box<dyn UsbDevice>> {
@@ -136,10 +153,4 @@ impl Maker<'_> {
         let unit = Unit::new(Kind::Disk, loading, serial.parse()?).with(disk.backend.clone());
         Ok(Box::new(Storage::new(storage.speed, Target::new(vec![unit]), &serial)))
     }
-}
-
-/// Keeps the hand, returns the device.
-fn keep<H, D>(hands: &mut Vec<H>, (hand, device): (H, D)) -> D {
-    hands.push(hand);
-    device
 }

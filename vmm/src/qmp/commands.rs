@@ -6,8 +6,8 @@ use std::io::{Seek as _, SeekFrom};
 use serde_json::{Value, json};
 
 use super::facts::{Drive, Facts};
-use super::human;
 use super::protocol::{Arguments, QmpError, Request, version};
+use super::{human, keys};
 use crate::machine::remote::{Command, Notice, Refused, RunState};
 
 /// The machine that is controlled.
@@ -42,6 +42,7 @@ const COMMANDS: &[(&str, Action)] = &[
     ("query-uuid", |machine, _| Ok(uuid(machine.facts()))),
     ("query-version", |_, _| Ok(version())),
     ("quit", |machine, _| act(machine, Command::Quit)),
+    (keys::NAME, keys::send),
     ("stop", |machine, _| act(machine, Command::Pause)),
     ("system_powerdown", |machine, _| act(machine, Command::PowerButton)),
     ("system_reset", |machine, _| act(machine, Command::Reset)),
@@ -55,7 +56,7 @@ pub(super) fn execute(machine: &mut dyn Machine, request: Request) -> Result<Val
     let Request { command, mut arguments } = request;
     let found = COMMANDS.iter().find(|(name, _)| *name == command);
     let (_, action) = found.ok_or_else(|| QmpError::no_command(&command))?;
-    if command != human::NAME {
+    if ![human::NAME, keys::NAME].contains(&command.as_str()) {
         arguments.finish()?;
         arguments = Arguments::default();
     }
@@ -73,7 +74,7 @@ fn act(machine: &mut dyn Machine, command: Command) -> Result<Value, QmpError> {
 /// What QMP makes of a refusal.
 pub(super) fn refused(error: Refused) -> QmpError {
     match error {
-        Refused::NoPowerButton => QmpError::no_device(error.to_string()),
+        Refused::NoPowerButton | Refused::NoKeyboard => QmpError::no_device(error.to_string()),
         Refused::Off => QmpError::generic("Resetting the Virtual Machine is required"),
         Refused::Ending => QmpError::generic(error.to_string()),
     }

@@ -19,6 +19,7 @@ mod event;
 mod facts;
 mod framing;
 mod human;
+mod keys;
 mod protocol;
 mod server;
 mod session;

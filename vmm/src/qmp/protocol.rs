@@ -97,6 +97,17 @@ impl Arguments {
         }
     }
 
+    /// The list `name`.
+    pub(super) fn list(&mut self, name: &str) -> Result<Vec<Value>, QmpError> {
+        match self.0.remove(name) {
+            Some(Value::Array(list)) => Ok(list),
+            Some(_) => {
+                Err(QmpError::generic(format!("Invalid parameter type for '{name}', expected: array")))
+            }
+            None => Err(QmpError::generic(format!("Parameter '{name}' is missing"))),
+        }
+    }
+
     /// Refuses capabilities in the list `name`: none was offered.
     pub(super) fn no_capabilities(&mut self, name: &str) -> Result<(), QmpError> {
         match self.0.remove(name) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::commands::Machine;
 use super::facts::{Drive, Facts};
 use super::session::Session;
-use crate::machine::remote::{Command, Ending, Notice, Refused, RunState};
+use crate::machine::remote::{Chord, Command, Ending, Notice, Refused, RunState};
 use crate::topology::Topology;
 
 struct Fake {
@@ -42,6 +42,7 @@ impl Machine for Fake {
             Command::Resume => (RunState::Running, Some(Notice::Resumed)),
             Command::Reset => (self.state, Some(Notice::Reset { guest: false })),
             Command::PowerButton => return Err(Refused::NoPowerButton),
+            Command::Press(_) => (self.state, None),
             Command::Quit => (self.state, Some(Notice::Shutdown(Ending::Remote))),
         };
         self.state = state;
@@ -226,5 +227,26 @@ proptest! {
         let answers = answers(&mut session, &mut machine, &request.to_string());
         prop_assert_eq!(answers.len(), 1);
         prop_assert_eq!(&answers[0]["id"], &json!(text));
+    }
+}
+
+#[test]
+fn keys_are_pressed_together() {
+    let (mut session, mut machine) = ready();
+    let key = |name: &str| json!({ "type": "qcode", "data": name });
+    let send =
+        |keys: Value| json!({ "execute": "send-key", "arguments": { "keys": keys, "hold-time": 100 } });
+    let reply = answers(
+        &mut session,
+        &mut machine,
+        &send(json!([key("ctrl"), key("alt"), key("delete")])).to_string(),
+    );
+    assert_eq!(reply, [json!({ "return": {} })]);
+    assert_eq!(machine.calls, [Command::Press(Chord::new(&[0xe0, 0xe2, 0x4c]).unwrap())]);
+    for wrong in
+        [json!([]), json!([key("any")]), json!([{ "type": "number", "data": 30 }]), json!(vec![key("a"); 9])]
+    {
+        let reply = answers(&mut session, &mut machine, &send(wrong).to_string());
+        assert_eq!(reply[0]["error"]["class"], "GenericError");
     }
 }

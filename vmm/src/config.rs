@@ -14,7 +14,10 @@ use std::path::PathBuf;
 pub use self::usb::{UsbConfig, UsbDevice, UsbKind, UsbStorage};
 pub use self::virtio::{NetConfig, PortConfig, PortEnd, VirtioConfig, Wire};
 use ::virtio::blk;
-pub use control::{ControlConfig, Endpoint, EndpointError, Monitor, OnPowerOff, Side, StartState};
+pub use control::{
+    ControlConfig, DebugArch, Debugger, DebuggerError, Endpoint, EndpointError, Monitor, OnPowerOff, Side,
+    StartState,
+};
 pub use guest_info::{FwCfgFile, GuestInfo, SmbiosConfig, Source};
 pub use image::{Cache, ImageConfig};
 pub use kernel::KernelConfig;

@@ -14,7 +14,7 @@
 //! * [`boot`] starts a kernel without firmware.
 //! * [`kvm`] holds all unsafe code of this crate.
 //! * [`machine`] puts devices where the plan says and supervises the run.
-//! * [`qmp`] lets programs outside control it.
+//! * [`qmp`] lets programs outside control it, [`gdb`] a debugger.
 //!
 //! Standards: the `microvm` machine contract, Intel SDM 3A for the processor's power-on state, ACPI 6.5.
 //! Left out so far: snapshots, the sandbox.
@@ -25,10 +25,12 @@ pub mod bundle;
 pub mod cli;
 pub mod config;
 pub mod cpu;
+pub mod gdb;
 pub mod host;
 pub mod kvm;
 pub mod machine;
 mod nearest;
 pub mod qmp;
+pub mod socket;
 pub mod terminal;
 pub mod topology;

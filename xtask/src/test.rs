@@ -20,7 +20,7 @@ use clap::ValueEnum as _;
 use crate::accel::{self, Accel};
 use crate::debian::PrivateApt;
 use crate::lab::{self, Lab};
-use crate::{check, firmware, image, paths, product, python, run};
+use crate::{check, firmware, host, image, paths, product, python, run};
 
 /// Options of the verb.
 #[derive(clap::Args)]
@@ -94,6 +94,9 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     if accel == Accel::Kvm {
         let suite = Suite { python: Some(python::environment()?), ..Suite::new("qmp", tinderbox)? };
         suite.run(accel, args.filter.as_deref())?;
+        // The debugger's other tests need 64-bit guests, and run with the ring `kernels`.
+        host::ensure_packages("the debugger's tests", &["gdb"])?;
+        Suite::new("gdb", tinderbox)?.run(accel, Some(args.filter.as_deref().unwrap_or("seabios")))?;
     }
     Ok(())
 }
@@ -126,7 +129,13 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
             if *ring != Ring::Switches {
                 suite.copy_image(&debian.raw, filter)?;
             }
-            suite.run(choice.accel, filter)
+            suite.run(choice.accel, filter)?;
+            if *ring != Ring::Kernels {
+                return Ok(());
+            }
+            let suite = Suite::new("gdb", tinderbox)?;
+            debian.extract_boot(&suite.folder.join("boot"))?;
+            suite.run(choice.accel, Some(filter.unwrap_or("mode")))
         })
     };
     match lab::spare_processor() {

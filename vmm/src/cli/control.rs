@@ -1,8 +1,8 @@
-//! `--name`, `--qmp`, `--paused` and `--no-shutdown`: control from outside.
+//! `--name`, `--qmp`, `--gdb`, `--paused` and `--no-shutdown`: control from outside.
 
 use clap::Args;
 
-use crate::config::{ControlConfig, Endpoint, Monitor, OnPowerOff, Side, StartState};
+use crate::config::{ControlConfig, Debugger, Endpoint, Monitor, OnPowerOff, Side, StartState};
 
 /// Control from outside.
 #[derive(Args, Debug)]
@@ -14,6 +14,9 @@ pub(crate) struct ControlArgs {
     /// Let programs control the machine by QMP, repeatable; without a host, TCP is for this host alone
     #[arg(long, value_name = "unix:PATH|tcp:[HOST:]PORT|stdio")]
     qmp: Vec<Endpoint>,
+    /// Let GDB debug the guest, from its first instruction on: the machine waits until GDB continues it
+    #[arg(long, value_name = "unix:PATH|tcp:[HOST:]PORT[,arch=i386|x86-64]")]
+    gdb: Option<Debugger>,
     /// Wait until a program lets the machine run
     #[arg(long)]
     paused: bool,
@@ -25,12 +28,13 @@ pub(crate) struct ControlArgs {
 impl ControlArgs {
     /// All options together.
     pub(crate) fn into_control(self) -> ControlConfig {
-        let Self { name, qmp, paused, no_shutdown } = self;
+        let Self { name, qmp, gdb, paused, no_shutdown } = self;
         let monitor = |endpoint| Monitor { endpoint, side: Side::default() };
         ControlConfig {
             name,
             qmp: qmp.into_iter().map(monitor).collect(),
-            start: if paused { StartState::Paused } else { StartState::Running },
+            start: if paused || gdb.is_some() { StartState::Paused } else { StartState::Running },
+            gdb,
             on_power_off: if no_shutdown { OnPowerOff::Stay } else { OnPowerOff::End },
         }
     }

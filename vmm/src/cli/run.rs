@@ -256,6 +256,7 @@ mod tests {
             control: ControlConfig {
                 name: Some("vm".into()),
                 qmp: vec![Monitor { endpoint: Endpoint::Unix("q".into()), side: Side::Server }],
+                gdb: None,
                 start: StartState::Paused,
                 on_power_off: OnPowerOff::Stay,
             },

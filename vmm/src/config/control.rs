@@ -10,6 +10,8 @@ pub struct ControlConfig {
     pub name: Option<String>,
     /// Where programs speak QMP to it.
     pub qmp: Vec<Monitor>,
+    /// Where a debugger reaches it, and what it takes the vCPUs for.
+    pub gdb: Option<Debugger>,
     /// Whether it waits to be told to start.
     pub start: StartState,
     /// What the guest's power-off does.
@@ -23,6 +25,57 @@ pub struct Monitor {
     pub endpoint: Endpoint,
     /// Who is there first.
     pub side: Side,
+}
+
+/// A place where one GDB after the other debugs the guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Debugger {
+    /// Where.
+    pub endpoint: Endpoint,
+    /// What GDB takes the vCPUs for.
+    pub arch: DebugArch,
+}
+
+/// What GDB takes a vCPU for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DebugArch {
+    /// x86-64 if the first vCPU is in long mode when GDB connects, else i386.
+    #[default]
+    Auto,
+    /// i386: for real mode and protected mode.
+    I386,
+    /// x86-64.
+    X86_64,
+}
+
+/// `ADDRESS[,arch=auto|i386|x86-64]`.
+impl std::str::FromStr for Debugger {
+    type Err = DebuggerError;
+
+    fn from_str(text: &str) -> Result<Self, DebuggerError> {
+        let (address, arch) = match text.rsplit_once(",arch=") {
+            Some((address, "auto")) => (address, DebugArch::Auto),
+            Some((address, "i386")) => (address, DebugArch::I386),
+            Some((address, "x86-64")) => (address, DebugArch::X86_64),
+            Some((_, arch)) => return Err(DebuggerError::Arch(arch.into())),
+            None => (text, DebugArch::default()),
+        };
+        match address.parse()? {
+            Endpoint::Stdio => Err(EndpointError::Kind.into()),
+            endpoint => Ok(Self { endpoint, arch }),
+        }
+    }
+}
+
+/// Why a text is no place for a debugger.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum DebuggerError {
+    /// No processor that GDB could take a vCPU for.
+    #[error("arch={0} is no choice, use arch=auto, arch=i386 or arch=x86-64")]
+    Arch(String),
+    /// Not an address.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
 }
 
 /// An address for programs of this host.
@@ -125,6 +178,15 @@ mod tests {
         }
         assert_eq!("tcp:0.0.0.0:1".parse(), Ok(Endpoint::Tcp(([0, 0, 0, 0], 1).into())));
         assert!(matches!("tcp:[::1]:7".parse(), Ok(Endpoint::Tcp(address)) if address.is_ipv6()));
+    }
+
+    #[test]
+    fn debugger_takes_the_vcpus_for_what_it_is_told() {
+        let debugger = |text: &str| text.parse::<Debugger>();
+        assert_eq!(debugger("tcp:1234").unwrap().arch, DebugArch::Auto);
+        assert_eq!(debugger("unix:/run/g,arch=i386").unwrap().arch, DebugArch::I386);
+        assert_eq!(debugger("tcp:1,arch=arm"), Err(DebuggerError::Arch("arm".into())));
+        assert_eq!(debugger("stdio"), Err(EndpointError::Kind.into()));
     }
 
     #[test]

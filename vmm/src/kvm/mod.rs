@@ -13,6 +13,7 @@
 //! optional, because nested and paravirtual hosts leave some out.
 
 mod cpuid;
+mod debug;
 mod doorbells;
 mod entry;
 mod irqchip;
@@ -43,6 +44,7 @@ use crate::topology::Topology;
 use irqchip::KernelIrqchip;
 
 pub use cpuid::processor::Processor;
+pub use debug::{AccessKind, DebugExit, Debugging, HARDWARE_STOPS, HardwareStop, Registers};
 pub use doorbells::Doorbells;
 pub use memory::{GuestRam, MemoryError};
 pub use probe::{Verdict, probe};

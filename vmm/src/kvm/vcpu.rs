@@ -12,7 +12,7 @@ use vmm_sys_util::ioctl_iow_nr;
 use super::cpuid::{self, Traits};
 use super::state::State;
 use super::wake::VcpuWaker;
-use super::{Context as _, KvmError, Vm, entry};
+use super::{Context as _, DebugExit, KvmError, Vm, entry};
 use crate::boot::Entry;
 use crate::machine::{ExitHandler, Plan};
 
@@ -30,6 +30,8 @@ pub enum Exit {
     Woken,
     /// Triple fault: a PC resets.
     TripleFault,
+    /// It stopped for its debugger.
+    Debug(DebugExit),
 }
 
 /// Why a vCPU cannot go on. The guest cannot cause it on a sound host.
@@ -77,7 +79,7 @@ pub enum RunError {
 
 /// A vCPU, to be run by one thread.
 pub struct Vcpu {
-    fd: VcpuFd,
+    pub(super) fd: VcpuFd,
     index: usize,
     reset: State,
     waker: VcpuWaker,
@@ -188,6 +190,9 @@ impl Vcpu {
             }
             Ok(VcpuExit::IoapicEoi(vector)) => handler.end_of_interrupt(vector),
             Ok(VcpuExit::Shutdown) => return Ok(Exit::TripleFault),
+            Ok(VcpuExit::Debug(exit)) => {
+                return Ok(Exit::Debug(DebugExit { exception: exit.exception, pc: exit.pc, dr6: exit.dr6 }));
+            }
             // The next run offers the interrupt again.
             Ok(VcpuExit::IrqWindowOpen) => {}
             Ok(VcpuExit::Intr) => return Ok(self.woken()),
@@ -200,6 +205,21 @@ impl Vcpu {
             Err(source) => return Err(RunError::Run { index, source }),
         }
         Ok(Exit::Handled)
+    }
+
+    /// Finishes the instruction whose access led to the last exit, so that the registers are those after it. The vCPU
+    /// executes no other.
+    ///
+    /// # Errors
+    /// When this vCPU cannot go on.
+    pub fn settle(&mut self, handler: &impl ExitHandler) -> Result<(), RunError> {
+        loop {
+            self.fd.set_kvm_immediate_exit(1);
+            if self.run(handler)? != Exit::Handled {
+                self.fd.set_kvm_immediate_exit(0);
+                return Ok(());
+            }
+        }
     }
 
     /// Injects the PIC's interrupt if the guest can take it now; else asks KVM to come back when it can.

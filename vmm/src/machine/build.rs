@@ -20,6 +20,7 @@ use firmware::smbios::Tables;
 use usb::xhci::Xhci;
 use virtio::VirtioDevice;
 use virtio::mmio::{self, MmioTransport};
+use vm_memory::GuestMemoryMmap;
 
 use super::console::{Console, Log, Serial, Waker};
 use super::control::{Cause, Control, Event};
@@ -165,6 +166,11 @@ impl Machine {
         self.vm.reset_irqchip()?;
         self.generation.as_ref().map_or(Ok(()), Generation::restore).context("restore the generation id")?;
         self.start.write(&self.ram, Ram::Used)
+    }
+
+    /// Guest memory.
+    pub(super) fn memory(&self) -> &GuestMemoryMmap {
+        self.ram.memory()
     }
 
     /// Writes out what the guest sent last.

@@ -10,11 +10,13 @@
 //! each vCPU reset itself, and resumes when all have: no vCPU runs against half-reset neighbours. A machine that somebody
 //! paused stays in `Parking`, where a guest's last word before it was parked is heard as any other.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::remote::Call;
+use crate::kvm::DebugExit;
 
 /// What somebody wants of the control thread.
 #[derive(Debug)]
@@ -39,6 +41,13 @@ pub(super) enum Event {
     Signal(i32),
     /// A vCPU cannot go on.
     Failed(anyhow::Error),
+    /// A vCPU stopped for its debugger.
+    Debug {
+        /// Which.
+        vcpu: usize,
+        /// Why.
+        exit: DebugExit,
+    },
     /// A program outside wants something, and waits for the answer.
     Call(Call),
 }
@@ -96,6 +105,8 @@ struct State {
     reset: u64,
     /// vCPUs that took part in the current one.
     done: usize,
+    /// vCPUs that stand still while others run, because a debugger steps those.
+    held: BTreeSet<usize>,
 }
 
 /// Shared by the control thread, the vCPU threads and the devices that can end or reset the machine.
@@ -103,7 +114,7 @@ pub(super) struct Control {
     vcpus: usize,
     state: Mutex<State>,
     changed: Condvar,
-    busy: AtomicBool, // phase != Running, readable without the lock
+    busy: AtomicBool, // some vCPU has to wait; readable without the lock
     events: Sender<Event>,
 }
 
@@ -111,7 +122,14 @@ impl Control {
     /// Control of `vcpus` vCPUs, which run once they have threads, and the receiving end for the control thread.
     pub(super) fn new(vcpus: usize) -> (Self, Receiver<Event>) {
         let (events, receiver) = channel();
-        let state = State { phase: Phase::Running, asked: false, parked: 0, reset: 0, done: 0 };
+        let state = State {
+            phase: Phase::Running,
+            asked: false,
+            parked: 0,
+            reset: 0,
+            done: 0,
+            held: BTreeSet::new(),
+        };
         let control = Self {
             vcpus,
             state: Mutex::new(state),
@@ -140,9 +158,14 @@ impl Control {
         let _ = self.events.send(event);
     }
 
-    /// What the calling vCPU does next; waits while the machine is halted. `seen` counts its resets.
-    pub(super) fn order(&self, seen: &mut u64) -> Order {
-        if !self.busy.load(Ordering::Acquire) {
+    /// Whether the machine is halted, or part of it: [`Control::order`] may have to wait.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire)
+    }
+
+    /// What vCPU `index`, which calls, does next; waits while the machine is halted. `seen` counts its resets.
+    pub(super) fn order(&self, index: usize, seen: &mut u64) -> Order {
+        if !self.is_busy() {
             return Order::Run;
         }
         let mut state = self.lock();
@@ -150,13 +173,13 @@ impl Control {
         self.changed.notify_all();
         let order = loop {
             match state.phase {
-                Phase::Running => break Order::Run,
+                Phase::Running if !state.held.contains(&index) => break Order::Run,
                 Phase::Stopped => break Order::Stop,
                 Phase::Resetting if *seen != state.reset => {
                     *seen = state.reset;
                     break Order::Reset;
                 }
-                Phase::Resetting | Phase::Parking => state = self.wait(state),
+                Phase::Running | Phase::Resetting | Phase::Parking => state = self.wait(state),
             }
         };
         state.parked -= 1;
@@ -202,6 +225,16 @@ impl Control {
         }
     }
 
+    /// A reason to halt has been dealt with.
+    pub(super) fn settle(&self) {
+        self.lock().asked = false;
+    }
+
+    /// From the next resume on, the vCPUs `held` stand still while others run.
+    pub(super) fn hold(&self, held: BTreeSet<usize>) {
+        self.lock().held = held;
+    }
+
     /// The vCPUs that have no threads yet begin parked.
     pub(super) fn begin_parked(&self) {
         self.enter(&mut self.lock(), Phase::Parking);
@@ -215,7 +248,7 @@ impl Control {
 
     fn enter(&self, state: &mut State, phase: Phase) {
         state.phase = phase;
-        self.busy.store(phase != Phase::Running, Ordering::Release);
+        self.busy.store(phase != Phase::Running || !state.held.is_empty(), Ordering::Release);
         self.changed.notify_all();
     }
 
@@ -239,12 +272,12 @@ mod tests {
     /// Threads that follow orders as vCPU threads do; the guest is a counter.
     fn vcpus(control: &Arc<Control>, count: usize) -> (Arc<AtomicUsize>, Vec<thread::JoinHandle<u32>>) {
         let running = Arc::new(AtomicUsize::new(0));
-        let spawn = |_| {
+        let spawn = |index| {
             let (control, running) = (Arc::clone(control), Arc::clone(&running));
             thread::spawn(move || {
                 let (mut seen, mut resets) = (0, 0);
                 loop {
-                    match control.order(&mut seen) {
+                    match control.order(index, &mut seen) {
                         Order::Run => {
                             running.fetch_add(1, Ordering::SeqCst);
                             thread::yield_now();
@@ -325,9 +358,25 @@ mod tests {
     }
 
     #[test]
+    fn held_vcpu_stands_still_while_another_runs() {
+        let control = Control::new(2).0;
+        control.begin_parked();
+        control.hold([1].into());
+        control.resume();
+        assert_eq!(control.order(0, &mut 0), Order::Run);
+        thread::scope(|scope| {
+            let held = scope.spawn(|| control.order(1, &mut 0));
+            thread::sleep(std::time::Duration::from_millis(20));
+            assert!(!held.is_finished());
+            control.stop(|| {});
+            assert_eq!(held.join().unwrap(), Order::Stop);
+        });
+    }
+
+    #[test]
     fn stopped_vcpu_ends() {
         let (control, _events) = Control::new(1);
         control.stop(|| {});
-        assert_eq!(control.order(&mut 0), Order::Stop);
+        assert_eq!(control.order(0, &mut 0), Order::Stop);
     }
 }

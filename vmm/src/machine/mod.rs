@@ -15,6 +15,7 @@ mod disks;
 mod generation;
 mod guest_info;
 mod legacy;
+mod outside;
 mod pcie;
 pub mod plan;
 pub mod remote;
@@ -27,7 +28,6 @@ mod usb_devices;
 mod vcpus;
 mod virtio;
 
-use std::io;
 use std::sync::Arc;
 use std::thread;
 
@@ -38,14 +38,14 @@ use signal_hook::iterator::Signals;
 pub use plan::Plan;
 pub use start::{Placed, Start};
 pub use vcpus::ExitHandler;
+pub(crate) use vcpus::{SharedVcpu, lock};
 
 use crate::config::{Config, Console, StartState};
 use crate::host;
-use crate::qmp::{Facts, Server, Socket};
 use crate::terminal::RawMode;
 use build::{Machine, Resources};
 use control::{Cause, Control, Event};
-use remote::Listener;
+use outside::Sockets;
 use supervisor::Supervisor;
 
 /// How a run ended, if not in an error.
@@ -70,8 +70,7 @@ pub fn run(config: &Config) -> anyhow::Result<Outcome> {
     let plan = Plan::new(config, start.firmware_len(), host::physical_address_bits()?)?;
     let start = start.place(&plan)?;
     let resources = Resources::open(config)?;
-    let sockets =
-        config.control.qmp.iter().map(Socket::open).collect::<Result<Vec<_>, _>>().context("--qmp")?;
+    let sockets = Sockets::open(&config.control)?;
     let mut machine = Machine::build(&plan, resources, start)?;
     watch_signals(&machine.control)?;
     let raw_mode = match config.console {
@@ -82,31 +81,15 @@ pub fn run(config: &Config) -> anyhow::Result<Outcome> {
         machine.control.begin_parked();
     }
     let vcpus = machine.start()?;
-    let facts = || Facts::new(config, &plan, vcpus.threads());
-    let (listeners, monitor) = monitor(sockets, &machine.control, facts).context("start QMP's thread")?;
+    let (listeners, servers) = sockets.serve(config, &plan, &machine, &vcpus)?;
     tracing::info!(vcpus = plan.apic_ids.len(), memory = config.memory, "the guest runs");
     let outcome = Supervisor::new(&machine, &vcpus, config, listeners).run();
     machine.control.stop(|| vcpus.wake());
     vcpus.join();
     machine.finish();
-    if let Some(monitor) = monitor {
-        monitor.finish();
-    }
+    servers.finish();
     drop(raw_mode);
     outcome
-}
-
-/// Starts QMP on `sockets`, if there are any; the listeners are the supervisor's ends.
-fn monitor(
-    sockets: Vec<Socket>,
-    control: &Arc<Control>,
-    facts: impl FnOnce() -> Facts,
-) -> io::Result<(Vec<Listener>, Option<Server>)> {
-    if sockets.is_empty() {
-        return Ok((Vec::new(), None));
-    }
-    let (listener, remote) = remote::connect(control, 0)?;
-    Ok((vec![listener], Some(Server::start(sockets, remote, facts())?)))
 }
 
 /// Turns signals into events.

@@ -8,6 +8,7 @@
 //!
 //! Answers and notices share one way, so that a program hears what its command led to in the order in which it happened.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::control::{Control, Event};
+use crate::kvm::DebugExit;
 
 /// What a program outside wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,13 @@ pub enum Notice {
     PowerDown,
     /// The guest told the panic port.
     Panicked,
+    /// A vCPU stopped for its debugger, and all others with it.
+    Debug {
+        /// Which.
+        vcpu: usize,
+        /// Why.
+        exit: DebugExit,
+    },
     /// The machine is off.
     Shutdown(Ending),
 }
@@ -208,6 +217,11 @@ impl Remote {
                 Err(_) => return Err(Refused::Ending),
             }
         }
+    }
+
+    /// From the next resume on, only the vCPUs that are not `held` run.
+    pub fn hold(&self, held: BTreeSet<usize>) {
+        self.control.hold(held);
     }
 
     /// What happened since it was last asked; false once the run is over, and nothing more will.

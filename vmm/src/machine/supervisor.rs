@@ -11,6 +11,7 @@ use super::control::{Cause, Event};
 use super::remote::{Call, Command, Ending, Listener, Notice, Refused, RunState};
 use super::vcpus::Vcpus;
 use crate::config::{Config, OnPowerOff, OnReset, StartState};
+use crate::kvm::DebugExit;
 
 /// How long a guest may take to shut down after a signal.
 const GRACE: Duration = Duration::from_secs(30);
@@ -80,6 +81,10 @@ impl<'a> Supervisor<'a> {
             Event::Failed(error) => {
                 self.tell(Notice::Shutdown(Ending::Error));
                 Err(error)
+            }
+            Event::Debug { vcpu, exit } => {
+                self.stop_for_debugger(vcpu, exit);
+                Ok(None)
             }
             Event::Call(call) => self.call(call),
         }
@@ -209,6 +214,14 @@ impl<'a> Supervisor<'a> {
             self.state = RunState::Paused;
             self.tell(Notice::Stopped);
         }
+    }
+
+    fn stop_for_debugger(&mut self, vcpu: usize, exit: DebugExit) {
+        self.machine.control.park(|| self.vcpus.wake());
+        self.machine.control.settle();
+        self.state = RunState::Paused;
+        self.tell(Notice::Debug { vcpu, exit });
+        self.tell(Notice::Stopped);
     }
 
     fn resume(&mut self) -> Result<(), Refused> {

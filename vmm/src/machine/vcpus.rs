@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 use bus::Bus;
@@ -80,32 +80,49 @@ pub(super) struct Vcpus {
     wakers: Vec<VcpuWaker>,
     /// The host's id of each thread.
     ids: Vec<i32>,
+    shared: Vec<SharedVcpu>,
+}
+
+/// A vCPU: its thread has it while it runs, a debugger may have it while it is parked.
+pub(crate) type SharedVcpu = Arc<Mutex<Vcpu>>;
+
+/// Takes `vcpu`, which nobody else has if its thread runs it or is parked.
+pub(crate) fn lock(vcpu: &SharedVcpu) -> MutexGuard<'_, Vcpu> {
+    vcpu.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Vcpus {
     /// Starts a thread for each of `vcpus`; the guest runs from here on.
     pub(super) fn start(vcpus: Vec<Vcpu>, board: &Arc<Board>, control: &Arc<Control>) -> io::Result<Self> {
         let (id_sender, ids) = channel();
-        let spawn = |mut vcpu: Vcpu| {
+        let shared: Vec<_> = vcpus.into_iter().map(|vcpu| Arc::new(Mutex::new(vcpu))).collect();
+        let spawn = |vcpu: &SharedVcpu| {
+            let vcpu = Arc::clone(vcpu);
+            let index = lock(&vcpu).index();
             let (board, control, id) = (Arc::clone(board), Arc::clone(control), id_sender.clone());
-            Builder::new().name(format!("vcpu{}", vcpu.index())).spawn(move || {
-                let _ = id.send((vcpu.index(), gettid().as_raw_nonzero().get()));
+            Builder::new().name(format!("vcpu{index}")).spawn(move || {
+                let _ = id.send((index, gettid().as_raw_nonzero().get()));
                 drop(id);
-                vcpu.attach();
-                run(&mut vcpu, &board, &control);
-                vcpu.detach();
+                lock(&vcpu).attach();
+                run(&vcpu, index, &board, &control);
+                lock(&vcpu).detach();
             })
         };
-        let wakers = vcpus.iter().map(Vcpu::waker).collect();
-        let threads = vcpus.into_iter().map(spawn).collect::<io::Result<_>>()?;
+        let wakers = shared.iter().map(|vcpu| lock(vcpu).waker()).collect();
+        let threads = shared.iter().map(spawn).collect::<io::Result<_>>()?;
         drop(id_sender);
         let ids: BTreeMap<_, _> = ids.iter().collect();
-        Ok(Self { threads, wakers, ids: ids.into_values().collect() })
+        Ok(Self { threads, wakers, ids: ids.into_values().collect(), shared })
     }
 
     /// The host's id of each vCPU's thread.
     pub(super) fn threads(&self) -> Vec<i32> {
         self.ids.clone()
+    }
+
+    /// The vCPUs, for a debugger.
+    pub(super) fn shared(&self) -> Vec<SharedVcpu> {
+        self.shared.clone()
     }
 
     /// Gets every vCPU out of the guest.
@@ -123,22 +140,33 @@ impl Vcpus {
 }
 
 /// A vCPU's life.
-fn run(vcpu: &mut Vcpu, board: &Board, control: &Control) {
+fn run(vcpu: &SharedVcpu, index: usize, board: &Board, control: &Control) {
     let mut resets = 0;
     loop {
-        match control.order(&mut resets) {
-            Order::Run => match vcpu.run(board) {
+        if control.is_busy() {
+            settle(vcpu, board, control);
+        }
+        match control.order(index, &mut resets) {
+            Order::Run => match lock(vcpu).run(board) {
                 Ok(Exit::Handled | Exit::Woken) => {}
                 Ok(Exit::TripleFault) => control.ask(Event::Reset(Cause::TripleFault)),
+                Ok(Exit::Debug(exit)) => control.ask(Event::Debug { vcpu: index, exit }),
                 Err(error) => control.ask(Event::Failed(error.into())),
             },
             Order::Reset => {
-                if let Err(error) = vcpu.reset() {
+                if let Err(error) = lock(vcpu).reset() {
                     control.tell(Event::Failed(anyhow::Error::new(error).context("reset a vCPU")));
                 }
                 control.reset_done();
             }
             Order::Stop => return,
         }
+    }
+}
+
+/// Whoever looks at a parked vCPU sees it between two instructions.
+fn settle(vcpu: &SharedVcpu, board: &Board, control: &Control) {
+    if let Err(error) = lock(vcpu).settle(board) {
+        control.ask(Event::Failed(error.into()));
     }
 }

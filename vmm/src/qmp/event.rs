@@ -6,20 +6,21 @@ use serde_json::{Value, json};
 
 use crate::machine::remote::{Ending, Notice};
 
-/// The event of `notice`, which happened at `time`.
-pub(super) fn event(notice: Notice, time: SystemTime) -> Value {
-    let (name, data) = name_and_data(notice);
+/// The event of `notice`, which happened at `time`; a stop for the debugger is its own affair.
+pub(super) fn event(notice: Notice, time: SystemTime) -> Option<Value> {
+    let (name, data) = name_and_data(notice)?;
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let timestamp = json!({ "seconds": since.as_secs(), "microseconds": since.subsec_micros() });
     let mut event = json!({ "event": name, "timestamp": timestamp });
     if let (Some(members), Some(data)) = (event.as_object_mut(), data) {
         members.insert("data".into(), data);
     }
-    event
+    Some(event)
 }
 
-fn name_and_data(notice: Notice) -> (&'static str, Option<Value>) {
-    match notice {
+fn name_and_data(notice: Notice) -> Option<(&'static str, Option<Value>)> {
+    Some(match notice {
+        Notice::Debug { .. } => return None,
         Notice::Stopped => ("STOP", None),
         Notice::Resumed => ("RESUME", None),
         Notice::PowerDown => ("POWERDOWN", None),
@@ -32,7 +33,7 @@ fn name_and_data(notice: Notice) -> (&'static str, Option<Value>) {
             let reason = reason(ending);
             ("SHUTDOWN", Some(json!({ "guest": reason.starts_with("guest"), "reason": reason })))
         }
-    }
+    })
 }
 
 /// QEMU's name of a `ShutdownCause`.
@@ -60,9 +61,9 @@ mod tests {
             "data": { "guest": true, "reason": "guest-shutdown" },
             "timestamp": { "seconds": 1, "microseconds": 2 },
         });
-        assert_eq!(event(Notice::Shutdown(Ending::Guest), time), expected);
-        assert_eq!(event(Notice::Stopped, time).get("data"), None);
+        assert_eq!(event(Notice::Shutdown(Ending::Guest), time), Some(expected));
+        assert_eq!(event(Notice::Stopped, time).unwrap().get("data"), None);
         let reset = json!({ "guest": false, "reason": "host-qmp-system-reset" });
-        assert_eq!(event(Notice::Reset { guest: false }, time)["data"], reset);
+        assert_eq!(event(Notice::Reset { guest: false }, time).unwrap()["data"], reset);
     }
 }

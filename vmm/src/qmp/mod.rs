@@ -9,7 +9,7 @@
 //! * [`framing`] finds JSON objects in what a client sends; a client's input is bounded.
 //! * [`session`] is one client: greeting, negotiation, a command and its reply at a time. It knows no socket.
 //! * [`commands`] and [`human`] say what each command does; [`facts`] what the queries answer.
-//! * [`server`] has the sockets. A client that does not read its replies is not read either, and one that reads no events
+//! * [`server`] has the clients. A client that does not read its replies is not read either, and one that reads no events
 //!   is dropped.
 //!
 //! Protocol: QEMU's `docs/interop/qmp-spec`, version 7.2. Left out: commands out of band, file descriptors, migration.
@@ -23,10 +23,8 @@ mod keys;
 mod protocol;
 mod server;
 mod session;
-mod socket;
 #[cfg(test)]
 mod tests;
 
 pub use facts::{Drive, Facts};
 pub use server::Server;
-pub use socket::{Socket, SocketError};

@@ -9,8 +9,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::commands::Machine;
 use super::facts::Facts;
 use super::session::Session;
-use super::socket::{Socket, Stream};
 use crate::machine::remote::{Command, Notice, Refused, Remote, RunState};
+use crate::socket::{Socket, Stream, is_temporary};
 
 /// Clients at a time; others wait in the sockets' queues.
 const MOST_CLIENTS: usize = 64;
@@ -207,10 +207,6 @@ impl Client {
     fn is_over(&self) -> bool {
         self.gone || self.ended && self.session.output().is_empty()
     }
-}
-
-fn is_temporary(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// The machine as a client's commands see it.

@@ -74,8 +74,8 @@ impl Session {
 
     /// Tells the client what happened. False if it is to be dropped, because it reads nothing.
     pub(super) fn tell(&mut self, notice: Notice) -> bool {
-        if self.negotiated {
-            self.send(&event(notice, SystemTime::now()));
+        if let Some(event) = event(notice, SystemTime::now()).filter(|_| self.negotiated) {
+            self.send(&event);
         }
         self.output.len() <= GONE
     }

@@ -1,9 +1,9 @@
-//! `-qmp`, `-mon`, `-name`, `-S` and `-no-shutdown`: control from outside.
+//! `-qmp`, `-mon`, `-gdb`, `-s`, `-name`, `-S` and `-no-shutdown`: control from outside.
 
 use super::chardev::Chardevs;
 use super::opts::Opts;
 use super::{Reason, Wrong};
-use crate::config::{ControlConfig, Endpoint, Monitor, OnPowerOff, Side, StartState};
+use crate::config::{ControlConfig, DebugArch, Debugger, Endpoint, Monitor, OnPowerOff, Side, StartState};
 
 /// Control from outside, as far as it was described.
 #[derive(Default)]
@@ -19,6 +19,8 @@ impl Monitors {
         match name {
             "S" => self.config.start = StartState::Paused,
             "no-shutdown" => self.stay(),
+            "gdb" => self.gdb(text)?,
+            "s" => self.gdb("tcp::1234")?,
             "name" => self.name(text)?,
             "mon" => self.mon(text)?,
             _ => match text.strip_prefix("chardev:") {
@@ -32,6 +34,19 @@ impl Monitors {
     /// The machine stays when the guest powers it off.
     pub(super) fn stay(&mut self) {
         self.config.on_power_off = OnPowerOff::Stay;
+    }
+
+    /// `-gdb tcp:[HOST]:PORT[,server=on][,wait=off]`, also `unix:PATH`.
+    fn gdb(&mut self, text: &str) -> Result<(), Reason> {
+        let mut opts = Opts::parse(text, Some("address"));
+        let endpoint = opts.need("address")?.parse()?;
+        if endpoint == Endpoint::Stdio {
+            return Err("a debugger needs a socket, use tcp::PORT or unix:PATH".into());
+        }
+        opts.ignore(&["server", "wait", "nowait", "nodelay"]);
+        opts.finish()?;
+        self.config.gdb = Some(Debugger { endpoint, arch: DebugArch::default() });
+        Ok(())
     }
 
     fn name(&mut self, text: &str) -> Result<(), Reason> {

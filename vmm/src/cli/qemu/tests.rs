@@ -295,6 +295,14 @@ fn monitors_are_sockets_on_either_side() {
 }
 
 #[test]
+fn debugger_has_qemus_port() {
+    let gdb = |line| config(&format!("-nographic {line}")).control.gdb.unwrap().endpoint;
+    assert_eq!(gdb("-s"), Endpoint::Tcp(([127, 0, 0, 1], 1234).into()));
+    assert_eq!(gdb("-gdb tcp::9000"), Endpoint::Tcp(([127, 0, 0, 1], 9000).into()));
+    assert_eq!(config("-s -nographic").control.start, StartState::Running);
+}
+
+#[test]
 fn start_and_power_off_wait_for_a_program() {
     let control = config("-S -no-shutdown -name guest=vm,debug-threads=on").control;
     assert_eq!((control.start, control.on_power_off), (StartState::Paused, OnPowerOff::Stay));

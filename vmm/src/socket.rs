@@ -1,4 +1,4 @@
-//! Sockets on which programs speak QMP, and the streams that come of them.
+//! Sockets by which programs outside reach the machine, and the streams that come of them.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -34,7 +34,7 @@ pub enum SocketError {
     },
 }
 
-/// A place where programs speak QMP, opened.
+/// A place where programs reach the machine, opened.
 pub struct Socket {
     listener: Option<Listener>,
     /// Who is there from the start.
@@ -47,7 +47,7 @@ enum Listener {
 }
 
 /// A way to one program.
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Unix(UnixStream),
     Tcp(TcpStream),
     Stdio,
@@ -81,12 +81,12 @@ impl Socket {
     }
 
     /// The program that was there before the machine ran.
-    pub(super) fn take_first(&mut self) -> Option<Stream> {
+    pub(crate) fn take_first(&mut self) -> Option<Stream> {
         self.first.take()
     }
 
     /// What to wait on for the next program.
-    pub(super) fn listener(&self) -> Option<BorrowedFd<'_>> {
+    pub(crate) fn listener(&self) -> Option<BorrowedFd<'_>> {
         self.listener.as_ref().map(|listener| match listener {
             Listener::Unix(listener, _) => listener.as_fd(),
             Listener::Tcp(listener) => listener.as_fd(),
@@ -94,7 +94,7 @@ impl Socket {
     }
 
     /// The next program, if one is there.
-    pub(super) fn accept(&self) -> Option<Stream> {
+    pub(crate) fn accept(&self) -> Option<Stream> {
         self.listener.as_ref()?.accept().ok()
     }
 }
@@ -152,6 +152,11 @@ fn connect(endpoint: &Endpoint) -> io::Result<Stream> {
     Ok(stream)
 }
 
+/// Whether a stream that said so is to be asked again later.
+pub(crate) fn is_temporary(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
 impl Listener {
     fn accept(&self) -> io::Result<Stream> {
         let stream = match self {
@@ -181,7 +186,7 @@ impl Stream {
     }
 
     /// Reads what is there.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Unix(stream) => stream.read(buffer),
             Self::Tcp(stream) => stream.read(buffer),
@@ -190,7 +195,7 @@ impl Stream {
     }
 
     /// Writes what goes without waiting.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Unix(stream) => stream.write(bytes),
             Self::Tcp(stream) => stream.write(bytes),
@@ -202,7 +207,7 @@ impl Stream {
     }
 
     /// What to wait on for input, and for room for output.
-    pub(super) fn fds(&self) -> (BorrowedFd<'_>, BorrowedFd<'_>) {
+    pub(crate) fn fds(&self) -> (BorrowedFd<'_>, BorrowedFd<'_>) {
         match self {
             Self::Unix(stream) => (stream.as_fd(), stream.as_fd()),
             Self::Tcp(stream) => (stream.as_fd(), stream.as_fd()),

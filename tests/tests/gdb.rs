@@ -1,0 +1,168 @@
+//! Firmware and what follows under the real gdb.
+#![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use machine_tests::{BootSector, debian_boot_file, patience, program, tiny_kernel};
+use tempfile::TempDir;
+
+/// A machine that waits for gdb.
+struct Session {
+    dir: TempDir,
+    tinderbox: Child,
+}
+
+impl Session {
+    fn start(dir: TempDir, args: &[&str]) -> Self {
+        let mut command = Command::new(program().unwrap());
+        command.args(["run", "--memory", "64M", "--console", "none", "--gdb"]);
+        command.arg(format!("unix:{}", dir.path().join("gdb").display())).args(args);
+        let tinderbox = command.stdin(Stdio::null()).spawn().unwrap();
+        let end = Instant::now() + patience(30);
+        while !dir.path().join("gdb").exists() {
+            assert!(Instant::now() < end, "the socket did not come");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { dir, tinderbox }
+    }
+
+    /// What gdb says to `commands`, line by line.
+    fn gdb(&self, commands: &[&str]) -> String {
+        let connect = format!("target remote {}", self.dir.path().join("gdb").display());
+        let set_up = ["set pagination off", "set confirm off", "set style enabled off", &connect];
+        let mut gdb = Command::new("gdb");
+        gdb.args(["-nx", "-batch"]);
+        gdb.args(set_up.iter().chain(commands).flat_map(|command| ["-ex", command]));
+        let output = gdb.stdin(Stdio::null()).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+    }
+
+    fn symbols(&self, object: &str, at: &str) -> String {
+        format!("add-symbol-file {} {at}", self.dir.path().join(object).display())
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = self.tinderbox.kill();
+        let _ = self.tinderbox.wait();
+    }
+}
+
+#[track_caller]
+fn assert_says(text: &str, expected: &[&str]) {
+    let mut rest = text;
+    for line in expected {
+        let place = rest.find(line).map(|place| place + line.len());
+        assert!(place.is_some(), "no `{line}` where it should be in\n{text}");
+        rest = rest.get(place.unwrap_or_default()..).unwrap_or_default();
+    }
+}
+
+/// Any KVM will do: one that emulates kernel mode knows no breakpoint instructions, so the processor's are used.
+#[test]
+fn seabios_is_stepped_from_reset_to_the_boot_sector() {
+    let dir = TempDir::new().unwrap();
+    let disk = BootSector::create(dir.path(), "disk.raw", "P").unwrap();
+    let path = disk.path().to_str().unwrap().to_owned();
+    let session = Session::start(dir, &["--disk", &path, "--cpus", "2"]);
+
+    let text = session.gdb(&[
+        "set architecture i8086",
+        "info threads",
+        "info registers eip cs",
+        "x/i $pc",
+        "stepi",
+        "monitor reset",
+        "maintenance flush register-cache",
+        "info registers eip",
+        "hbreak *0xfe05b",
+        "continue",
+        "delete",
+        &session.symbols("boot.o", "0x7c00"),
+        "hbreak _start",
+        "continue",
+        "hbreak main",
+        "continue",
+        "stepi",
+        "x/i $pc",
+        "set $ecx = 0x1234",
+        "info registers ecx",
+        "delete",
+        "detach",
+    ]);
+
+    let expected = [
+        "Thread 1.1",
+        "Thread 1.2",
+        "eip            0xfffffff0",
+        "cs             0xf000",
+        "ljmp",
+        "0x000fe05b in",
+        "eip            0xfffffff0",
+        "Breakpoint 1, 0x000fe05b",
+        "Breakpoint 2, 0x00007c00 in _start",
+        "Breakpoint 3, 0x00007c05 in main",
+        "<main+2>:",
+        "ecx            0x1234",
+        "detached",
+    ];
+    assert_says(&text, &expected);
+    let mut session = session;
+    assert_eq!(
+        session.tinderbox.wait().unwrap().code(),
+        Some(0),
+        "the guest did not power off after gdb left"
+    );
+}
+
+/// It needs a KVM that runs protected mode in hardware.
+#[test]
+fn kernel_in_protected_mode_stops_at_instructions_and_at_data() {
+    let dir = TempDir::new().unwrap();
+    let kernel = tiny_kernel(dir.path()).unwrap();
+    let args = ["--kernel", kernel.to_str().unwrap(), "--cmdline", "hello"];
+    let session = Session::start(dir, &args);
+
+    let text = session.gdb(&[
+        &session.symbols("kernel.o", "-o 0xffc00"),
+        "x/i $pc",
+        "break print",
+        "continue",
+        "info registers eip",
+        "watch *(unsigned int *)($esp - 4)",
+        "delete 1",
+        "continue",
+        "delete",
+        "kill",
+    ]);
+
+    assert_says(&text, &["<kernel>:", "Breakpoint 1, ", "in print", "<print>", "atchpoint 2: "]);
+}
+
+/// It needs a KVM that runs long mode, and Debian's kernel, which is entered there.
+#[test]
+fn linux_in_long_mode_is_stepped_from_its_entry() {
+    let kernel = debian_boot_file("vmlinuz").unwrap();
+    let session = Session::start(TempDir::new().unwrap(), &["--kernel", kernel.to_str().unwrap()]);
+
+    let text = session.gdb(&[
+        "show architecture",
+        "x/2i $pc",
+        "stepi",
+        "set $at = $pc",
+        "stepi",
+        "stepi",
+        "set $r15 = 0x123456789abcdef0",
+        "print/x $r15",
+        "set $pc = $at",
+        "stepi",
+        "break *$pc",
+        "set $pc = $at",
+        "continue",
+        "kill",
+    ]);
+
+    assert_says(&text, &["i386:x86-64", "=> 0x", "$1 = 0x123456789abcdef0", "Breakpoint 1, 0x"]);
+}

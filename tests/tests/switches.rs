@@ -15,7 +15,7 @@ const LOOK: &str = "mkdir -p /proc /sys; mount -t proc proc /proc; mount -t sysf
     port() { [ \"$(dd if=/dev/port bs=1 skip=$2 count=1 2>/dev/null)\" = \"$(printf '\\377')\" ] || echo has-$1; }; \
     port pic 32; port elcr 1232; \
     printf '\\342' | dd of=/dev/port bs=1 seek=67 2>/dev/null; port pit 64; \
-    ls /sys/class/rtc /sys/bus/acpi/devices 2>/dev/null; cat /proc/cmdline; \
+    ls /sys/class/rtc /sys/bus/acpi/devices 2>/dev/null; cat /proc/cmdline /proc/iomem /proc/ioports; \
     dmesg | while read -r line; do case $line in *IOAPIC\\[*) echo \"$line\";; esac; done";
 
 /// A machine of these switches that starts in Debian's kernel.
@@ -42,27 +42,36 @@ fn ends(mut vm: Vm) -> Result<()> {
 }
 
 /// Which of the switches show in `text`.
-fn shown(text: &str) -> [bool; 4] {
-    ["IOAPIC[1]: apic_id 1, version 32, address 0xfec10000, GSI 24-47", "rtc0", "has-pit", "has-pic"]
-        .map(|mark| text.contains(mark))
+fn shown(text: &str) -> [bool; 6] {
+    [
+        "IOAPIC[1]: apic_id 1, version 32, address 0xfec10000, GSI 24-47",
+        "rtc0",
+        "has-pit",
+        "has-pic",
+        "e0000000-efffffff : PCI MMCONFIG 0000 [bus 00-ff]",
+        "PNP0D10:00",
+    ]
+    .map(|mark| text.contains(mark))
 }
 
 /// Firmware, irqchip, and which switches are on. A covering array: each pair of columns has each pair of values, but that
 /// `irqchip=kernel` cannot do without the PIC.
-const RUNS: [(&str, &str, [bool; 4]); 6] = [
-    ("none", "split", [true, false, false, true]),
-    ("seabios", "split", [false, false, true, false]),
-    ("seabios", "split", [true, true, true, false]),
-    ("none", "split", [false, true, false, false]),
-    ("seabios", "kernel", [false, false, false, true]),
-    ("none", "kernel", [true, true, true, true]),
+const RUNS: [(&str, &str, [bool; 6]); 6] = [
+    ("none", "split", [false, false, false, false, false, false]),
+    ("none", "split", [true, true, true, true, false, true]),
+    ("none", "kernel", [true, false, false, true, true, true]),
+    ("seabios", "split", [false, true, false, false, true, true]),
+    ("seabios", "split", [true, false, true, false, true, false]),
+    ("seabios", "kernel", [false, true, true, true, false, false]),
 ];
 
 #[test]
 fn switches_change_what_they_say_and_nothing_else() -> Result<()> {
     for (n, (firmware, irqchip, wanted)) in RUNS.into_iter().enumerate() {
-        let [ioapic2, rtc, pit, pic] = wanted.map(|on| if on { "on" } else { "off" });
-        let switches = format!("irqchip={irqchip},ioapic2={ioapic2},rtc={rtc},pit={pit},pic={pic}");
+        let [ioapic2, rtc, pit, pic, pcie, usb] = wanted.map(|on| if on { "on" } else { "off" });
+        let switches = format!(
+            "irqchip={irqchip},ioapic2={ioapic2},rtc={rtc},pit={pit},pic={pic},pcie={pcie},usb={usb}"
+        );
         let text = sight(&format!("pairs_{n}"), &switches, &["--firmware", firmware])?;
         ensure!(shown(&text) == wanted, "{switches}: {text}");
         ensure!(text.contains("has-elcr") == wanted[3], "{switches}: the PIC's other half: {text}");
@@ -77,7 +86,7 @@ fn switches_change_what_they_say_and_nothing_else() -> Result<()> {
 #[test]
 fn default_machine_is_that_of_the_contract() -> Result<()> {
     let text = sight("default", "", &[])?;
-    ensure!(shown(&text) == [true, false, true, true], "{text}");
+    ensure!(shown(&text) == [true, false, true, true, false, false], "{text}");
     Ok(())
 }
 

@@ -8,6 +8,7 @@ mod html;
 mod iasl;
 mod matrix;
 mod random;
+mod routing;
 mod svg;
 mod tables;
 

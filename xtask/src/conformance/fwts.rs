@@ -38,6 +38,8 @@ const REVIEWED: &[(&str, &str)] = &[
         "VGEN._CID returned a string 'VM_GEN_COUNTER'",
         "Microsoft's specification of the device gives it this name, and drivers look for it",
     ),
+    ("MCFGMMIONotReserved: ", "the memory map asked is that of this machine, not of the dump's"),
+    ("MMapUnmappable: ", "the memory mapped is that of this machine, not of the dump's"),
 ];
 
 /// The suite, unpacked.

@@ -59,7 +59,7 @@ fn same(table: &[u8], again: &[u8]) -> bool {
 }
 
 /// Runs iasl and gives all it said.
-fn iasl(args: &[&Path]) -> anyhow::Result<String> {
+pub(super) fn iasl(args: &[&Path]) -> anyhow::Result<String> {
     let output = Command::new("iasl").args(args).output().context("start iasl")?;
     Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }

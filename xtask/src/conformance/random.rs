@@ -62,7 +62,7 @@ fn nodes(dice: &mut Dice, cpus: u64, mib: u64) -> Vec<String> {
 }
 
 fn switches(dice: &mut Dice) -> Option<String> {
-    let switches = ["pic", "pit", "rtc", "isa-serial", "ioapic2"];
+    let switches = ["pic", "pit", "rtc", "isa-serial", "ioapic2", "pcie", "usb"];
     let chosen: Vec<_> = switches
         .iter()
         .filter_map(|switch| Some(format!("{switch}={}", ["on", "off"].get(dice.below(4) as usize)?)))

@@ -41,4 +41,4 @@ pub use sense::{Sense, SenseKey};
 pub use spec::{SENSE_LEN, Status};
 pub use target::{Lun, Target};
 pub use task::{Completion, Data, Task};
-pub use unit::{Kind, Loading, Unit};
+pub use unit::{Kind, Loading, Unit, WriteCache};

@@ -4,7 +4,7 @@ use crate::cdb::Cdb;
 use crate::medium::Medium;
 use crate::sense::Sense;
 use crate::spec::{mode_page, op};
-use crate::unit::Kind;
+use crate::unit::{Kind, WriteCache};
 
 /// Which values of a page are asked for. SPC-4, table 152.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -16,9 +16,14 @@ enum Control {
 }
 
 /// The reply to MODE SENSE (6) and (10).
-pub(crate) fn sense(cdb: &Cdb, kind: Kind, medium: Option<&Medium>) -> Result<Vec<u8>, Sense> {
+pub(crate) fn sense(
+    cdb: &Cdb,
+    kind: Kind,
+    cache: WriteCache,
+    medium: Option<&Medium>,
+) -> Result<Vec<u8>, Sense> {
     const DISABLE_BLOCK_DESCRIPTORS: u8 = 0x08;
-    let pages = pages(cdb, kind)?;
+    let pages = pages(cdb, kind, cache)?;
     let descriptor = match medium {
         Some(medium) if kind == Kind::Disk && !cdb.has(1, DISABLE_BLOCK_DESCRIPTORS) => {
             block_descriptor(medium)
@@ -62,7 +67,7 @@ fn block_descriptor(medium: &Medium) -> Vec<u8> {
 }
 
 /// The pages asked for, in ascending order.
-fn pages(cdb: &Cdb, kind: Kind) -> Result<Vec<u8>, Sense> {
+fn pages(cdb: &Cdb, kind: Kind, cache: WriteCache) -> Result<Vec<u8>, Sense> {
     const ALL_SUBPAGES: u8 = 0xff;
     let (page, subpage) = (cdb.byte(2) & 0x3f, cdb.byte(3));
     let control = match cdb.byte(2) >> 6 {
@@ -79,7 +84,18 @@ fn pages(cdb: &Cdb, kind: Kind) -> Result<Vec<u8>, Sense> {
     if asked.is_empty() {
         return Err(Sense::INVALID_FIELD);
     }
-    Ok(asked.into_iter().flat_map(|(code, body)| encode(*code, body, control)).collect())
+    Ok(asked
+        .into_iter()
+        .flat_map(|(code, body)| encode(*code, as_cached(*code, body, cache), control))
+        .collect())
+}
+
+/// Without a write-back cache nothing is enabled in the caching page.
+fn as_cached(code: u8, body: &'static [u8], cache: WriteCache) -> &'static [u8] {
+    match (code, cache) {
+        (mode_page::CACHING, WriteCache::Through) => &[0; 18],
+        _ => body,
+    }
 }
 
 fn encode(code: u8, body: &[u8], control: Control) -> Vec<u8> {

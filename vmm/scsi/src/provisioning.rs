@@ -6,6 +6,7 @@ use crate::cdb::{Blocks, Cdb};
 use crate::medium::Medium;
 use crate::sense::Sense;
 use crate::spec::op;
+use crate::unit::WriteCache;
 
 /// Most blocks of one command: what a host writes in a blink if it has no better way to make zeroes.
 pub(crate) const MAX_BLOCKS: u32 = 256 << 11;
@@ -20,6 +21,7 @@ const DESCRIPTOR: usize = 16;
 pub(crate) struct Parameters {
     medium: Arc<Medium>,
     deed: Deed,
+    cache: WriteCache,
     /// Data so far.
     pub(crate) bytes: Vec<u8>,
     /// Data in all.
@@ -33,19 +35,19 @@ enum Deed {
 
 impl Parameters {
     /// UNMAP.
-    pub(crate) fn unmap(cdb: &Cdb, medium: &Arc<Medium>) -> Result<Self, Sense> {
+    pub(crate) fn unmap(cdb: &Cdb, medium: &Arc<Medium>, cache: WriteCache) -> Result<Self, Sense> {
         const ANCHOR: u8 = 0x01;
         medium.check_writable()?;
         let len = cdb.number(7, 2) as usize;
         match len {
             _ if cdb.has(1, ANCHOR) => Err(Sense::INVALID_FIELD),
             1..HEADER => Err(Sense::PARAMETER_LIST_LENGTH),
-            _ => Ok(Self { medium: medium.clone(), deed: Deed::Unmap, bytes: Vec::new(), len }),
+            _ => Ok(Self { medium: medium.clone(), deed: Deed::Unmap, cache, bytes: Vec::new(), len }),
         }
     }
 
     /// WRITE SAME (10) and (16).
-    pub(crate) fn write_same(cdb: &Cdb, medium: &Arc<Medium>) -> Result<Self, Sense> {
+    pub(crate) fn write_same(cdb: &Cdb, medium: &Arc<Medium>, cache: WriteCache) -> Result<Self, Sense> {
         const ANCHOR: u8 = 0x10;
         const UNMAP: u8 = 0x08;
         const NO_DATA_OUT: u8 = 0x01;
@@ -60,7 +62,7 @@ impl Parameters {
         medium.check(blocks)?;
         let deed = Deed::WriteSame { blocks, unmap: cdb.has(1, UNMAP) };
         let len = if no_data { 0 } else { medium.block_len() as usize };
-        Ok(Self { medium: medium.clone(), deed, bytes: Vec::new(), len })
+        Ok(Self { medium: medium.clone(), deed, cache, bytes: Vec::new(), len })
     }
 
     /// Data that are not there yet.
@@ -79,6 +81,10 @@ impl Parameters {
                 self.medium.write_zeroes(blocks, unmap)
             }
             Deed::WriteSame { blocks, .. } => self.medium.fill(blocks, &self.bytes),
+        }?;
+        match self.cache {
+            WriteCache::Back => Ok(()),
+            WriteCache::Through => self.medium.flush(),
         }
     }
 

@@ -49,12 +49,23 @@ pub enum Loading {
     Removable,
 }
 
+/// When a write is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteCache {
+    /// When the host has it: durable after SYNCHRONIZE CACHE.
+    #[default]
+    Back,
+    /// When it is durable.
+    Through,
+}
+
 /// A disk or a drive, with or without a medium.
 pub struct Unit {
     // Fixed.
     kind: Kind,
     loading: Loading,
     serial: Serial,
+    cache: WriteCache,
     // What a hand put there.
     medium: Option<Arc<Medium>>,
     tray_open: bool,
@@ -81,7 +92,14 @@ impl Unit {
     #[must_use]
     pub fn new(kind: Kind, loading: Loading, serial: Serial) -> Self {
         let loading = if kind == Kind::CdRom { Loading::Removable } else { loading };
-        Self { kind, loading, serial, medium: None, tray_open: false, state: State::default() }
+        let (cache, state) = (WriteCache::default(), State::default());
+        Self { kind, loading, serial, cache, medium: None, tray_open: false, state }
+    }
+
+    /// This unit with another rule for writes.
+    #[must_use]
+    pub fn with_cache(self, cache: WriteCache) -> Self {
+        Self { cache, ..self }
     }
 
     /// This unit with `backend` in it from the beginning.
@@ -139,7 +157,7 @@ impl Unit {
                 self.write_and_verify(cdb)
             }
             op::VERIFY_12 | op::VERIFY_16 => self.verify(cdb),
-            op::UNMAP => Parameters::unmap(cdb, self.medium()?).map(Flow::Parameters),
+            op::UNMAP => Parameters::unmap(cdb, self.medium()?, self.cache).map(Flow::Parameters),
             op::WRITE_SAME_10 | op::WRITE_SAME_16 => self.write_same(cdb),
             op::SYNCHRONIZE_CACHE_10 | op::SYNCHRONIZE_CACHE_16 => self.synchronize_cache(cdb),
             op::SERVICE_ACTION_IN_16 => {
@@ -170,7 +188,9 @@ impl Unit {
         match cdb.opcode() {
             op::TEST_UNIT_READY => self.medium().map(|_| Flow::Nothing),
             op::INQUIRY => inquiry::inquire(cdb, &self.identity(), medium).map(Flow::Reply),
-            op::MODE_SENSE_6 | op::MODE_SENSE_10 => mode::sense(cdb, self.kind, medium).map(Flow::Reply),
+            op::MODE_SENSE_6 | op::MODE_SENSE_10 => {
+                mode::sense(cdb, self.kind, self.cache, medium).map(Flow::Reply)
+            }
             op::READ_CAPACITY_10 => Ok(Flow::Reply(capacity::read_capacity_10(self.medium()?))),
             op::READ_FORMAT_CAPACITIES => Ok(Flow::Reply(capacity::read_format_capacities(cdb, medium))),
             op::READ_10 | op::READ_12 => self.read(cdb),
@@ -221,7 +241,7 @@ impl Unit {
 
     fn write(&self, cdb: &Cdb) -> Result<Flow, Sense> {
         let transfer = self.writing(cdb)?;
-        if cdb.forces_unit_access() {
+        if self.cache == WriteCache::Through || cdb.forces_unit_access() {
             return Ok(Flow::WriteThrough(transfer, self.medium()?.clone()));
         }
         Ok(Flow::Write(transfer))
@@ -243,7 +263,7 @@ impl Unit {
     fn write_same(&self, cdb: &Cdb) -> Result<Flow, Sense> {
         let medium = self.medium()?;
         refuse_protection(cdb)?;
-        Parameters::write_same(cdb, medium).map(Flow::Parameters)
+        Parameters::write_same(cdb, medium, self.cache).map(Flow::Parameters)
     }
 
     /// The medium has no flaws of its own, so that being there is enough.

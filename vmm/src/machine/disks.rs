@@ -42,6 +42,14 @@ impl Disk {
         self.serial.as_text().filter(|text| !text.is_empty())
     }
 
+    /// When a write is done on a SCSI disk.
+    pub(super) fn scsi_cache(&self) -> scsi::WriteCache {
+        match self.cache {
+            Cache::WriteBack | Cache::None => scsi::WriteCache::Back,
+            Cache::WriteThrough => scsi::WriteCache::Through,
+        }
+    }
+
     /// The disk as NVMe has it: number `index` of a machine with `cpus` vCPUs.
     pub(super) fn nvme(&self, index: usize, cpus: usize) -> nvme::Options {
         let write_cache = match self.cache {

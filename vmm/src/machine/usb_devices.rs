@@ -151,6 +151,7 @@ impl Maker<'_> {
         };
         let loading = if storage.removable { Loading::Removable } else { Loading::Fixed };
         let unit = Unit::new(Kind::Disk, loading, serial.parse()?).with(disk.backend.clone());
+        let unit = unit.with_cache(disk.scsi_cache());
         Ok(Box::new(Storage::new(storage.speed, Target::new(vec![unit]), &serial)))
     }
 }

@@ -141,3 +141,16 @@ fn other_service_actions_are_refused() {
     let cdb = [0x9e, 0x12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0];
     assert_eq!(Rig::disk().fails(&cdb), Sense::INVALID_FIELD);
 }
+
+#[test]
+fn disk_that_writes_through_is_durable_after_each_write_and_says_so() {
+    let mut rig = Rig::disk();
+    let unit = Unit::new(Kind::Disk, Loading::Fixed, crate::Serial::default());
+    rig.target = Target::new(vec![unit.with(rig.disk.clone()).with_cache(crate::WriteCache::Through)]);
+    rig.settle();
+    rig.writes(&rw10(op::WRITE_10, 0, 1), &[1; 512]);
+    assert_eq!(rig.disk.flushes(), 1);
+    rig.writes(&[0x41, 0, 0, 0, 0, 0, 0, 0, 1, 0], &[0; 512]);
+    assert_eq!(rig.disk.flushes(), 2);
+    assert_eq!(rig.reads(&[0x1a, 8, 0x08, 0, 255, 0])[4..7], [0x08, 18, 0]);
+}

@@ -29,8 +29,8 @@ pub trait Function: Send {
     /// is in flight any more.
     fn reset(&mut self);
 
-    /// The writes that need not come here but may signal an event. Asked for once, when the function is plugged in.
-    fn doorbells(&self) -> Vec<Doorbell> {
+    /// Gives away the writes that need not come here but may signal an event. Asked for once, when the function is plugged in.
+    fn doorbells(&mut self) -> Vec<Doorbell> {
         Vec::new()
     }
 

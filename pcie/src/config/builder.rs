@@ -96,6 +96,12 @@ impl ConfigBuilder {
         self
     }
 
+    /// Where the capability added last begins, for functions that give registers in it a meaning.
+    #[must_use]
+    pub fn last_capability(&self) -> usize {
+        self.link.saturating_sub(1)
+    }
+
     /// Lets the function be put to sleep: D0 and D3hot, where it keeps its state. PCIe 5.0, 7.5.2.
     #[must_use]
     pub fn power_management(mut self) -> Self {

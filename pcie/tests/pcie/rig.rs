@@ -116,7 +116,7 @@ impl Function for Latch {
         self.value != LOUD
     }
 
-    fn doorbells(&self) -> Vec<Doorbell> {
+    fn doorbells(&mut self) -> Vec<Doorbell> {
         vec![Doorbell { bar: 0, offset: DOORBELL, event: EventFd::new(0).unwrap() }]
     }
 }

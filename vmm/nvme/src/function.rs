@@ -85,7 +85,7 @@ impl Function for Nvme {
         self.controller.reset();
     }
 
-    fn doorbells(&self) -> Vec<Doorbell> {
+    fn doorbells(&mut self) -> Vec<Doorbell> {
         let doorbell = |(offset, event): (u64, &vmm_sys_util::eventfd::EventFd)| {
             Some(Doorbell { bar: BAR, offset, event: event.try_clone().ok()? })
         };

@@ -7,8 +7,8 @@ use bus::IrqLine;
 /// Why the driver should look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// A queue has used buffers.
-    Used,
+    /// This queue has used buffers.
+    Used(u16),
     /// Configuration or status changed.
     Config,
 }
@@ -65,7 +65,7 @@ impl StatusLine {
 impl Interrupt for StatusLine {
     fn raise(&self, cause: Cause) {
         let bit = match cause {
-            Cause::Used => 1,
+            Cause::Used(_) => 1,
             Cause::Config => 2,
         };
         self.update(|causes| causes | bit);
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn line_is_high_until_every_cause_is_acknowledged() {
         let (line, levels) = recorded();
-        line.raise(Cause::Used);
+        line.raise(Cause::Used(0));
         line.raise(Cause::Config);
         assert_eq!(line.causes(), 3);
         line.acknowledge(1);
@@ -107,8 +107,8 @@ mod tests {
         line.acknowledge(u32::MAX);
         line.clear();
         assert!(levels.lock().unwrap().is_empty());
-        line.raise(Cause::Used);
-        line.raise(Cause::Used);
+        line.raise(Cause::Used(0));
+        line.raise(Cause::Used(1));
         line.clear();
         assert_eq!(*levels.lock().unwrap(), [true, false]);
     }

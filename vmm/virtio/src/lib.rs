@@ -4,15 +4,15 @@
 //!   vCPU thread                                   │  the device's worker thread
 //!                                                 │
 //!   bus ──► MmioTransport ──► Core ── Command ───────► Engine ── Chain ──► dyn VirtioDevice ──► block
-//!           registers         status, features,   │    rings, kicks        blk, rng             backend
-//!           (transport)       queue addresses  ◄──── config after it
-//!   ioeventfd or QueueNotify ──────── kick ──────────► epoll
+//!   pcie ─► PciTransport      status, features,   │    rings, kicks        blk, rng             backend
+//!           (registers)       queue addresses  ◄──── config after it
+//!   ioeventfd or notification ─────── kick ──────────► epoll
 //!                                                 │      │
 //!   IOAPIC ◄── IrqLine ◄── dyn Interrupt ◄────────│──────┘ used buffers, broken rings
+//!   KVM ◄──── message ◄──── of each transport     │
 //! ```
 //!
-//! * A **transport** decodes registers and never does I/O. Its shared half, `transport::core`, is what virtio-pci will
-//!   build on as well.
+//! * A **transport** decodes registers and never does I/O. `transport::core` is the half that all share.
 //! * A **worker** is a thread that owns one device and its rings. It sleeps in epoll until a queue is kicked or the transport
 //!   has a command; commands are answered only between two requests, so after a reset nothing is in flight.
 //! * A **device** ([`VirtioDevice`]) takes [`Chain`]s of guest buffers out of its [`Requests`] and says how much of each is
@@ -48,4 +48,4 @@ pub use chain::{Buffers, Chain};
 pub use device::{Broken, VirtioDevice};
 pub use features::Features;
 pub use requests::{Request, Requests};
-pub use transport::mmio;
+pub use transport::{mmio, pci};

@@ -116,6 +116,11 @@ impl Core {
         self.offered.half(half)
     }
 
+    /// What the driver says it accepts.
+    pub(super) fn driver_features(&self, half: Half) -> u32 {
+        self.state.latched.half(half)
+    }
+
     /// What the driver accepts; too late once FEATURES_OK is set.
     pub(super) fn set_driver_features(&mut self, half: Half, value: u32) {
         if !self.front.status.has(FEATURES_OK) {

@@ -177,7 +177,7 @@ impl Engine {
         self.device.serve(queue as u16, &mut requests)?;
         let left = requests.finish();
         if ring.wants_interrupt()? {
-            self.front.interrupt.raise(Cause::Used);
+            self.front.interrupt.raise(Cause::Used(queue as u16));
         }
         let served = if self.inbox.waiting.load(Ordering::Acquire) {
             Served::Pending

@@ -16,8 +16,17 @@ pub enum BootDevice {
         /// Address of the transport.
         base: u64,
     },
-    /// The first namespace of an NVMe controller on the PCI root bus.
+    /// The virtio disk in a PCI slot.
+    VirtioPciDisk {
+        /// The device number of the root port that it is behind; none on the root bus.
+        port: Option<u8>,
+        /// Its device number.
+        device: u8,
+    },
+    /// The first namespace of an NVMe controller in a PCI slot.
     NvmeNamespace {
+        /// The device number of the root port that it is behind; none on the root bus.
+        port: Option<u8>,
         /// The controller's device number.
         device: u8,
     },
@@ -42,9 +51,10 @@ impl fmt::Display for BootDevice {
         match self {
             // SeaBIOS looks for exactly 16 lower-case digits.
             Self::VirtioMmioDisk { base } => write!(f, "/virtio-mmio@{base:016x}/disk@0,0"),
+            Self::VirtioPciDisk { port, device } => write!(f, "{}/scsi@{device:x}/disk@0,0", PciBus(*port)),
             // edk2 knows NVMe by QEMU's first number for it, whatever the controller's own is.
-            Self::NvmeNamespace { device } => {
-                write!(f, "/pci@ffffffffffffffff/pci8086,5845@{device:x}/namespace@1,0")
+            Self::NvmeNamespace { port, device } => {
+                write!(f, "{}/pci8086,5845@{device:x}/namespace@1,0", PciBus(*port))
             }
             Self::UsbDisk { controller, path } => {
                 write!(f, "/sysbus-xhci@{controller:016x}")?;
@@ -61,6 +71,17 @@ fn usb_disk(f: &mut fmt::Formatter<'_>, path: &[u8]) -> fmt::Result {
     let Some((port, hubs)) = path.split_last() else { return Ok(()) };
     hubs.iter().try_for_each(|port| write!(f, "/hub@{port:x}"))?;
     write!(f, "/storage@{port:x}/channel@0/disk@0,0")
+}
+
+/// The root bus, or the bus behind the root port of a device number.
+struct PciBus(Option<u8>);
+
+impl fmt::Display for PciBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // QEMU's address of a host bridge without ports; readers skip it.
+        f.write_str("/pci@ffffffffffffffff")?;
+        self.0.map_or(Ok(()), |device| write!(f, "/pci-bridge@{device:x}"))
+    }
 }
 
 /// The bytes of the file; none if no device is listed, as firmware expects it then.
@@ -88,7 +109,7 @@ mod tests {
 
     #[test]
     fn nvme_is_called_as_edk2_knows_it() {
-        let nvme = BootDevice::NvmeNamespace { device: 0x1f };
+        let nvme = BootDevice::NvmeNamespace { port: None, device: 0x1f };
         assert_eq!(encode(&[nvme]), b"/pci@ffffffffffffffff/pci8086,5845@1f/namespace@1,0\0");
     }
 
@@ -98,6 +119,14 @@ mod tests {
         let expected = "/sysbus-xhci@00000000fe900000/storage@1/channel@0/disk@0,0\n\
                         /sysbus-xhci@00000000fe900000/hub@2/storage@3/channel@0/disk@0,0\0";
         assert_eq!(encode(&[disk(&[1]), disk(&[2, 3])]), expected.as_bytes());
+    }
+
+    #[test]
+    fn pci_disks_are_found_by_their_slots() {
+        let disks =
+            [(None, 0x1f), (Some(10), 0)].map(|(port, device)| BootDevice::VirtioPciDisk { port, device });
+        let lines = ["/pci@ffffffffffffffff/scsi@1f", "/pci@ffffffffffffffff/pci-bridge@a/scsi@0"];
+        assert_eq!(encode(&disks), format!("{}/disk@0,0\n{}/disk@0,0\0", lines[0], lines[1]).as_bytes());
     }
 
     #[test]

@@ -6,9 +6,11 @@ mod image;
 mod kernel;
 mod numa;
 mod options;
+mod pci;
 mod usb;
 mod virtio;
 
+use std::fmt;
 use std::path::PathBuf;
 
 pub use self::usb::{UsbConfig, UsbDevice, UsbKind, UsbStorage};
@@ -23,6 +25,7 @@ pub use image::{Cache, ImageConfig};
 pub use kernel::KernelConfig;
 pub use numa::{NodeAccess, NodeConfig, NodeDistance, NumaConfig};
 pub use options::{ExtraDevice, GenerationId, Irqchip, MachineOptions, Switch};
+pub use pci::RootPort;
 
 use crate::backing::Backing;
 use crate::cpu::CpuModel;
@@ -45,6 +48,8 @@ pub struct Config {
     pub options: MachineOptions,
     /// Devices beyond those that the switches stand for.
     pub extras: Vec<ExtraDevice>,
+    /// The root ports of the PCI Express host bridge.
+    pub root_ports: Vec<RootPort>,
     /// What runs first.
     pub firmware: FirmwareChoice,
     /// The kernel to start instead of what is on a disk: without firmware, or handed over to it.
@@ -79,6 +84,7 @@ impl Default for Config {
             cpu: CpuModel::default(),
             options: MachineOptions::default(),
             extras: Vec::new(),
+            root_ports: Vec::new(),
             firmware: FirmwareChoice::Named("seabios".into()),
             kernel: None,
             disks: Vec::new(),
@@ -112,6 +118,8 @@ pub struct DiskConfig {
     pub path: PathBuf,
     /// How the guest reaches it.
     pub bus: DiskBus,
+    /// The root port it is behind, if it is on PCI and not on the root bus.
+    pub port: Option<String>,
     /// The guest may not write.
     pub readonly: bool,
     /// Its place among the disks that firmware tries, smallest first; those without a place come after.
@@ -128,6 +136,7 @@ impl DiskConfig {
         Self {
             path: path.into(),
             bus: DiskBus::default(),
+            port: None,
             readonly: false,
             bootindex: None,
             serial: blk::Serial::default(),
@@ -142,10 +151,24 @@ pub enum DiskBus {
     /// virtio-blk on a virtio-mmio transport.
     #[default]
     VirtioMmio,
-    /// An NVMe controller on the PCI root bus.
+    /// virtio-blk as a PCI function.
+    VirtioPci,
+    /// An NVMe controller, a PCI function.
     Nvme,
     /// A mass storage device on USB.
     Usb,
+}
+
+/// As on the command line.
+impl fmt::Display for DiskBus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::VirtioMmio => "virtio-mmio",
+            Self::VirtioPci => "virtio-pci",
+            Self::Nvme => "nvme",
+            Self::Usb => "usb",
+        })
+    }
 }
 
 /// What COM1 is connected to.

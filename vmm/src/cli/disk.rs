@@ -1,4 +1,4 @@
-//! `--disk PATH[,bus=virtio-mmio|nvme][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]`, the plain `DISK`, and `--snapshot`.
+//! `--disk PATH[,bus=virtio-mmio|virtio-pci|nvme][,port=ID][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]`, the plain `DISK`, and `--snapshot`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -22,7 +22,7 @@ pub(crate) struct DiskArgs {
     /// iops-burst=N
     #[arg(
         long = "disk",
-        value_name = "PATH[,bus=virtio-mmio|nvme][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]",
+        value_name = "PATH[,bus=virtio-mmio|virtio-pci|nvme][,port=ID][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]",
         display_order = 2
     )]
     more: Vec<DiskConfig>,
@@ -45,11 +45,16 @@ impl DiskArgs {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DiskError {
     /// Nothing before the first comma.
-    #[error("no path, write PATH[,bus=virtio-mmio|nvme][,readonly=on|off]")]
+    #[error("no path, write PATH[,bus=virtio-mmio|virtio-pci|nvme][,readonly=on|off]")]
     NoPath,
     /// A bus that this machine does not have.
-    #[error("unknown bus `{0}`, use bus=virtio-mmio or bus=nvme")]
+    #[error("unknown bus `{0}`, use bus=virtio-mmio, bus=virtio-pci or bus=nvme")]
     Bus(String),
+    /// A root port for what is not on PCI.
+    #[error(
+        "port={0} is a root port of PCI, and bus=virtio-mmio is not on PCI: use bus=virtio-pci or bus=nvme"
+    )]
+    Port(String),
     /// Neither yes nor no.
     #[error("readonly={0} is no choice, use readonly=on or readonly=off")]
     Readonly(String),
@@ -61,7 +66,7 @@ pub enum DiskError {
     Serial(String),
     /// A key that disks do not have.
     #[error(
-        "unknown key `{0}`, use bus, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice"
+        "unknown key `{0}`, use bus, port, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice"
     )]
     Key(String),
     /// Nothing to be done with an image.
@@ -92,12 +97,16 @@ impl DiskConfig {
         for (key, value) in pairs {
             match key.as_str() {
                 "bus" => disk.bus = value.parse()?,
+                "port" => disk.port = Some(value),
                 "readonly" => disk.readonly = on_or_off(&value)?,
                 "bootindex" => disk.bootindex = Some(boot_index(value)?),
                 "serial" => disk.serial = value.parse().map_err(|_| DiskError::Serial(value))?,
                 _ if image.set(&key, &value)? => {}
                 _ => return Err(DiskError::Key(key)),
             }
+        }
+        if let (Some(port), DiskBus::VirtioMmio) = (&disk.port, disk.bus) {
+            return Err(DiskError::Port(port.clone()));
         }
         disk.image = image.finish()?;
         Ok(disk)
@@ -109,7 +118,8 @@ impl FromStr for DiskBus {
 
     fn from_str(text: &str) -> Result<Self, DiskError> {
         match text {
-            "virtio-mmio" => Ok(Self::VirtioMmio),
+            "virtio-mmio" | "mmio" => Ok(Self::VirtioMmio),
+            "virtio-pci" | "pci" => Ok(Self::VirtioPci),
             "nvme" => Ok(Self::Nvme),
             _ => Err(DiskError::Bus(text.into())),
         }
@@ -150,6 +160,14 @@ mod tests {
         assert_eq!(disk("a.raw,bus=nvme").unwrap().bus, DiskBus::Nvme);
         let full = disk("a.raw,serial=root disk,bootindex=4294967295").unwrap();
         assert_eq!((full.bootindex, full.serial), (Some(u32::MAX), "root disk".parse().unwrap()));
+    }
+
+    #[test]
+    fn pci_disk_may_be_behind_a_port() {
+        let behind = disk("a.raw,port=p,bus=virtio-pci").unwrap();
+        assert_eq!((behind.bus, behind.port.as_deref()), (DiskBus::VirtioPci, Some("p")));
+        assert_eq!(disk("a.raw,bus=pci").unwrap().port, None);
+        assert_eq!(disk("a.raw,port=p"), Err(DiskError::Port("p".into())));
     }
 
     #[test]

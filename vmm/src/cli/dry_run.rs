@@ -24,6 +24,7 @@ pub(crate) fn describe(config: &Config, plan: &Plan) -> String {
         ("nodes", plan.numa.as_ref().map(numa::nodes).unwrap_or_default()),
         ("ports", columns(&ports(plan))),
         ("interrupts", columns(&interrupts(plan))),
+        ("PCI functions", columns(&pcie::functions(plan))),
         ("disks", columns(&disks(config, plan))),
         ("USB", columns(&usb::devices(config, plan))),
         ("kernel", columns(&kernel)),
@@ -162,7 +163,7 @@ fn disk_row(place: Boot<'_>, n: usize, disk: &DiskConfig) -> [String; 4] {
     let place = match place {
         Boot::Transport(transport) => format!("virtio-mmio {}", transport.index),
         Boot::Usb(place) => usb::port(place),
-        Boot::Function(function) => format!("NVMe, PCI 00:{:02x}.0", function.device),
+        Boot::Function(function) => format!("PCI {function}"),
     };
     [format!("disk {n}"), place, access.into(), disk.path.display().to_string()]
 }

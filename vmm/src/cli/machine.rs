@@ -6,8 +6,9 @@ use std::str::FromStr;
 use clap::Args;
 
 use super::cpu::CpuChoice;
+use super::device::DeviceArg;
 use super::memory::Memory;
-use crate::config::{ExtraDevice, FirmwareChoice, MachineOptions};
+use crate::config::{FirmwareChoice, MachineOptions};
 use crate::topology::Topology;
 
 /// What `--memory` takes.
@@ -30,9 +31,10 @@ pub(crate) struct MachineArgs {
     /// auto-kernel-cmdline; and irqchip, split or kernel
     #[arg(long = "machine", value_name = "KEY=VALUE,…")]
     pub(crate) options: Option<MachineOptions>,
-    /// A device on request, repeatable: pvpanic, debug-exit[,port=0xf4], reset-port, keyboard-reset, pc-testdev or vmgenid[,guid=GUID]
+    /// A device on request, repeatable: root-port,id=NAME, pvpanic, debug-exit[,port=0xf4], reset-port, keyboard-reset,
+    /// pc-testdev or vmgenid[,guid=GUID]
     #[arg(long = "device", value_name = "NAME[,KEY=VALUE]")]
-    pub(crate) extras: Vec<ExtraDevice>,
+    pub(crate) on_request: Vec<DeviceArg>,
     /// What runs first: a name of `tinderbox firmware list`, or a file if it has a / or ends in .bin, .rom or .fd
     /// [default: seabios; none with --kernel]
     #[arg(long, value_name = "NAME|PATH|none")]

@@ -16,6 +16,7 @@ mod console;
 mod control;
 mod cpu;
 mod cpus;
+mod device;
 mod disk;
 mod dry_run;
 mod failure;

@@ -89,7 +89,7 @@ fn irqchip(value: &str) -> Result<Irqchip, OptionsError> {
 pub enum DeviceError {
     /// A name that no device has.
     #[error(
-        "unknown device `{0}`, use pvpanic, debug-exit, reset-port, keyboard-reset, pc-testdev or vmgenid"
+        "unknown device `{0}`, use pvpanic, debug-exit, reset-port, keyboard-reset, pc-testdev, vmgenid or root-port"
     )]
     Name(String),
     /// A key that the device does not have.
@@ -100,6 +100,9 @@ pub enum DeviceError {
         /// What there is.
         hint: &'static str,
     },
+    /// A root port that nothing could be plugged into.
+    #[error("a root port needs a name, write root-port,id=NAME")]
+    NoId,
     /// No port, or one too high for four.
     #[error("port={0} is no port, write for example port=0xf4; the last is 0xfffc")]
     Port(String),

@@ -7,6 +7,7 @@ use clap::Args;
 use super::console::ConsoleArgs;
 use super::control::ControlArgs;
 use super::cpu::CpuChoice;
+use super::device::DeviceArg;
 use super::disk::DiskArgs;
 use super::failure::Failure;
 use super::guest_info::GuestInfoArgs;
@@ -83,6 +84,7 @@ impl ConfigArgs {
         let default_firmware = default_firmware(kernel.is_some(), &options);
         let mut disks = self.disks.into_disks();
         let usb = self.usb.into_usb(&mut disks);
+        let (extras, root_ports) = DeviceArg::sort(self.machine.on_request);
         Ok(Config {
             memory: self.machine.memory.size,
             backing: self.machine.memory.backing,
@@ -90,7 +92,8 @@ impl ConfigArgs {
             numa: self.numa.into_numa(),
             cpu: self.machine.cpu.into_model(),
             options,
-            extras: self.machine.extras,
+            extras,
+            root_ports,
             firmware: self.machine.firmware.unwrap_or(default_firmware),
             kernel,
             disks,
@@ -232,6 +235,7 @@ mod tests {
             cpu: CpuModel { switches: [("avx", false)].into(), ..CpuModel::default() },
             options: MachineOptions { pit: Switch::Off, ..MachineOptions::default() },
             extras: vec![ExtraDevice::PvPanic, ExtraDevice::ResetPort],
+            root_ports: Vec::new(),
             firmware: FirmwareChoice::File("./bios".into()),
             kernel: Some(KernelConfig {
                 path: "vmlinuz".into(),

@@ -125,7 +125,9 @@ impl Machine {
         let serial = builder.com1(console, &waker)?;
         let log = builder.debugcon(debugcon, &waker)?;
         builder.transports(|device| virtio.device(device, &disks))?;
-        let pcie = builder.pcie(&disks)?.filter(|_| start.kernel().is_some());
+        let pcie = builder
+            .pcie(&disks, |device| virtio.device(device, &disks))?
+            .filter(|_| start.kernel().is_some());
         pcie.iter().for_each(pcie::Host::assign);
         let usb = builder.usb(usb, &disks)?;
         let board = Arc::new(builder.board);

@@ -28,7 +28,7 @@ use crate::config::{Config, ExtraDevice, FirmwareChoice, Irqchip};
 use crate::cpu::CpuModel;
 use crate::topology::Topology;
 
-pub use functions::{FunctionPlan, PciFunction};
+pub use functions::{FunctionPlan, PciFunction, PortError};
 pub use pcie::PciePlan;
 pub use usb::UsbPlan;
 pub use usb_devices::{UsbError, UsbPlace};
@@ -357,19 +357,19 @@ pub enum PlanError {
         "--device {0} and --machine acpi=off exclude each other: nothing but ACPI tells of it, so leave one of them out"
     )]
     DeviceNeedsAcpi(ExtraDevice),
-    /// A disk on a bus that the machine shall not have.
-    #[error(
-        "--disk {},bus=nvme and --machine {other} exclude each other: {reason}, so leave one of them out",
-        .path.display()
-    )]
-    DiskBus {
-        /// The disk's image.
-        path: PathBuf,
+    /// Something on PCI, and a machine that shall have none.
+    #[error("{option} and --machine {other} exclude each other: {reason}, so leave one of them out")]
+    OnPci {
+        /// The option that puts something on PCI.
+        option: String,
         /// The other option.
         other: &'static str,
         /// Why.
         reason: &'static str,
     },
+    /// No such root port.
+    #[error(transparent)]
+    Port(#[from] PortError),
     /// More PCI functions than slots.
     #[error(
         "{functions} PCI devices are too many: this machine has {slots} PCI slots, put disks on bus=virtio-mmio"
@@ -400,7 +400,7 @@ pub enum PlanError {
 pub enum Boot<'p> {
     /// A virtio-mmio transport.
     Transport(&'p TransportPlan),
-    /// A slot of the PCI root bus.
+    /// A slot of PCI.
     Function(&'p FunctionPlan),
     /// A port of the USB controller, or of a hub on it.
     Usb(&'p UsbPlace),
@@ -504,7 +504,7 @@ impl Plan {
     pub fn find_disk(&self, disk: usize) -> Option<Boot<'_>> {
         let on_mmio = self.transports.iter().find(|transport| transport.device == Some(Virtio::Disk(disk)));
         let mut functions = self.pcie.iter().flat_map(|pcie| &pcie.functions);
-        let on_pci = functions.find(|plan| plan.function == PciFunction::Nvme(disk));
+        let on_pci = functions.find(|plan| plan.function.disk() == Some(disk));
         let on_usb = self.usb_places.iter().find(|place| place.disk == Some(disk));
         on_mmio.map(Boot::Transport).or(on_pci.map(Boot::Function)).or(on_usb.map(Boot::Usb))
     }

@@ -212,7 +212,8 @@ fn boot_disk(plan: &Plan, place: Boot<'_>) -> Option<BootDevice> {
     Some(match place {
         Boot::Transport(transport) => BootDevice::VirtioMmioDisk { base: transport.mmio.start },
         Boot::Function(plan) => match plan.function {
-            PciFunction::Nvme(_) => BootDevice::NvmeNamespace { device: plan.device },
+            PciFunction::Nvme(_) => BootDevice::NvmeNamespace { port: plan.port, device: plan.device },
+            _ => BootDevice::VirtioPciDisk { port: plan.port, device: plan.device },
         },
         Boot::Usb(place) => {
             BootDevice::UsbDisk { controller: plan.usb?.mmio.start, path: place.path.clone() }

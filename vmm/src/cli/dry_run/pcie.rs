@@ -20,3 +20,9 @@ pub(super) fn interrupts(plan: &Plan) -> Option<(Gsi, Gsi, &'static str, String)
     let [first, .., last] = plan.pcie.as_ref()?.intx;
     Some((first, last, "level", "PCI INTA-INTD".to_owned()))
 }
+
+/// Every function but the host bridge's own, with its slot.
+pub(super) fn functions(plan: &Plan) -> Vec<[String; 2]> {
+    let functions = plan.pcie.iter().flat_map(|pcie| &pcie.functions);
+    functions.map(|function| [function.to_string(), function.function.to_string()]).collect()
+}

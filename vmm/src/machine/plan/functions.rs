@@ -1,44 +1,136 @@
-//! Which PCI functions there are, and in which slot of the root bus each is.
+//! Which PCI functions there are, and in which slot each is.
 
-use super::PlanError;
-use crate::config::{Config, DiskBus, Switch};
+use std::fmt;
+
+use super::{PlanError, Virtio};
+use crate::config::{Config, DiskBus, DiskConfig, Switch};
 
 /// A PCI function: its kind, and which of that kind in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PciFunction {
+    /// A root port, as an index into [`Config::root_ports`].
+    RootPort(usize),
+    /// A virtio device.
+    Virtio(Virtio),
     /// The NVMe controller of a disk, as an index into [`Config::disks`].
     Nvme(usize),
+}
+
+impl PciFunction {
+    /// The disk that it shows, as an index into [`Config::disks`].
+    #[must_use]
+    pub const fn disk(self) -> Option<usize> {
+        match self {
+            Self::Virtio(Virtio::Disk(n)) | Self::Nvme(n) => Some(n),
+            Self::RootPort(_) | Self::Virtio(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for PciFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RootPort(n) => write!(f, "root port {n}"),
+            Self::Virtio(device) => write!(f, "virtio, {device}"),
+            Self::Nvme(n) => write!(f, "NVMe, disk {n}"),
+        }
+    }
 }
 
 /// A function in its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FunctionPlan {
-    /// Its device number on the root bus, from 1 on; 0 is the host bridge itself.
+    /// The device number of the root port that it is behind; none on the root bus.
+    pub port: Option<u8>,
+    /// Its device number: on the root bus from 1 on, because 0 is the host bridge itself; 0 behind a port.
     pub device: u8,
     /// What it is.
     pub function: PciFunction,
 }
 
-/// Device numbers of a bus beside the host bridge's.
-const SLOTS: usize = 31;
-
-/// Slots are filled from device 1 upwards, with the disks in their order.
-pub(super) fn functions(config: &Config) -> Result<Vec<FunctionPlan>, PlanError> {
-    let nvme = config.disks.iter().enumerate().filter(|(_, disk)| disk.bus == DiskBus::Nvme);
-    let disks: Vec<_> = nvme.map(|(n, _)| n).collect();
-    if disks.len() > SLOTS {
-        return Err(PlanError::PciSlots { functions: disks.len(), slots: SLOTS });
+/// `00:01.0`, or `00:01.0/00.0` behind a port.
+impl fmt::Display for FunctionPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("00:")?;
+        self.port.map_or(Ok(()), |port| write!(f, "{port:02x}.0/"))?;
+        write!(f, "{:02x}.0", self.device)
     }
-    let place = |(device, disk)| FunctionPlan { device, function: PciFunction::Nvme(disk) };
-    Ok((1..).zip(disks).map(place).collect())
 }
 
-/// What is on PCI Express needs its host bridge, and that needs ACPI.
+/// Why PCI functions cannot be plugged in as asked for.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum PortError {
+    /// Two ports of one name.
+    #[error("--device root-port,id={0} is given twice: give each port its own id")]
+    SameId(String),
+    /// A function behind a port that there is not.
+    #[error("port={0} names no root port, add --device root-port,id={0}")]
+    NoPort(String),
+    /// Two functions behind one port.
+    #[error("port={0} is given twice, and a root port has one slot: add another --device root-port")]
+    Taken(String),
+}
+
+/// Device numbers of a bus beside the host bridge's.
+const SLOTS: u8 = 31;
+
+/// The slots of the root bus are filled from device 1 upwards: with the root ports, then with the disks in their order.
+pub(super) fn functions(config: &Config) -> Result<Vec<FunctionPlan>, PlanError> {
+    let wanted = devices(config);
+    let ports = config.root_ports.len();
+    let functions = ports + wanted.iter().filter(|(_, port)| port.is_none()).count();
+    if functions > SLOTS.into() {
+        return Err(PlanError::PciSlots { functions, slots: SLOTS.into() });
+    }
+    let mut slots = 1..=SLOTS;
+    let mut on_root = |function| Some(FunctionPlan { port: None, device: slots.next()?, function });
+    let mut plans: Vec<_> = (0..ports).filter_map(|n| on_root(PciFunction::RootPort(n))).collect();
+    for (function, port) in wanted {
+        match port {
+            None => plans.extend(on_root(function)),
+            Some(id) => plans.push(behind(config, &plans, function, id)?),
+        }
+    }
+    Ok(plans)
+}
+
+/// A link has one device at its end.
+fn behind(
+    config: &Config,
+    plans: &[FunctionPlan],
+    function: PciFunction,
+    id: &str,
+) -> Result<FunctionPlan, PortError> {
+    let index = config.root_ports.iter().position(|port| port.id == id);
+    let port = plans.iter().find(|plan| index.is_some_and(|n| plan.function == PciFunction::RootPort(n)));
+    let port = Some(port.ok_or_else(|| PortError::NoPort(id.into()))?.device);
+    match plans.iter().any(|plan| plan.port == port) {
+        true => Err(PortError::Taken(id.into())),
+        false => Ok(FunctionPlan { port, device: 0, function }),
+    }
+}
+
+/// The functions that are no root ports, each with the port it is to be behind.
+fn devices(config: &Config) -> Vec<(PciFunction, Option<&str>)> {
+    let disk = |(n, disk): (usize, _)| Some((disk_function(n, disk)?, disk.port.as_deref()));
+    config.disks.iter().enumerate().filter_map(disk).collect()
+}
+
+fn disk_function(n: usize, disk: &DiskConfig) -> Option<PciFunction> {
+    match disk.bus {
+        DiskBus::VirtioMmio | DiskBus::Usb => None,
+        DiskBus::VirtioPci => Some(PciFunction::Virtio(Virtio::Disk(n))),
+        DiskBus::Nvme => Some(PciFunction::Nvme(n)),
+    }
+}
+
+/// Names are told apart, and what is on PCI Express needs its host bridge, and that needs ACPI.
 pub(super) fn check(config: &Config) -> Result<(), PlanError> {
-    let Some(disk) = config.disks.iter().find(|disk| disk.bus == DiskBus::Nvme) else { return Ok(()) };
-    let excluded = |other, reason| Err(PlanError::DiskBus { path: disk.path.clone(), other, reason });
+    check_ids(config)?;
+    let Some(option) = first_option(config) else { return Ok(()) };
+    let excluded = |other, reason| Err(PlanError::OnPci { option, other, reason });
     match config.options.pcie {
-        Switch::Off => excluded("pcie=off", "NVMe is on PCI Express"),
+        Switch::Off => excluded("pcie=off", "it is on PCI Express"),
         _ if !config.options.has_acpi() => {
             excluded("acpi=off", "nothing but ACPI tells of the PCI Express host bridge")
         }
@@ -46,10 +138,28 @@ pub(super) fn check(config: &Config) -> Result<(), PlanError> {
     }
 }
 
+fn check_ids(config: &Config) -> Result<(), PortError> {
+    let mut ids: Vec<_> = config.root_ports.iter().map(|port| port.id.as_str()).collect();
+    ids.sort_unstable();
+    match ids.windows(2).find_map(|pair| if let [a, b] = pair { (a == b).then_some(*a) } else { None }) {
+        Some(id) => Err(PortError::SameId(id.into())),
+        None => Ok(()),
+    }
+}
+
+/// The first option that puts something on PCI.
+fn first_option(config: &Config) -> Option<String> {
+    let disk = config.disks.iter().find_map(|disk| match disk.bus {
+        DiskBus::VirtioMmio | DiskBus::Usb => None,
+        bus => Some(format!("--disk {},bus={bus}", disk.path.display())),
+    });
+    disk.or_else(|| config.root_ports.first().map(|port| format!("--device root-port,id={}", port.id)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{DiskConfig, MachineOptions};
+    use crate::config::{MachineOptions, RootPort};
     use crate::machine::plan::{Boot, Plan};
 
     fn config(disks: &[&str]) -> Config {
@@ -57,21 +167,59 @@ mod tests {
         Config { disks, ..Config::default() }
     }
 
+    fn with_ports(ports: &[&str], disks: &[&str]) -> Config {
+        let root_ports = ports.iter().map(|&id| RootPort { id: id.into() }).collect();
+        Config { root_ports, ..config(disks) }
+    }
+
     fn plan(config: &Config) -> Result<Plan, PlanError> {
         Plan::new(config, 128 << 10, 46)
     }
 
+    fn message(config: &Config) -> String {
+        let error = Plan::check(config, 46).unwrap_err().to_string();
+        assert_eq!(plan(config).unwrap_err().to_string(), error);
+        error
+    }
+
     #[test]
-    fn nvme_disks_bring_pcie_and_take_slots_from_1_on() {
-        let plan = plan(&config(&["a,bus=nvme", "b", "c,bus=nvme"])).unwrap();
-        let slot = |device, disk| FunctionPlan { device, function: PciFunction::Nvme(disk) };
-        assert_eq!(plan.pcie.unwrap().functions, [slot(1, 0), slot(2, 2)]);
+    fn pci_disks_bring_pcie_and_take_slots_from_1_on() {
+        let plan = plan(&config(&["a,bus=nvme", "b", "c,bus=nvme", "d,bus=virtio-pci"])).unwrap();
+        let slot = |device, function| FunctionPlan { port: None, device, function };
+        let virtio = PciFunction::Virtio(Virtio::Disk(3));
+        let expected = [slot(1, PciFunction::Nvme(0)), slot(2, PciFunction::Nvme(2)), slot(3, virtio)];
+        assert_eq!(plan.pcie.unwrap().functions, expected);
         assert_eq!(plan.transports.iter().filter(|transport| transport.device.is_some()).count(), 1);
     }
 
     #[test]
+    fn root_ports_come_first_and_have_one_function_each() {
+        let config = with_ports(&["a", "b"], &["0,bus=virtio-pci", "1,bus=nvme,port=b", "2,bus=pci,port=a"]);
+        let functions = plan(&config).unwrap().pcie.unwrap().functions;
+        let texts: Vec<_> = functions.iter().map(|plan| format!("{plan} {}", plan.function)).collect();
+        let expected = [
+            "00:01.0 root port 0",
+            "00:02.0 root port 1",
+            "00:03.0 virtio, disk 0",
+            "00:02.0/00.0 NVMe, disk 1",
+            "00:01.0/00.0 virtio, disk 2",
+        ];
+        assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn root_ports_that_cannot_be_are_named() {
+        assert!(message(&with_ports(&["a", "b", "a"], &[])).starts_with("--device root-port,id=a is given"));
+        assert!(
+            message(&with_ports(&["a"], &["0,bus=nvme,port=b"])).starts_with("port=b names no root port")
+        );
+        let twice = with_ports(&["a"], &["0,bus=nvme,port=a", "1,bus=pci,port=a"]);
+        assert!(message(&twice).starts_with("port=a is given twice"));
+    }
+
+    #[test]
     fn boot_order_goes_across_buses() {
-        let plan = plan(&config(&["a,bus=nvme", "b", "c,bus=nvme,bootindex=0"])).unwrap();
+        let plan = plan(&config(&["a,bus=nvme", "b", "c,bus=virtio-pci,bootindex=0"])).unwrap();
         let order: Vec<_> = plan.boot_order().collect();
         let [Boot::Function(first), Boot::Function(second), Boot::Transport(third)] = order[..] else {
             panic!("{order:?}");
@@ -82,23 +230,21 @@ mod tests {
     #[test]
     fn there_are_31_slots() {
         assert!(plan(&config(&["a,bus=nvme"; 31])).is_ok());
-        let error = plan(&config(&["a,bus=nvme"; 32])).unwrap_err();
         let expected =
             "32 PCI devices are too many: this machine has 31 PCI slots, put disks on bus=virtio-mmio";
-        assert_eq!(error.to_string(), expected);
+        assert_eq!(message(&config(&["a,bus=nvme"; 32])), expected);
     }
 
     #[test]
-    fn nvme_excludes_a_machine_without_pcie() {
-        let message = |options| {
-            let config = Config { options, ..config(&["a.raw,bus=nvme"]) };
-            (plan(&config).unwrap_err().to_string(), Plan::check(&config, 46).unwrap_err().to_string())
+    fn what_is_on_pci_excludes_a_machine_without() {
+        let with = |pcie, acpi, config| {
+            message(&Config { options: MachineOptions { pcie, acpi, ..MachineOptions::default() }, ..config })
         };
-        let off = message(MachineOptions { pcie: Switch::Off, ..MachineOptions::default() });
-        let expected = "--disk a.raw,bus=nvme and --machine pcie=off exclude each other: NVMe is on PCI Express, so \
+        let off = with(Switch::Off, Switch::Auto, config(&["a.raw,bus=nvme"]));
+        let expected = "--disk a.raw,bus=nvme and --machine pcie=off exclude each other: it is on PCI Express, so \
                         leave one of them out";
-        assert_eq!(off, (expected.into(), expected.into()));
-        let (no_acpi, _) = message(MachineOptions { acpi: Switch::Off, ..MachineOptions::default() });
-        assert!(no_acpi.starts_with("--disk a.raw,bus=nvme and --machine acpi=off exclude"), "{no_acpi}");
+        assert_eq!(off, expected);
+        let no_acpi = with(Switch::Auto, Switch::Off, with_ports(&["p"], &[]));
+        assert!(no_acpi.starts_with("--device root-port,id=p and --machine acpi=off exclude"), "{no_acpi}");
     }
 }

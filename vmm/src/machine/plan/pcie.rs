@@ -25,7 +25,7 @@ pub struct PciePlan {
     pub intx: [Gsi; 4],
     /// The first number that names a message instead of an IOAPIC's pin.
     pub first_message: Gsi,
-    /// What is plugged into the root bus.
+    /// What is plugged in, root ports first.
     pub functions: Vec<FunctionPlan>,
 }
 

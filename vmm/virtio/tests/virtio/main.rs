@@ -9,6 +9,7 @@ mod host_side;
 mod hostile;
 mod network;
 mod notifications;
+mod pci;
 mod properties;
 mod registers;
 mod rig;

@@ -26,7 +26,11 @@ impl Vectors {
     /// No vector chosen, nothing pending.
     pub(super) fn new(interrupts: Interrupts, queues: u16, count: u16) -> Self {
         let queue_vectors = vec![NO_VECTOR; queues.into()];
-        Self { interrupts, count, state: Mutex::new(State { config_vector: NO_VECTOR, queue_vectors, isr: 0 }) }
+        Self {
+            interrupts,
+            count,
+            state: Mutex::new(State { config_vector: NO_VECTOR, queue_vectors, isr: 0 }),
+        }
     }
 
     /// The vector of configuration changes.

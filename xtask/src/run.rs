@@ -8,13 +8,14 @@
 //! anew; `--smoke` takes a copy of its own and throws it away.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use crate::accel::{self, Accel};
+use crate::guest::{self, Guest};
 use crate::lab::Lab;
 use crate::{files, image, paths, product, progress, smoke};
 
@@ -28,15 +29,8 @@ pub(crate) struct Args {
     /// Wait for the login prompt, press the power button, see the guest shut down, print a timeline
     #[arg(long)]
     smoke: bool,
-    /// The firmware that boots it: a recipe of firmware/manifest.toml
-    #[arg(long, default_value = product::FIRMWARE)]
-    firmware: String,
-    /// How many CPUs the guest has
-    #[arg(long, default_value = "1")]
-    cpus: String,
-    /// How much memory the guest has
-    #[arg(long, default_value = "512M")]
-    memory: String,
+    #[command(flatten)]
+    guest: Guest,
     /// More arguments of `tinderbox run`
     #[arg(last = true, value_name = "ARGUMENTS")]
     more: Vec<OsString>,
@@ -44,7 +38,9 @@ pub(crate) struct Args {
 
 /// Does it; ends with the status of the VMM.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let tinderbox = product::build(&args.firmware)?;
+    let Guest { firmware, disk_bus, .. } = &args.guest;
+    ensure!(disk_bus.is_known_to(firmware), "--disk-bus {}: {}", disk_bus.name(), guest::NO_PCI);
+    let tinderbox = product::build(firmware)?;
     let image = image::debian()?;
     let choice = accel::choose(args.accel, &tinderbox)?;
     eprintln!("{}", choice.why);
@@ -53,23 +49,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.smoke || is_older(&disk, &image.raw) {
         copy(&image.raw, &disk)?;
     }
-    let mut command = if args.smoke {
-        let me = std::env::current_exe().context("find this program")?;
-        let banner = smoke::banner(&args.firmware);
-        vec![
-            me.into(),
-            "smoke".into(),
-            "--banner".into(),
-            banner.into(),
-            folder.clone().into(),
-            tinderbox.into(),
-        ]
-    } else {
-        vec![tinderbox.into()]
-    };
-    command.extend(["run".into(), disk.clone().into()]);
-    let machine = ["--firmware", &args.firmware, "--cpus", &args.cpus, "--memory", &args.memory];
-    command.extend(machine.map(OsString::from));
+    let mut command =
+        if args.smoke { smoke::command(firmware, &folder, &tinderbox)? } else { vec![tinderbox.into()] };
+    command.extend(args.guest.arguments(&disk));
     command.extend(args.more);
     let status = start(choice.accel, &command, &folder);
     if args.smoke {
@@ -87,6 +69,24 @@ fn start(accel: Accel, command: &[OsString], folder: &Path) -> anyhow::Result<Ex
             Ok(lab.run(command)?.into())
         }
     }
+}
+
+/// As [`start`], without a terminal and with the output going to `output`; gives the status.
+pub(crate) fn start_into(
+    accel: Accel,
+    command: &[OsString],
+    folder: &Path,
+    mut output: File,
+) -> anyhow::Result<u8> {
+    if accel == Accel::Lab {
+        return Lab { share: vec![folder.into()], ..Lab::default() }.run_into(command, &mut output);
+    }
+    let (program, args) = command.split_first().context("no command")?;
+    let errors = output.try_clone().context("clone a file")?;
+    let mut command = Command::new(program);
+    command.args(args).stdin(Stdio::null()).stdout(output).stderr(errors);
+    let status = command.status().with_context(|| format!("start {}", program.display()))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
 }
 
 fn execute(command: &[OsString]) -> anyhow::Result<ExitCode> {

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -32,8 +32,16 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 }
 
+/// The beginning of a command that tests the boot of a machine whose firmware is called `firmware`, with its logs in
+/// `folder`; the arguments of `tinderbox` follow.
+pub(crate) fn command(firmware: &str, folder: &Path, tinderbox: &Path) -> anyhow::Result<Vec<OsString>> {
+    let this = std::env::current_exe().context("find this program")?;
+    let banner = banner(firmware).into();
+    Ok(vec![this.into(), "smoke".into(), "--banner".into(), banner, folder.into(), tinderbox.into()])
+}
+
 /// What the firmware called `name` prints on the serial port: SeaBIOS its version, edk2 what it boots.
-pub(crate) fn banner(name: &str) -> &'static str {
+fn banner(name: &str) -> &'static str {
     if name.starts_with("edk2") { "BdsDxe: loading" } else { "SeaBIOS (version" }
 }
 

@@ -5,6 +5,7 @@
 //! | check | here | fmt, clippy, doc, unit and device tests |
 //! | firmware | this machine's `/dev/kvm`, or the lab without one | SeaBIOS and qboot to code of ours; their builds are reproducible |
 //! | machine | `/dev/kvm` if it runs 64-bit guests, else the lab | Debian from its boot loader |
+//! | uefi | as `machine`, after it | Debian by edk2 |
 //! | switches, kernels | as `machine`, and beside it in a second lab | the machine's switches; Debian's kernel without its boot loader |
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
@@ -20,11 +21,14 @@ use clap::ValueEnum as _;
 use crate::accel::{self, Accel};
 use crate::debian::PrivateApt;
 use crate::lab::{self, Lab};
-use crate::{check, firmware, host, image, paths, product, python, run};
+use crate::{check, firmware, host, image, matrix, paths, product, python, run};
 
 /// Options of the verb.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    more: Option<More>,
     /// Where 64-bit guests run [default: /dev/kvm if it runs them, else the lab]
     #[arg(long)]
     accel: Option<Accel>,
@@ -35,18 +39,32 @@ pub(crate) struct Args {
     filter: Option<String>,
 }
 
+/// What is no ring.
+#[derive(clap::Subcommand)]
+enum More {
+    /// Boot Debian by every firmware, from every bus, with 1 and 4 CPUs: a line of verdict and time each
+    Matrix {
+        /// Where it runs [default: as for the tests]
+        #[arg(long)]
+        accel: Option<Accel>,
+        #[command(flatten)]
+        args: matrix::Args,
+    },
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Ring {
     Check,
     Firmware,
     Machine,
+    Uefi,
     Switches,
     Kernels,
 }
 
 impl Ring {
     /// Those that need 64-bit guests and run first in the one lab, then those that run beside them in another.
-    const LINUX: [&[Self]; 2] = [&[Self::Machine], &[Self::Switches, Self::Kernels]];
+    const LINUX: [&[Self]; 2] = [&[Self::Machine, Self::Uefi], &[Self::Switches, Self::Kernels]];
 
     /// As the command line and `tests/tests` call it.
     fn name(self) -> String {
@@ -56,6 +74,9 @@ impl Ring {
 
 /// Runs the rings; the first that fails ends it.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if let Some(More::Matrix { accel, args }) = &args.more {
+        return matrix::run(args, *accel);
+    }
     let wanted = |ring: &Ring| args.only.is_empty() || args.only.contains(ring);
     if wanted(&Ring::Check) {
         check::all(false)?;
@@ -121,6 +142,9 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
     let choice = accel::choose(args.accel, tinderbox)?;
     eprintln!("{}", choice.why);
     firmware::build("qboot")?;
+    if first.contains(&Ring::Uefi) {
+        firmware::build("edk2")?;
+    }
     let (debian, filter) = (image::debian()?, args.filter.as_deref());
     let run = |rings: &[Ring]| {
         rings.iter().try_for_each(|ring| {
@@ -194,7 +218,8 @@ impl Suite {
 
     /// All but Debian itself are small guests, and have another lab beside theirs.
     fn lab_memory_mib(&self) -> Option<u64> {
-        (!self.folder.ends_with("machine")).then_some(2048)
+        let large = ["machine", "uefi"].iter().any(|name| self.folder.ends_with(name));
+        (!large).then_some(2048)
     }
 
     /// A copy of the image for each test that will run.

@@ -150,7 +150,7 @@ fn manifest(inputs: &Inputs<'_>, version: &str, sha256: &str) -> Value {
 /// What QEMU's tools read: `docs/interop/firmware.json` of QEMU, type Firmware.
 fn descriptor(inputs: &Inputs<'_>, version: &str, image: &Path) -> Value {
     json!({
-        "description": format!("{} ({})", inputs.recipe.description, version),
+        "description": format!("{} ({version}); boots {}", inputs.recipe.description, inputs.recipe.boots),
         "interface-types": [inputs.recipe.interface()],
         "mapping": { "device": "memory", "filename": image },
         "targets": [{ "architecture": "x86_64", "machines": ["microvm"] }],

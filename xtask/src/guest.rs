@@ -64,11 +64,8 @@ impl DiskBus {
     /// What the machine needs for it.
     const fn machine_arguments(self) -> &'static [&'static str] {
         match self {
-            Self::VirtioMmio => &[],
-            Self::VirtioPci | Self::Nvme => &["--machine", "pcie=on"],
-            Self::VirtioPciPort | Self::NvmePort => {
-                &["--machine", "pcie=on", "--device", "root-port,id=slot"]
-            }
+            Self::VirtioMmio | Self::VirtioPci | Self::Nvme => &[],
+            Self::VirtioPciPort => &["--device", "root-port,id=slot"],
         }
     }
 }

@@ -43,8 +43,6 @@ pub const GIB: u64 = 1 << 30;
 const LOW_RAM_LIMIT: u64 = 3 * GIB;
 /// Where the rest of RAM goes.
 const HIGH_RAM: u64 = 4 * GIB;
-/// The least RAM that SeaBIOS and a boot loader can work in.
-const MIN_MEMORY: u64 = 16 * MIB;
 /// What xAPIC ids can name without the broadcast id 255.
 const MAX_CPUS: u32 = 254;
 /// The last APIC id of xAPIC mode.
@@ -247,8 +245,13 @@ pub struct Plan {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PlanError {
     /// Too little RAM.
-    #[error("--memory {}M is too small: firmware needs at least {}M", .0 / MIB, MIN_MEMORY / MIB)]
-    MemoryTooSmall(u64),
+    #[error("--memory {}M is too small: firmware needs at least {}M", .memory / MIB, .least / MIB)]
+    MemoryTooSmall {
+        /// What was asked for, in bytes.
+        memory: u64,
+        /// What the firmware can work in, in bytes.
+        least: u64,
+    },
     /// RAM beyond the CPU's physical address width.
     #[error(
         "--memory {}M is too large: the guest's CPU addresses {bits} bits, which leaves room for {}M",
@@ -465,7 +468,7 @@ impl Plan {
     /// # Errors
     /// As [`Plan::new`].
     pub fn check(config: &Config, phys_bits: u32) -> Result<(), PlanError> {
-        check_memory(config.memory, phys_bits)?;
+        check_memory(config, phys_bits)?;
         check_pages(config.memory, config.backing.pages)?;
         apic_ids(config.cpus)?;
         let (low_ram, high_ram) = ram(config.memory);
@@ -516,9 +519,10 @@ fn ram(memory: u64) -> (Range, Option<Range>) {
     (Range::new(0, memory.min(LOW_RAM_LIMIT)), high.map(|len| Range::new(HIGH_RAM, len)))
 }
 
-fn check_memory(memory: u64, bits: u32) -> Result<(), PlanError> {
-    if memory < MIN_MEMORY {
-        return Err(PlanError::MemoryTooSmall(memory));
+fn check_memory(config: &Config, bits: u32) -> Result<(), PlanError> {
+    let (memory, least) = (config.memory, devices::least_memory(&config.firmware));
+    if memory < least {
+        return Err(PlanError::MemoryTooSmall { memory, least });
     }
     if !memory.is_multiple_of(MIB) {
         return Err(PlanError::MemoryUnaligned(memory));

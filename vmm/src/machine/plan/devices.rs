@@ -1,6 +1,6 @@
 //! What the switches stand for: the devices of a PC, each at its place.
 
-use super::{ExtraPlan, FirmwarePlan, GedPlan, IoApicPlan, PicPlan, PlanError, PortPlan, Range};
+use super::{ExtraPlan, FirmwarePlan, GedPlan, IoApicPlan, MIB, PicPlan, PlanError, PortPlan, Range};
 use crate::config::{Config, Console, ExtraDevice, FirmwareChoice, Irqchip, MachineOptions, Switch};
 
 /// IRQ 0, which on a PC is input 2 of the first IOAPIC.
@@ -44,6 +44,16 @@ pub(super) fn ioapics(options: &MachineOptions) -> Vec<IoApicPlan> {
 
 /// edk2's clock driver takes an absent clock for a broken one, and stops.
 pub(super) fn needs_rtc(firmware: &FirmwareChoice) -> bool {
+    is_edk2(firmware)
+}
+
+/// The least RAM in bytes that firmware and a boot loader can work in: SeaBIOS in 16 MiB; in less than 64 MiB, edk2 loads
+/// nothing any more, and does not say so.
+pub(super) fn least_memory(firmware: &FirmwareChoice) -> u64 {
+    if is_edk2(firmware) { 64 * MIB } else { 16 * MIB }
+}
+
+fn is_edk2(firmware: &FirmwareChoice) -> bool {
     matches!(firmware, FirmwareChoice::Named(name) if name.starts_with("edk2"))
 }
 

@@ -121,6 +121,9 @@ fn impossible_machines_are_refused_by_option() {
     let message = |config| plan(config).unwrap_err().to_string();
     let default = Config::default;
     assert!(message(Config { memory: MIB, ..default() }).starts_with("--memory 1M is too small"));
+    let edk2 = Config { firmware: FirmwareChoice::Named("edk2-debug".into()), ..default() };
+    let expected = "--memory 32M is too small: firmware needs at least 64M";
+    assert_eq!(message(Config { memory: 32 * MIB, ..edk2 }), expected);
     assert!(message(Config { memory: 17 * MIB + 1, ..default() }).contains("multiple of 1M"));
     assert!(message(Config { memory: 1 << 46, ..default() }).contains("46 bits"));
     assert!(message(Config { memory: u64::MAX - MIB + 1, ..default() }).contains("46 bits"));

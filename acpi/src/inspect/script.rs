@@ -1,5 +1,7 @@
 //! The table-loader script followed as firmware follows it, from its bytes.
 
+use std::collections::BTreeSet;
+
 use super::bytes::{Bytes, number_at, sum};
 
 /// Why firmware would give the script up.
@@ -17,6 +19,9 @@ pub enum LinkError {
     /// A field beyond its file.
     #[error("table-loader entry {0} is about bytes beyond the end of its file")]
     Range(usize),
+    /// A pointer or checksum that an earlier entry declared: it would be added twice.
+    #[error("table-loader entry {0} declares a field for the second time")]
+    Twice(usize),
 }
 
 /// Files after the script ran: name, address, bytes.
@@ -35,8 +40,12 @@ pub fn link(
         return Err(LinkError::Length(script.len()));
     }
     let mut linked = Linked::new();
+    let mut declared = BTreeSet::new();
     for (n, entry) in script.chunks_exact(ENTRY).enumerate() {
         let command = Command::read(entry).ok_or(LinkError::Command(n))?;
+        if command.field().is_some_and(|field| !declared.insert(field)) {
+            return Err(LinkError::Twice(n));
+        }
         command.follow(n, files, &place, &mut linked)?;
     }
     Ok(linked)
@@ -69,6 +78,14 @@ impl<'a> Command<'a> {
                 Some(Self::AddChecksum { file, at, start, len: number(&mut bytes)? })
             }
             _ => None,
+        }
+    }
+
+    /// File and place of what the command fills in.
+    fn field(&self) -> Option<(&'a str, usize)> {
+        match *self {
+            Self::Allocate { .. } => None,
+            Self::AddPointer { file, at, .. } | Self::AddChecksum { file, at, .. } => Some((file, at)),
         }
     }
 
@@ -154,6 +171,9 @@ mod tests {
         assert_eq!(link(&script.bytes[1..], &[], place), Err(LinkError::Length(script.bytes.len() - 1)));
         assert_eq!(link(&unknown, &[], place), Err(LinkError::Command(0)));
         assert_eq!(link(&script.bytes, &[], place), Err(LinkError::File(0)));
+        let twice = [script.bytes.as_slice(), &script.bytes[script.bytes.len() - 128..]].concat();
+        let whole = [(rsdp.name, rsdp.bytes.as_slice()), (tables.name, &tables.bytes)];
+        assert_eq!(link(&twice, &whole, place), Err(LinkError::Twice(script.bytes.len() / 128)));
         let short = [(rsdp.name, rsdp.bytes.as_slice()), (tables.name, &tables.bytes[..40])];
         assert_eq!(link(&script.bytes, &short, place), Err(LinkError::Range(2)));
     }

@@ -20,7 +20,7 @@ use std::os::fd::BorrowedFd;
 
 pub use files::{Files, OpenError};
 pub use pty::Pty;
-pub use socket::{KEPT, Keep, Socket};
+pub use socket::{KEPT, Keep, Socket, bind};
 
 /// A stream in both directions. One whose other end fails swallows what it gets, and has nothing.
 pub trait Chardev: Send {

@@ -43,11 +43,7 @@ impl Socket {
     /// # Errors
     /// Somebody listens there, or it cannot be made.
     pub fn listen(path: &Path, keep: Keep) -> Result<Self, OpenError> {
-        let open = |source| OpenError::Open(path.into(), source);
-        if is_abandoned(path) {
-            std::fs::remove_file(path).map_err(open)?;
-        }
-        let listener = UnixListener::bind(path).map_err(open)?;
+        let listener = bind(path)?;
         let events = watch(&listener).map_err(|source| OpenError::Watch(path.into(), source))?;
         let path = path.into();
         Ok(Self { listener, path, events, client: None, keep, past: VecDeque::new(), greeting: Vec::new() })
@@ -83,6 +79,18 @@ impl Socket {
         }
         self.greeting.is_empty()
     }
+}
+
+/// Listens at `path`. A socket of that name that nobody listens at any more is replaced.
+///
+/// # Errors
+/// Somebody listens there, or it cannot be made.
+pub fn bind(path: &Path) -> Result<UnixListener, OpenError> {
+    let open = |source| OpenError::Open(path.into(), source);
+    if is_abandoned(path) {
+        std::fs::remove_file(path).map_err(open)?;
+    }
+    UnixListener::bind(path).map_err(open)
 }
 
 /// Whether there is a socket at `path`, and nobody at it. A file of another kind refuses connections, too.

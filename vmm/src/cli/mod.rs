@@ -41,6 +41,7 @@ mod table;
 mod usage;
 mod usb;
 mod virtio;
+mod vsock;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};

@@ -189,7 +189,7 @@ mod tests {
     use crate::config::{
         Console, ControlConfig, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, Monitor, NodeConfig,
         NumaConfig, OnPowerOff, PortConfig, PortEnd, Side, Source, StartState, Switch, UsbConfig,
-        VirtioConfig,
+        VirtioConfig, VsockConfig,
     };
     use crate::cpu::CpuModel;
     use crate::topology::Topology;
@@ -221,7 +221,7 @@ mod tests {
         let args = "--memory 6G,shared=on --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
                     --cmdline quiet --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
-                    --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --net null --virtio-console pty \
+                    --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --net null --virtio-console pty --vsock socket=v --balloon 64M \
                     --name vm --qmp unix:q --paused --no-shutdown";
         let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
@@ -248,6 +248,8 @@ mod tests {
                 rng: true,
                 nets: vec!["null".parse().unwrap()],
                 ports: vec![PortConfig { kind: virtio::console::Kind::Console, end: PortEnd::Pty }],
+                vsock: Some(VsockConfig { cid: 3, socket: "v".into() }),
+                balloon: Some(64 << 20),
             },
             console: Console::None,
             debugcon: Some("fw.log".into()),

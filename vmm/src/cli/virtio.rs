@@ -3,9 +3,10 @@
 use clap::Args;
 use virtio::console::Kind;
 
+use super::machine::MemorySize;
 use super::net::NET;
 use super::ports::{END, NAMED, NamedPort};
-use crate::config::{NetConfig, PortConfig, PortEnd, VirtioConfig};
+use crate::config::{NetConfig, PortConfig, PortEnd, VirtioConfig, VsockConfig};
 
 /// Devices that guests have drivers for anyway.
 #[derive(Args, Debug)]
@@ -21,6 +22,12 @@ pub(crate) struct VirtioArgs {
     /// A port /dev/virtio-ports/NAME, repeatable: for a guest agent, or scripts
     #[arg(long = "virtio-port", value_name = NAMED)]
     ports: Vec<NamedPort>,
+    /// Streams between the guest and Unix sockets: a client of PATH writes CONNECT PORT; the guest's go to PATH_PORT
+    #[arg(long, value_name = "socket=PATH[,cid=N]")]
+    vsock: Option<VsockConfig>,
+    /// Take this much memory from the guest for as long as it can do without, and what it has free: virtio-balloon
+    #[arg(long, value_name = "SIZE")]
+    balloon: Option<MemorySize>,
     /// A source of random bytes, virtio-rng: for guests whose CPU has none, or that trust it not
     #[arg(long)]
     rng: bool,
@@ -32,6 +39,7 @@ impl VirtioArgs {
         let console = |end| PortConfig { kind: Kind::Console, end };
         let consoles = self.consoles.into_iter().map(console);
         let ports = consoles.chain(self.ports.into_iter().map(|port| port.0)).collect();
-        VirtioConfig { nets: self.nets, ports, rng: self.rng }
+        let balloon = self.balloon.map(|size| size.0);
+        VirtioConfig { nets: self.nets, ports, vsock: self.vsock, balloon, rng: self.rng }
     }
 }

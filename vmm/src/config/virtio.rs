@@ -11,8 +11,21 @@ pub struct VirtioConfig {
     pub nets: Vec<NetConfig>,
     /// Ports of the virtio console: all consoles, then the named ones.
     pub ports: Vec<PortConfig>,
+    /// Streams between the guest and Unix sockets.
+    pub vsock: Option<VsockConfig>,
+    /// Bytes that the guest shall do without, if there is a balloon for them.
+    pub balloon: Option<u64>,
     /// A source of random bytes.
     pub rng: bool,
+}
+
+/// The vsock device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VsockConfig {
+    /// The guest's address, from 3 on.
+    pub cid: u32,
+    /// Where clients of the host's connect; with `_PORT` behind it, where those of the guest do.
+    pub socket: PathBuf,
 }
 
 /// A port of the virtio console.

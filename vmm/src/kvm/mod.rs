@@ -46,7 +46,7 @@ use irqchip::KernelIrqchip;
 pub use cpuid::processor::Processor;
 pub use debug::{AccessKind, DebugExit, Debugging, HARDWARE_STOPS, HardwareStop, Registers};
 pub use doorbells::Doorbells;
-pub use memory::{GuestRam, MemoryError};
+pub use memory::{GuestRam, MemoryError, release};
 pub use probe::{Verdict, probe};
 pub use routes::Routes;
 pub use vcpu::{Exit, Vcpu};

@@ -99,7 +99,7 @@ pub(super) struct Machine {
 impl Machine {
     /// Builds the machine of `plan`, to begin with `start`.
     pub(super) fn build(plan: &Plan, resources: Resources, mut start: Placed) -> anyhow::Result<Self> {
-        let Resources { disks, mut virtio, usb, console, debugcon, guest_data, kvm } = resources;
+        let Resources { disks, virtio, usb, console, debugcon, guest_data, kvm } = resources;
         let ram = GuestRam::allocate(plan)?;
         let vm = kvm.create_vm(plan)?;
         let smbios = guest_data.smbios(plan, &vm.processor(plan.topology))?;
@@ -124,6 +124,7 @@ impl Machine {
         let waker = Waker::new().context("make an eventfd")?;
         let serial = builder.com1(console, &waker)?;
         let log = builder.debugcon(debugcon, &waker)?;
+        let mut virtio = virtio.with_memory(ram.memory());
         builder.transports(|device| virtio.device(device, &disks))?;
         let pcie = builder
             .pcie(&disks, |device| virtio.device(device, &disks))?

@@ -8,19 +8,27 @@ use anyhow::{Context as _, ensure};
 use chardev::{Chardev, Files, Keep, Pty, Socket};
 use net::{Null, Passt, Stream, Tap};
 use virtio::VirtioDevice;
+use virtio::balloon::Balloon;
 use virtio::blk::Blk;
 use virtio::console::{Console, Kind, MAX_PORTS};
 use virtio::net::{Mac, Net, Options};
 use virtio::rng::Rng;
+use virtio::vsock::Vsock;
+use vm_memory::GuestMemoryMmap;
 
 use super::disks::Disk;
 use super::plan::Virtio;
-use crate::config::{NetConfig, PortConfig, PortEnd, VirtioConfig, Wire};
+use crate::config::{NetConfig, PortConfig, PortEnd, VirtioConfig, VsockConfig, Wire};
+use crate::kvm::release;
 
 /// What the devices use of the host's.
 pub(super) struct Backends {
     nets: Vec<Option<Net>>,
     console: Option<Console>,
+    vsock: Option<Vsock>,
+    balloon: Option<u64>,
+    /// Where a balloon takes its pages from, once it is known.
+    memory: GuestMemoryMmap,
     rng: Option<Rng>,
 }
 
@@ -30,7 +38,14 @@ impl Backends {
         let rng = config.rng.then(Rng::new).transpose().context("--rng: open /dev/urandom")?;
         let nets = config.nets.iter().zip(0..).map(|(net, n)| open_net(net, n).map(Some));
         let nets = nets.collect::<anyhow::Result<_>>()?;
-        Ok(Self { nets, console: open_console(&config.ports)?, rng })
+        let (balloon, memory) = (config.balloon, GuestMemoryMmap::new());
+        let vsock = config.vsock.as_ref().map(open_vsock).transpose()?;
+        Ok(Self { nets, console: open_console(&config.ports)?, vsock, balloon, memory, rng })
+    }
+
+    /// Lets devices use `memory` other than by their queues.
+    pub(super) fn with_memory(self, memory: &GuestMemoryMmap) -> Self {
+        Self { memory: memory.clone(), ..self }
     }
 
     /// Makes the device `which`, once, for whatever transport the plan has for it.
@@ -42,6 +57,11 @@ impl Backends {
             }),
             Virtio::Net(n) => self.nets.get_mut(n)?.take().map(|net| Box::new(net) as _),
             Virtio::Console => self.console.take().map(|console| Box::new(console) as _),
+            Virtio::Vsock => self.vsock.take().map(|vsock| Box::new(vsock) as _),
+            Virtio::Balloon => self.balloon.take().map(|size| {
+                let memory = self.memory.clone();
+                Box::new(Balloon::new(size, memory, release)) as _
+            }),
             Virtio::Rng => self.rng.take().map(|rng| Box::new(rng) as _),
         }
     }
@@ -63,6 +83,11 @@ fn open_net(config: &NetConfig, n: u8) -> anyhow::Result<Net> {
 fn passt_options(tcp: &Option<String>, udp: &Option<String>) -> Vec<OsString> {
     let option = |name: &str, ports: &Option<String>| ports.clone().map(|ports| [name.into(), ports.into()]);
     [option("--tcp-ports", tcp), option("--udp-ports", udp)].into_iter().flatten().flatten().collect()
+}
+
+fn open_vsock(config: &VsockConfig) -> anyhow::Result<Vsock> {
+    let listener = chardev::bind(&config.socket).context("--vsock")?;
+    Vsock::new(config.cid, listener, &config.socket).context("--vsock")
 }
 
 /// The device with all consoles and ports. Its port 0 is a console even if nobody asked for one, for drivers take it for that.

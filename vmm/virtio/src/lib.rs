@@ -27,11 +27,13 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]
 
+pub mod balloon;
 pub mod blk;
 pub mod console;
 pub mod describe;
 pub mod net;
 pub mod rng;
+pub mod vsock;
 
 mod chain;
 mod config_space;

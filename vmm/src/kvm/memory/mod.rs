@@ -3,6 +3,7 @@
 
 mod prefault;
 mod ram;
+mod release;
 
 use std::fs::File;
 use std::io;
@@ -19,6 +20,8 @@ use vm_memory::{
 use crate::backing::Backing;
 use crate::machine::plan::{FirmwarePlan, Plan, Range};
 use ram::Ram;
+
+pub use release::release;
 
 /// Why there is no memory for the guest.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,10 @@ pub enum Virtio {
     Net(usize),
     /// The consoles and ports.
     Console,
+    /// Streams to the host.
+    Vsock,
+    /// The balloon.
+    Balloon,
     /// The source of random bytes.
     Rng,
 }
@@ -24,6 +28,8 @@ impl fmt::Display for Virtio {
             Self::Disk(n) => write!(f, "disk {n}"),
             Self::Net(n) => write!(f, "net {n}"),
             Self::Console => f.write_str("console"),
+            Self::Vsock => f.write_str("vsock"),
+            Self::Balloon => f.write_str("balloon"),
             Self::Rng => f.write_str("rng"),
         }
     }
@@ -80,5 +86,7 @@ fn devices(config: &Config) -> Vec<Virtio> {
 fn others(config: &VirtioConfig) -> impl Iterator<Item = Virtio> {
     let nets = (0..config.nets.len()).map(Virtio::Net);
     let console = (!config.ports.is_empty()).then_some(Virtio::Console);
-    nets.chain(console).chain(config.rng.then_some(Virtio::Rng))
+    let vsock = config.vsock.as_ref().map(|_| Virtio::Vsock);
+    let balloon = config.balloon.map(|_| Virtio::Balloon);
+    nets.chain(console).chain(vsock).chain(balloon).chain(config.rng.then_some(Virtio::Rng))
 }

@@ -11,6 +11,7 @@ use block::Backend;
 use block::testing::MemoryDisk;
 use bus::{Bus, IrqLine};
 use virtio::VirtioDevice;
+use virtio::balloon::Balloon;
 use virtio::blk::{Blk, Options, Serial};
 use virtio::mmio::{MmioTransport, SIZE};
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
@@ -104,12 +105,20 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new(device: Option<Box<dyn VirtioDevice>>) -> Self {
+        Self::with_memory(|_| device)
+    }
+
+    pub(crate) fn with_balloon(balloon: impl FnOnce(GuestMemoryMmap) -> Balloon) -> Self {
+        Self::with_memory(|memory| Some(Box::new(balloon(memory))))
+    }
+
+    fn with_memory(device: impl FnOnce(GuestMemoryMmap) -> Option<Box<dyn VirtioDevice>>) -> Self {
         let regions = [(0, 0x10_0000), (0x10_0000, 0x10_0000), (HIGH_MEMORY, 0x10_0000)];
         let memory = GuestMemoryMmap::from_ranges(&regions.map(|(at, len)| (GuestAddress(at), len))).unwrap();
         let line = Arc::new(Line::default());
         let wire = Arc::clone(&line);
         let wire = IrqLine::new(move |level| wire.set(level));
-        let transport = MmioTransport::new(device, memory.clone(), wire).unwrap();
+        let transport = MmioTransport::new(device(memory.clone()), memory.clone(), wire).unwrap();
         let transport = Arc::new(Mutex::new(transport));
         let mut bus = Bus::new();
         bus.insert("virtio-mmio", BASE, SIZE, Arc::clone(&transport) as _).unwrap();

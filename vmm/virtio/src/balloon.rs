@@ -1,0 +1,122 @@
+//! virtio-balloon: memory that the guest does without. virtio 1.2, 5.5.
+//!
+//! The guest gives pages up to reach the size that it is asked for, unless it would run out of memory (deflate on OOM), and
+//! tells of pages that happen to be free (free page reporting); the host takes both back. Left out: statistics, hints.
+
+use vm_memory::{GuestAddress, GuestMemory as _, GuestMemoryMmap, Permissions, VolatileSlice};
+use zerocopy::little_endian::U32;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::{Broken, Buffers, Features, Requests, VirtioDevice};
+
+/// Device type.
+const ID: u32 = virtio_bindings::virtio_ids::VIRTIO_ID_BALLOON;
+/// Bytes of a page, as the balloon counts.
+const PAGE: u64 = 4096;
+
+/// The guest takes pages back when it runs out of memory (DEFLATE_ON_OOM), and tells of free ones (PAGE_REPORTING). virtio
+/// 1.2, 5.5.3.
+const OFFERED: Features = Features::bits(&[2, 5]);
+
+/// Queue of pages given up.
+const INFLATE: u16 = 0;
+/// Queue of pages taken back, which needs no work: the host gives memory to whoever touches it.
+const DEFLATE: u16 = 1;
+
+/// Configuration space. virtio 1.2, 5.5.4.
+#[derive(Clone, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Config {
+    /// Pages that the guest shall give up.
+    num_pages: U32,
+    /// Pages that it has given up, by its own word.
+    actual: U32,
+}
+
+/// Gives a piece of guest memory back to the host. It reads as zeroes afterwards.
+pub type Release = fn(&VolatileSlice<'_>);
+
+/// A virtio balloon.
+pub struct Balloon {
+    // Glue.
+    memory: GuestMemoryMmap,
+    release: Release,
+    // Volatile, but for the number of pages.
+    config: Config,
+}
+
+impl Balloon {
+    /// A balloon in `memory` that shall hold `bytes` of it; `release` gives pages back.
+    #[must_use]
+    pub fn new(bytes: u64, memory: GuestMemoryMmap, release: Release) -> Self {
+        let pages = u32::try_from(bytes / PAGE).unwrap_or(u32::MAX);
+        Self { memory, release, config: Config { num_pages: pages.into(), ..Config::default() } }
+    }
+
+    /// Gives back the pages whose numbers are in `list`. Neighbours go together, for they mostly come together.
+    fn inflate(&self, list: &Buffers<'_>) {
+        const COUNT: usize = 256; // what Linux sends at once
+        let mut bytes = [0; 4 * COUNT];
+        let len = list.copy_to(&mut bytes);
+        let numbers = bytes.get(..len).unwrap_or_default().chunks_exact(4);
+        let mut pages: Vec<_> =
+            numbers.filter_map(|number| Some(u32::from_le_bytes(number.try_into().ok()?))).collect();
+        pages.sort_unstable();
+        for run in pages.chunk_by(|page, next| page.checked_add(1) == Some(*next)) {
+            if let Some(&first) = run.first() {
+                self.give_back(u64::from(first) * PAGE, run.len() as u64 * PAGE);
+            }
+        }
+    }
+
+    fn give_back(&self, start: u64, len: u64) {
+        let slices = self.memory.get_slices(GuestAddress(start), len as usize, Permissions::Write);
+        // What is not memory, nobody gives back.
+        slices.into_iter().flatten().map_while(Result::ok).for_each(|slice| (self.release)(&slice));
+    }
+}
+
+impl VirtioDevice for Balloon {
+    fn id(&self) -> u32 {
+        ID
+    }
+
+    /// The third is of free pages: drivers count queues without those that they do not use, statistics and hints here.
+    fn queues(&self) -> u16 {
+        3
+    }
+
+    fn features(&self) -> Features {
+        OFFERED
+    }
+
+    fn config(&self) -> &[u8] {
+        self.config.as_bytes()
+    }
+
+    fn write_config(&mut self, offset: usize, data: &[u8]) {
+        let actual = std::mem::offset_of!(Config, actual);
+        let place = offset.checked_sub(actual).and_then(|start| {
+            let end = start.checked_add(data.len())?;
+            self.config.actual.as_mut_bytes().get_mut(start..end)
+        });
+        if let Some(place) = place {
+            place.copy_from_slice(data);
+        }
+    }
+
+    fn begin(&mut self, _features: Features) {
+        self.config.actual = 0.into();
+    }
+
+    fn serve(&mut self, queue: u16, requests: &mut Requests<'_>) -> Result<(), Broken> {
+        requests.each(|chain| {
+            match queue {
+                INFLATE => self.inflate(&chain.readable),
+                DEFLATE => {}
+                _ => chain.writable.slices().iter().for_each(self.release),
+            }
+            Ok(0)
+        })
+    }
+}

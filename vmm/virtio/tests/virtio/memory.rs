@@ -1,0 +1,68 @@
+//! A balloon: pages that are given back read as zeroes, and nothing else changes.
+
+use rstest::rstest;
+use virtio::balloon::Balloon;
+use vm_memory::VolatileSlice;
+
+use crate::rig::{Buffer, MEMORY_END, Rig, Ring, feature, reg};
+use Buffer::{In, Out};
+
+const LIST: u64 = 0x5_0000;
+const PAGES: u64 = 0x10_0000;
+
+/// Overwrites instead of giving back: the test sees which pages they are.
+fn mark(slice: &VolatileSlice<'_>) {
+    slice.copy_from(&vec![0xbb_u8; slice.len()]);
+}
+
+fn start() -> (Rig, Ring, Ring) {
+    let rig = Rig::with_balloon(|memory| Balloon::new(64 << 20, memory, mark));
+    let [inflate, reporting] = [0x1_0000, 0x2_0000].map(|address| Ring::new(16, address));
+    rig.start(feature::ALL, &inflate);
+    rig.start_queue(2, &reporting);
+    (rig, inflate, reporting)
+}
+
+fn is_marked(rig: &Rig, page: u64) -> bool {
+    rig.load(PAGES + 4096 * page, 4096) == [0xbb; 4096]
+}
+
+#[test]
+fn balloon_asks_for_its_size() {
+    let (rig, ..) = start();
+    assert_eq!((rig.read(reg::DEVICE_ID), rig.read(reg::CONFIG)), (5, 16384));
+    rig.write(reg::CONFIG + 4, 77);
+    assert_eq!((rig.read(reg::CONFIG), rig.read(reg::CONFIG + 4)), (16384, 77));
+    rig.write(reg::CONFIG, 1);
+    assert_eq!(rig.read(reg::CONFIG), 16384, "the host's to decide");
+}
+
+#[test]
+fn pages_of_the_list_are_given_back_and_no_others() {
+    let (rig, mut inflate, _) = start();
+    let numbers: Vec<u8> = [0x103_u32, 0x100, 0x101].iter().flat_map(|page| page.to_le_bytes()).collect();
+    rig.store(LIST, &numbers);
+    assert_eq!(rig.request(&mut inflate, &[Out(LIST, 5), Out(LIST + 5, 7)]), 0);
+    let marked = [0, 1, 2, 3, 4].map(|page| is_marked(&rig, page));
+    assert_eq!(marked, [true, true, false, true, false]);
+}
+
+#[rstest]
+#[case::outside(&[0xffff_ffff, 0x20_0000, (MEMORY_END >> 12) as u32])]
+#[case::twice(&[0x100, 0x100, 0x100])]
+#[case::none(&[])]
+fn lists_of_anything_harm_nobody(#[case] pages: &[u32]) {
+    let (rig, mut inflate, _) = start();
+    rig.store(LIST, &pages.iter().flat_map(|page| page.to_le_bytes()).collect::<Vec<_>>());
+    assert_eq!(rig.request(&mut inflate, &[Out(LIST, 4 * pages.len() as u32 + 3)]), 0);
+    assert!(!rig.needs_reset());
+}
+
+#[test]
+fn free_pages_are_given_back() {
+    let (rig, _, mut reporting) = start();
+    reporting.add(&rig.memory, &[In(PAGES, 8192), In(PAGES + 0x4000, 4096)]);
+    rig.write(reg::QUEUE_NOTIFY, 2);
+    assert_eq!(rig.wait_used(&mut reporting), (0, 0));
+    assert_eq!([0, 1, 2, 4, 5].map(|page| is_marked(&rig, page)), [true, true, false, true, false]);
+}

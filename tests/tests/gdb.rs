@@ -60,7 +60,7 @@ fn assert_says(text: &str, expected: &[&str]) {
     }
 }
 
-/// Any KVM will do: one that emulates kernel mode knows no breakpoint instructions, so the processor's are used.
+/// Any KVM will do.
 #[test]
 fn seabios_is_stepped_from_reset_to_the_boot_sector() {
     let dir = TempDir::new().unwrap();
@@ -77,13 +77,13 @@ fn seabios_is_stepped_from_reset_to_the_boot_sector() {
         "monitor reset",
         "maintenance flush register-cache",
         "info registers eip",
-        "hbreak *0xfe05b",
+        "break *0xfe05b",
         "continue",
         "delete",
         &session.symbols("boot.o", "0x7c00"),
-        "hbreak _start",
+        "break _start",
         "continue",
-        "hbreak main",
+        "break main",
         "continue",
         "stepi",
         "x/i $pc",

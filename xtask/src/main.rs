@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod conformance;
 mod debian;
+mod dist;
 mod files;
 mod firmware;
 mod fuzz;
@@ -47,6 +48,8 @@ enum Verb {
     Fuzz(fuzz::Args),
     /// Build firmware from source
     Firmware(firmware::Args),
+    /// What is handed to users: program, man pages, completions, firmware
+    Dist(dist::Args),
     /// Build guest disk images
     Image(image::Args),
     /// Run a command in an emulated host with a real nested /dev/kvm
@@ -66,6 +69,7 @@ fn main() -> std::process::ExitCode {
         Verb::Conformance(subject) => conformance::run(subject),
         Verb::Fuzz(args) => fuzz::run(args),
         Verb::Firmware(args) => firmware::run(args),
+        Verb::Dist(args) => dist::run(args),
         Verb::Image(args) => image::run(args),
         Verb::Lab(args) => lab::run(args),
         Verb::Bench(args) => bench::run(args),

@@ -18,6 +18,7 @@ mod cpu;
 mod cpus;
 mod device;
 mod disk;
+mod doctor;
 mod dry_run;
 mod failure;
 mod fields;
@@ -28,6 +29,7 @@ mod image;
 mod kernel;
 mod log;
 mod machine;
+mod machine_file;
 mod memory;
 mod net;
 mod numa;
@@ -47,7 +49,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 
 use failure::Failure;
 
@@ -91,6 +93,10 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
         options: Vec<OsString>,
     },
+    /// Look at this host: what works, what does not, and how to mend it
+    Doctor(doctor::DoctorArgs),
+    /// Print the machine file (TOML, for --config) that says the same as options of `run`
+    Config(Box<run::ConfigArgs>),
     /// Say what the host's KVM can do
     #[command(hide = true)]
     ProbeKvm(probe_kvm::ProbeArgs),
@@ -101,12 +107,24 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<_> = args.into_iter().collect();
     let result = match qemu::options_of(&args) {
         Some(options) => qemu::main(options),
-        None => parse(&args).and_then(dispatch),
+        None => ours(&args),
     };
     match result {
         Ok(status) => status,
         Err(failure) => failure.report(),
     }
+}
+
+/// The description of the command line, for man pages and shell completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// This program's own options.
+fn ours(args: &[OsString]) -> Result<ExitCode, Failure> {
+    let args = machine_file::expand(args)?;
+    dispatch(parse(&args)?, &args)
 }
 
 fn parse(args: &[OsString]) -> Result<Option<Cli>, Failure> {
@@ -118,7 +136,7 @@ fn parse(args: &[OsString]) -> Result<Option<Cli>, Failure> {
 }
 
 /// Help and version are printed by the parser; there is no command then.
-fn dispatch(cli: Option<Cli>) -> Result<ExitCode, Failure> {
+fn dispatch(cli: Option<Cli>, args: &[OsString]) -> Result<ExitCode, Failure> {
     let Some(cli) = cli else { return Ok(ExitCode::SUCCESS) };
     log::start(cli.verbose)?;
     match cli.command {
@@ -126,6 +144,8 @@ fn dispatch(cli: Option<Cli>) -> Result<ExitCode, Failure> {
         Command::Firmware(command) => firmware::run(&command),
         Command::Acpi(command) => acpi::run(*command),
         Command::Qemu { options } => qemu::main(&options),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Config(config) => run::check(*config).and_then(|()| machine_file::show(args)),
         Command::ProbeKvm(args) => probe_kvm::run(&args),
     }
 }

@@ -1,5 +1,6 @@
 //! `tinderbox run`: boot a machine, or print it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -43,6 +44,9 @@ Exit status:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
+    /// A machine file: the options of this command in TOML, as `tinderbox config` prints them. What is said here, too, wins
+    #[arg(long = "config", value_name = "FILE")]
+    _file: Option<PathBuf>,
     /// Print the resolved machine and exit: map, interrupts, devices
     #[arg(long)]
     dry_run: bool,
@@ -148,6 +152,13 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
     }
     let dry_run = args.dry_run;
     run_config(&args.config.into_config()?, dry_run)
+}
+
+/// Checks that there is a machine of `args`.
+pub(super) fn check(args: ConfigArgs) -> Result<(), Failure> {
+    let config = args.into_config()?;
+    Plan::check(&config, address_bits()?)?;
+    check_kernel(&config)
 }
 
 /// Boots the machine of `config` and waits for its end, or prints it.

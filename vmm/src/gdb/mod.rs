@@ -9,8 +9,10 @@
 //! vCPUs are GDB's threads, numbered from 1. Addresses are linear: where a code segment has a base, as in real mode, the
 //! program counter that GDB sees is base and offset together, so that breakpoints and disassembly meet the code.
 //!
-//! The protocol is the crate gdbstub's. Left out: control registers and MSRs, and breakpoint instructions of ours in
-//! memory that a reset restores meanwhile: a hardware breakpoint survives that.
+//! Breakpoints are the processor's as long as it has room for them; only more than that are instructions in memory, which
+//! are there while the guest runs.
+//!
+//! The protocol is the crate gdbstub's. Left out: control registers and MSRs.
 
 mod arch;
 mod connection;

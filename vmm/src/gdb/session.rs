@@ -83,6 +83,7 @@ impl<A: GuestArch> Session<'_, A> {
                 }
                 State::CtrlCInterrupt(interrupt) => {
                     self.target.machine.remote.call(Command::Pause, |_| {})?;
+                    self.target.disarm();
                     let reason = StopReason::SignalWithThread { tid: tid(0), signal: Signal::SIGINT };
                     interrupt.interrupt_handled(&mut self.target, Some(reason))?
                 }
@@ -133,7 +134,10 @@ impl<A: GuestArch> Session<'_, A> {
             _ if !running => Ok(Some(StopReason::Exited(0))),
             Some((vcpu, exit)) => self.stopped(vcpu, &exit),
             // Somebody else paused the machine.
-            None if paused => Ok(Some(StopReason::SignalWithThread { tid: tid(0), signal: Signal::SIGSTOP })),
+            None if paused => {
+                self.target.disarm();
+                Ok(Some(StopReason::SignalWithThread { tid: tid(0), signal: Signal::SIGSTOP }))
+            }
             None => Ok(None),
         }
     }
@@ -141,7 +145,9 @@ impl<A: GuestArch> Session<'_, A> {
     fn stopped(&mut self, vcpu: usize, exit: &DebugExit) -> anyhow::Result<Option<StopReason<A::Usize>>> {
         let thread = tid(vcpu);
         let trap = StopReason::SignalWithThread { tid: thread, signal: Signal::SIGTRAP };
-        Ok(Some(match self.target.stops.meaning(exit) {
+        let meaning = self.target.stops.meaning(exit);
+        self.target.disarm();
+        Ok(Some(match meaning {
             Meaning::Step => trap,
             Meaning::Software => StopReason::SwBreak(thread),
             Meaning::Hardware(stop) => match watch(stop.kind) {

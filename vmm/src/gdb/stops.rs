@@ -1,6 +1,6 @@
 //! Where the guest stops for GDB.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gdbstub::target::ext::breakpoints::WatchKind;
 
@@ -18,10 +18,19 @@ const BS: u64 = 1 << 14;
 /// All stops that GDB asked for.
 #[derive(Debug, Default)]
 pub(super) struct Stops {
-    /// The byte that each breakpoint instruction stands for, by linear address.
-    pub(super) software: BTreeMap<u64, u8>,
-    /// What the processor watches.
+    /// Linear addresses of breakpoints.
+    pub(super) software: BTreeSet<u64>,
+    /// What the processor is to watch.
     pub(super) hardware: Vec<HardwareStop>,
+    /// What it does watch while the guest runs.
+    watched: Vec<HardwareStop>,
+    /// The byte that each breakpoint instruction stands for, by linear address, while the guest runs.
+    planted: BTreeMap<u64, u8>,
+}
+
+/// One byte is enough to stop at an instruction.
+pub(super) fn execution(address: u64) -> HardwareStop {
+    HardwareStop { address, len: 1, kind: AccessKind::Execute }
 }
 
 /// What a stop means to GDB.
@@ -54,12 +63,40 @@ impl Stops {
         place.map(|place| self.hardware.remove(place)).is_some()
     }
 
-    /// What a vCPU's stop means.
+    /// What the processor watches from now on. Where it has room left it watches breakpoints, too: that works in code
+    /// that is still to be loaded, and in every KVM.
+    pub(super) fn watch(&mut self) -> &[HardwareStop] {
+        let breakpoints = self.software.iter().map(|address| execution(*address));
+        self.watched = self.hardware.iter().copied().chain(breakpoints).take(HARDWARE_STOPS).collect();
+        &self.watched
+    }
+
+    /// The breakpoints that need an instruction in memory.
+    pub(super) fn unwatched(&self) -> impl Iterator<Item = u64> {
+        self.software.iter().copied().filter(|address| !self.watched.contains(&execution(*address)))
+    }
+
+    /// An instruction at `address` stands for `byte`.
+    pub(super) fn plant(&mut self, address: u64, byte: u8) {
+        self.planted.insert(address, byte);
+    }
+
+    /// The bytes for which instructions stand, to be put back.
+    pub(super) fn uproot(&mut self) -> BTreeMap<u64, u8> {
+        std::mem::take(&mut self.planted)
+    }
+
+    /// What a vCPU's stop means, while the instructions are in place.
     pub(super) fn meaning(&self, exit: &DebugExit) -> Meaning {
-        let hit = (0..).zip(&self.hardware).find(|(n, _)| exit.dr6 & (1 << n) != 0);
+        let hit = (0..).zip(&self.watched).find(|(n, _)| exit.dr6 & (1 << n) != 0);
         match (exit.exception, hit) {
-            (BP, _) if self.software.contains_key(&exit.pc) => Meaning::Software,
+            (BP, _) if self.planted.contains_key(&exit.pc) => Meaning::Software,
             (BP, _) => Meaning::Guest,
+            (DB, Some((_, stop)))
+                if stop.kind == AccessKind::Execute && self.software.contains(&stop.address) =>
+            {
+                Meaning::Software
+            }
             (DB, Some((_, stop))) if exit.dr6 & BS == 0 || stop.kind != AccessKind::Execute => {
                 Meaning::Hardware(*stop)
             }
@@ -97,10 +134,20 @@ mod tests {
     #[test]
     fn breakpoint_of_the_guest_is_told_from_one_of_gdbs() {
         let mut stops = Stops::default();
-        stops.software.insert(0x7c00, 0x90);
+        stops.plant(0x7c00, 0x90);
         let exit = |pc| DebugExit { exception: BP, pc, dr6: 0 };
         assert_eq!(stops.meaning(&exit(0x7c00)), Meaning::Software);
         assert_eq!(stops.meaning(&exit(0x7c01)), Meaning::Guest);
+    }
+
+    #[test]
+    fn breakpoints_take_what_room_the_processor_has_left() {
+        let mut stops = Stops::default();
+        stops.add(stop(0x10, 1));
+        stops.software.extend([1, 2, 3, 4]);
+        assert_eq!(stops.watch(), [stop(0x10, 1), execution(1), execution(2), execution(3)]);
+        assert_eq!(stops.unwatched().collect::<Vec<_>>(), [4]);
+        assert_eq!(stops.meaning(&DebugExit { exception: DB, pc: 2, dr6: 4 }), Meaning::Software);
     }
 
     #[test]
@@ -108,6 +155,7 @@ mod tests {
         let mut stops = Stops::default();
         stops.add(stop(0x10, 1));
         stops.add(stop(0x20, 1));
+        stops.watch();
         let exit = |dr6| DebugExit { exception: DB, pc: 0, dr6 };
         assert_eq!(stops.meaning(&exit(BS)), Meaning::Step);
         assert_eq!(stops.meaning(&exit(2)), Meaning::Hardware(stop(0x20, 1)));

@@ -20,8 +20,8 @@ use gdbstub::target::{Target, TargetError, TargetResult};
 use vm_memory::{Bytes as _, GuestAddress, GuestMemoryMmap};
 
 use super::arch::GuestArch;
-use super::stops::{BREAKPOINT, Stops, access};
-use crate::kvm::{AccessKind, Debugging, HardwareStop, KvmError};
+use super::stops::{BREAKPOINT, Stops, access, execution};
+use crate::kvm::{Debugging, HardwareStop, KvmError};
 use crate::machine::remote::{Command, Refused, Remote};
 use crate::machine::{SharedVcpu, lock};
 
@@ -98,31 +98,46 @@ impl<'a, A: GuestArch> GuestTarget<'a, A> {
 
     /// Takes every stop away: the debugger goes.
     pub(super) fn release(&mut self) -> Result<(), Fatal> {
-        for (address, byte) in std::mem::take(&mut self.stops.software) {
-            self.restore(address, byte);
-        }
-        self.stops.hardware.clear();
+        self.disarm();
+        self.stops = Stops::default();
         self.actions.clear();
         self.locked = false;
         self.arm()
     }
 
-    /// Puts back the byte for which a breakpoint instruction stands, if it is still there.
-    fn restore(&self, address: u64, byte: u8) {
-        let mut now = [0];
-        if self.read(0, address, &mut now) == 1 && now == [BREAKPOINT] {
-            self.write(0, address, &[byte]);
+    /// Puts back the bytes for which breakpoint instructions stand, where those are still there.
+    pub(super) fn disarm(&mut self) {
+        for (address, byte) in self.stops.uproot() {
+            let mut now = [0];
+            if self.read(0, address, &mut now) == 1 && now == [BREAKPOINT] {
+                self.write(0, address, &[byte]);
+            }
         }
+    }
+
+    /// Puts breakpoint instructions where the processor has no room left to watch.
+    fn plant(&mut self) -> bool {
+        let addresses: Vec<_> = self.stops.unwatched().collect();
+        for address in &addresses {
+            let mut byte = [0];
+            if self.read(0, *address, &mut byte) == 1 && self.write(0, *address, &[BREAKPOINT]) == 1 {
+                let [byte] = byte;
+                self.stops.plant(*address, byte);
+            }
+        }
+        !addresses.is_empty()
     }
 
     /// Tells every vCPU when to stop.
     fn arm(&mut self) -> Result<(), Fatal> {
+        let hardware = self.stops.watch().to_vec();
+        let software = self.plant();
         let reflect = self.reflect.take();
         for (index, vcpu) in self.machine.vcpus.iter().enumerate() {
             let debugging = Debugging {
                 step: self.actions.get(&index) == Some(&Action::Step),
-                software: !self.stops.software.is_empty(),
-                hardware: self.stops.hardware.clone(),
+                software,
+                hardware: hardware.clone(),
                 reflect: reflect == Some(index),
             };
             lock(vcpu).set_debugging(&debugging)?;
@@ -293,28 +308,16 @@ impl<A: GuestArch> Breakpoints for GuestTarget<'_, A> {
 impl<A: GuestArch> SwBreakpoint for GuestTarget<'_, A> {
     fn add_sw_breakpoint(&mut self, address: A::Usize, _: usize) -> TargetResult<bool, Self> {
         let address = A::address(address);
-        let mut byte = [0];
-        let there = self.read(0, address, &mut byte) == 1 && self.write(0, address, &[BREAKPOINT]) == 1;
-        if there && !self.stops.software.contains_key(&address) {
-            let [byte] = byte;
-            self.stops.software.insert(address, byte);
+        let there = self.read(0, address, &mut [0]) == 1;
+        if there {
+            self.stops.software.insert(address);
         }
         Ok(there)
     }
 
     fn remove_sw_breakpoint(&mut self, address: A::Usize, _: usize) -> TargetResult<bool, Self> {
-        let address = A::address(address);
-        let byte = self.stops.software.remove(&address);
-        if let Some(byte) = byte {
-            self.restore(address, byte);
-        }
-        Ok(byte.is_some())
+        Ok(self.stops.software.remove(&A::address(address)))
     }
-}
-
-/// One byte is enough to stop at an instruction.
-fn execution(address: u64) -> HardwareStop {
-    HardwareStop { address, len: 1, kind: AccessKind::Execute }
 }
 
 impl<A: GuestArch> HwBreakpoint for GuestTarget<'_, A> {

@@ -12,6 +12,7 @@
 //! The irqchip is split, unless asked otherwise: local APICs in KVM, all else with us. Optional capabilities and MSRs stay
 //! optional, because nested and paravirtual hosts leave some out.
 
+mod capabilities;
 mod cpuid;
 mod debug;
 mod doorbells;
@@ -43,6 +44,7 @@ use crate::topology::Topology;
 
 use irqchip::KernelIrqchip;
 
+pub use capabilities::Capability;
 pub use cpuid::processor::Processor;
 pub use debug::{AccessKind, DebugExit, Debugging, HARDWARE_STOPS, HardwareStop, Registers};
 pub use doorbells::Doorbells;

@@ -7,11 +7,12 @@ use super::help::Help;
 use super::machine::{Machine, firmware};
 use super::memory::Memory;
 use super::monitors::Monitors;
+use super::nets::Nets;
 use super::opts::Opts;
 use super::processor::Processor;
 use super::{Aliases, Parsed, QemuError, Reason, Wrong};
 use crate::cli::run::default_firmware;
-use crate::config::{Config, ExtraDevice, KernelConfig, OnReset};
+use crate::config::{Config, DiskBus, ExtraDevice, KernelConfig, OnReset};
 use crate::nearest::nearest;
 
 /// What was said so far, by subject.
@@ -23,6 +24,7 @@ pub(super) struct CommandLine {
     chardevs: Chardevs,
     guest: Guest,
     monitors: Monitors,
+    nets: Nets,
     extras: Vec<ExtraDevice>,
     kernel: Option<String>,
     initrd: Option<String>,
@@ -43,6 +45,7 @@ impl CommandLine {
             chardevs: Chardevs::default(),
             guest: Guest::default(),
             monitors: Monitors::default(),
+            nets: Nets::default(),
             extras: Vec::new(),
             kernel: None,
             initrd: None,
@@ -79,7 +82,7 @@ impl CommandLine {
             "smp" => self.processor.smp(value)?,
             "m" | "mem-path" | "mem-prealloc" | "numa" | "overcommit" => self.memory.option(name, value)?,
             "object" => self.memory.object(value)?,
-            "drive" | "hda" | "blockdev" | "add-fd" => self.drives.option(name, value)?,
+            "drive" | "hda" | "blockdev" | "add-fd" | "snapshot" => self.drives.option(name, value)?,
             "device" => self.device(value)?,
             "global" => self.global(value)?,
             "chardev" | "serial" | "debugcon" | "nographic" | "nodefaults" | "display" | "monitor"
@@ -94,7 +97,8 @@ impl CommandLine {
             "no-reboot" => self.on_reset = OnReset::End,
             "dry-run" => self.dry_run = true,
             "action" => self.action(value)?,
-            "nic" => nic(value)?,
+            "netdev" => self.nets.netdev(value)?,
+            "nic" => self.nets.nic(value)?,
             "boot" | "rtc" | "run-with" | "sandbox" => self.setting(name, value)?,
             _ => self.guest.option(name, value)?,
         }
@@ -106,13 +110,23 @@ impl CommandLine {
         let mut opts = Opts::parse_or_json(text, "driver")?;
         let driver = opts.need("driver")?;
         match driver.as_str() {
-            "virtio-blk-device" | "virtio-blk" => return self.drives.device(text, opts),
+            "virtio-blk-device" | "virtio-blk" => return self.drives.device(text, opts, DiskBus::VirtioMmio),
+            "nvme" => return self.drives.device(text, opts, DiskBus::Nvme),
+            "virtio-net-device" | "virtio-net" => return self.nets.device(text, opts),
+            "virtio-rng-device" | "virtio-rng" => {
+                opts.ignore(&["id", "rng", "max-bytes", "period"]);
+                self.nets.rng = true;
+            }
             "isa-debugcon" => return self.chardevs.debugcon(opts),
             "isa-serial" => return self.chardevs.serial_device(opts),
             "isa-debug-exit" => {
                 let port = opts.number("iobase")?.unwrap_or(DEBUG_EXIT_PORT);
                 opts.ignore(&["iosize", "id"]);
                 self.extras.push(ExtraDevice::DebugExit { port });
+            }
+            "pc-testdev" => {
+                opts.ignore(&["id"]);
+                self.extras.push(ExtraDevice::TestDevice);
             }
             "pvpanic" => {
                 opts.ignore(&["id", "events"]);
@@ -196,6 +210,7 @@ impl CommandLine {
         let (console, debugcon) = self.chardevs.finish(&mut notes).map_err(wrong)?;
         let control = self.monitors.finish(&self.chardevs).map_err(wrong)?;
         let disks = self.drives.finish(&mut notes).map_err(wrong)?;
+        let virtio = self.nets.finish(&mut notes).map_err(wrong)?;
         let guest_info = self.guest.finish().map_err(wrong)?;
         let cpus = self.processor.topology().map_err(wrong)?;
         let kernel = kernel(self.kernel, self.initrd, self.append)?;
@@ -210,6 +225,7 @@ impl CommandLine {
             firmware,
             kernel,
             disks,
+            virtio,
             console,
             debugcon,
             on_reset: self.on_reset,
@@ -225,8 +241,19 @@ impl CommandLine {
 const DEBUG_EXIT_PORT: u16 = 0x501;
 
 /// The devices of `-device`, for messages.
-const DEVICES: [&str; 6] =
-    ["virtio-blk-device", "virtio-blk", "isa-serial", "isa-debugcon", "isa-debug-exit", "pvpanic"];
+const DEVICES: [&str; 11] = [
+    "virtio-blk-device",
+    "virtio-blk",
+    "virtio-net-device",
+    "virtio-net",
+    "virtio-rng-device",
+    "nvme",
+    "pc-testdev",
+    "isa-serial",
+    "isa-debugcon",
+    "isa-debug-exit",
+    "pvpanic",
+];
 
 fn unknown_device(driver: &str) -> Reason {
     let hint = match nearest(driver, DEVICES) {
@@ -246,11 +273,6 @@ fn global_parts(text: &str) -> Result<(String, String, String), Reason> {
     let mut opts = Opts::parse(text, None);
     let parts = (opts.need("driver")?, opts.need("property")?, opts.need("value")?);
     opts.finish().map(|()| parts)
-}
-
-/// `-nic none`, `-net none`.
-fn nic(text: &str) -> Result<(), Reason> {
-    if text == "none" { Ok(()) } else { Err("this machine has no network yet, use none".into()) }
 }
 
 /// The kernel with what belongs to it.

@@ -2,13 +2,12 @@
 
 use super::opts::Opts;
 use super::{Reason, Wrong};
-use crate::config::DiskConfig;
+use crate::cli::image::ImageKeys;
+use crate::config::{DiskBus, DiskConfig, ImageConfig};
 
 /// Options of a drive that change how the host reads and writes, and not what the guest finds.
-const HOST_KEYS: [&str; 11] = [
+const HOST_KEYS: [&str; 9] = [
     "aio",
-    "cache",
-    "cache.direct",
     "cache.no-flush",
     "cache.writeback",
     "discard",
@@ -18,10 +17,20 @@ const HOST_KEYS: [&str; 11] = [
     "locking",
     "file.locking",
 ];
+/// Limits as QEMU calls them, and as they are called here.
+const LIMITS: [(&str, &str); 8] = [
+    ("throttling.bps-total", "bps"),
+    ("throttling.bps-total-max", "bps-burst"),
+    ("throttling.iops-total", "iops"),
+    ("throttling.iops-total-max", "iops-burst"),
+    ("bps", "bps"),
+    ("bps_max", "bps-burst"),
+    ("iops", "iops"),
+    ("iops_max", "iops-burst"),
+];
 /// Properties of virtio-blk that this device decides by itself.
-const DEVICE_KEYS: [&str; 9] = [
+const DEVICE_KEYS: [&str; 8] = [
     "id",
-    "num-queues",
     "queue-size",
     "write-cache",
     "config-wce",
@@ -38,6 +47,8 @@ pub(super) struct Drives {
     devices: Vec<Device>,
     /// Descriptors by the number of their set.
     fd_sets: Vec<(u32, u32)>,
+    /// Nothing that the guest writes is kept.
+    snapshot: bool,
 }
 
 /// What a device shows.
@@ -46,6 +57,8 @@ struct Drive {
     /// The file, or the id of the node below.
     file: File,
     readonly: bool,
+    /// How the file is opened and used.
+    image: ImageConfig,
     /// Whether the guest gets it without a device of its own.
     place: Place,
 }
@@ -70,24 +83,27 @@ struct Device {
     drive: String,
     bootindex: Option<u32>,
     serial: Option<String>,
+    bus: DiskBus,
+    queues: Option<u16>,
 }
 
 impl Drives {
-    /// Takes `-drive`, `-hda`, `-blockdev` or `-add-fd`.
+    /// Takes `-drive`, `-hda`, `-blockdev`, `-add-fd` or `-snapshot`.
     pub(super) fn option(&mut self, name: &str, text: &str) -> Result<(), Reason> {
         match name {
             "drive" => self.drive(text),
             "blockdev" => self.blockdev(text),
             "add-fd" => self.add_fd(text),
+            "snapshot" => {
+                self.snapshot = true;
+                Ok(())
+            }
             _ => {
-                self.push(None, File::Path(text.into()), false, Place::Disk);
+                let (file, image) = (File::Path(text.into()), ImageConfig::default());
+                self.drives.push(Drive { id: None, file, readonly: false, image, place: Place::Disk });
                 Ok(())
             }
         }
-    }
-
-    fn push(&mut self, id: Option<String>, file: File, readonly: bool, place: Place) {
-        self.drives.push(Drive { id, file, readonly, place });
     }
 
     /// `-drive file=FILE[,if=none|virtio][,id=ID][,format=raw][,readonly=on|off]`.
@@ -104,20 +120,21 @@ impl Drives {
             Some(file) => file,
             None => opts.need("file")?,
         };
-        opts.only("format", &["raw", "host_device"], RAW)?;
-        opts.only("driver", &["raw", "host_device"], RAW)?;
+        let mut keys = keys(&mut opts)?;
+        if let Some(format) = opts.take("format").or(opts.take("driver")) {
+            set_format(&mut keys, &format)?;
+        }
         opts.only("file.driver", &["file", "host_device"], "use file")?;
         opts.only("media", &["disk"], "there are disks alone, use media=disk")?;
-        opts.only(
-            "snapshot",
-            &["off", "no"],
-            "changes go to the image: start from a copy, or use readonly=on",
-        )?;
+        if opts.switch("snapshot")? == Some(true) {
+            keys.set("snapshot", "on")?;
+        }
         let readonly = opts.switch("readonly")?.or(opts.switch("read-only")?).unwrap_or(false);
         opts.ignore(&HOST_KEYS);
         opts.ignore(&["index", "bus", "unit", "auto-read-only", "copy-on-read"]);
         opts.finish()?;
-        self.push(id, File::Path(plain_path(&file)?), readonly, place);
+        let (file, image) = (File::Path(plain_path(&file)?), keys.finish()?);
+        self.drives.push(Drive { id, file, readonly, image, place });
         Ok(())
     }
 
@@ -125,8 +142,9 @@ impl Drives {
     fn blockdev(&mut self, text: &str) -> Result<(), Reason> {
         let mut opts = Opts::parse_or_json(text, "driver")?;
         let driver = opts.need("driver")?;
-        if !["raw", "file", "host_device"].contains(&driver.as_str()) {
-            return Err(format!("driver={driver}: {RAW}").into());
+        let mut keys = keys(&mut opts)?;
+        if driver != "file" {
+            set_format(&mut keys, &driver)?;
         }
         let id = opts.need("node-name")?;
         opts.only("file.driver", &["file", "host_device"], "use file")?;
@@ -146,7 +164,8 @@ impl Drives {
         ]);
         opts.ignore(&["file.cache.no-flush", "file.node-name"]);
         opts.finish()?;
-        self.push(Some(id), file, readonly, Place::Device);
+        let image = keys.finish()?;
+        self.drives.push(Drive { id: Some(id), file, readonly, image, place: Place::Device });
         Ok(())
     }
 
@@ -163,16 +182,17 @@ impl Drives {
         Ok(())
     }
 
-    /// `-device virtio-blk-device,drive=ID[,bootindex=N][,serial=TEXT]`.
-    pub(super) fn device(&mut self, text: &str, mut opts: Opts) -> Result<(), Reason> {
+    /// `-device virtio-blk-device|nvme,drive=ID[,bootindex=N][,serial=TEXT]`, on `bus`.
+    pub(super) fn device(&mut self, text: &str, mut opts: Opts, bus: DiskBus) -> Result<(), Reason> {
         let drive = opts.need("drive")?;
         let bootindex = opts.number("bootindex")?;
         let serial = opts.take("serial");
+        let queues = opts.number("num-queues")?;
         opts.only("logical_block_size", &["512"], "blocks have 512 bytes, leave it out")?;
         opts.only("physical_block_size", &["512"], "blocks have 512 bytes, leave it out")?;
         opts.ignore(&DEVICE_KEYS);
         opts.finish()?;
-        self.devices.push(Device { text: text.into(), drive, bootindex, serial });
+        self.devices.push(Device { text: text.into(), drive, bootindex, serial, bus, queues });
         Ok(())
     }
 
@@ -181,7 +201,7 @@ impl Drives {
         let mut disks = Vec::new();
         for drive in self.drives.iter().filter(|drive| !self.has_device(drive)) {
             match (&drive.file, drive.place) {
-                (File::Path(path), Place::Disk) => disks.push(self.disk(path, drive.readonly)),
+                (File::Path(path), Place::Disk) => disks.push(self.disk(path, drive.readonly, &drive.image)),
                 _ => self.note_unused(drive, notes),
             }
         }
@@ -205,8 +225,10 @@ impl Drives {
     }
 
     fn shown_by(&self, device: &Device) -> Result<DiskConfig, Reason> {
-        let (path, readonly) = self.resolve(&device.drive)?;
-        let mut disk = self.disk(&path, readonly);
+        let (path, readonly, image) = self.resolve(&device.drive)?;
+        let mut disk = self.disk(&path, readonly, &image);
+        disk.bus = device.bus;
+        disk.image.queues = device.queues.or(disk.image.queues);
         disk.bootindex = device.bootindex;
         if let Some(serial) = &device.serial {
             let wrong = |_| format!("serial={serial} is no serial, use up to 20 printable ASCII characters");
@@ -215,16 +237,17 @@ impl Drives {
         Ok(disk)
     }
 
-    /// The file at the bottom of `id`, and whether any node on the way is read-only.
-    fn resolve(&self, top: &str) -> Result<(String, bool), Reason> {
-        let (mut id, mut readonly) = (top, false);
+    /// The file at the bottom of `top`, whether any node on the way is read-only, and what the top one says of its use.
+    fn resolve(&self, top: &str) -> Result<(String, bool, ImageConfig), Reason> {
+        let (mut id, mut readonly, mut image) = (top, false, None);
         for _ in 0..=self.drives.len() {
             let drive = self.drives.iter().find(|drive| drive.id.as_deref() == Some(id));
             let drive = drive
                 .ok_or_else(|| format!("there is no drive `{id}`, add -drive if=none,id={id},file=FILE"))?;
             readonly |= drive.readonly;
+            let image = image.get_or_insert_with(|| drive.image.clone());
             match &drive.file {
-                File::Path(path) => return Ok((path.clone(), readonly)),
+                File::Path(path) => return Ok((path.clone(), readonly, image.clone())),
                 File::Node(below) => id = below,
             }
         }
@@ -232,15 +255,41 @@ impl Drives {
     }
 
     /// A disk of `path`, where `/dev/fdset/N` means a descriptor.
-    fn disk(&self, path: &str, readonly: bool) -> DiskConfig {
+    fn disk(&self, path: &str, readonly: bool, image: &ImageConfig) -> DiskConfig {
         let set = path.strip_prefix("/dev/fdset/").and_then(|set| set.parse().ok());
         let fd = self.fd_sets.iter().find(|(number, _)| Some(*number) == set);
         let path = fd.map_or_else(|| path.to_owned(), |(_, fd)| format!("/proc/self/fd/{fd}"));
-        DiskConfig { readonly, ..DiskConfig::new(path) }
+        let mut image = image.clone();
+        image.snapshot |= self.snapshot;
+        DiskConfig { readonly, image, ..DiskConfig::new(path) }
     }
 }
 
-const RAW: &str = "images are raw yet, convert it by `qemu-img convert -O raw` and use raw";
+/// What a drive or a node says of its use.
+fn keys(opts: &mut Opts) -> Result<ImageKeys, Reason> {
+    let mut keys = ImageKeys::default();
+    let direct = opts.switch("cache.direct")?.or(opts.switch("file.cache.direct")?);
+    match opts.take("cache").as_deref() {
+        Some(cache @ ("none" | "writeback" | "writethrough")) => drop(keys.set("cache", cache)?),
+        Some("unsafe") | None if direct == Some(true) => drop(keys.set("cache", "none")?),
+        Some("unsafe") | None => {}
+        Some(other) => {
+            return Err(format!("cache={other}: use cache=writeback, writethrough, none or unsafe").into());
+        }
+    }
+    for (qemu, ours) in LIMITS {
+        if let Some(rate) = opts.take(qemu) {
+            keys.set(ours, &rate)?;
+        }
+    }
+    Ok(keys)
+}
+
+/// QEMU calls a block device a format of its own.
+fn set_format(keys: &mut ImageKeys, format: &str) -> Result<(), Reason> {
+    keys.set("format", if format == "host_device" { "raw" } else { format })?;
+    Ok(())
+}
 
 /// Without the `file:` that QEMU allows in front.
 fn plain_path(text: &str) -> Result<String, Reason> {

@@ -39,13 +39,32 @@ pub(crate) struct DeviceHelp {
     properties: &'static [(&'static str, &'static str)],
 }
 
-const DEVICES: [DeviceHelp; 5] = [
+const DEVICES: [DeviceHelp; 9] = [
     DeviceHelp {
         name: "virtio-blk-device",
         bus: "virtio-bus",
         category: "Storage",
         properties: &[("bootindex", "int32"), ("drive", "str"), ("serial", "str")],
     },
+    DeviceHelp {
+        name: "nvme",
+        bus: "PCI",
+        category: "Storage",
+        properties: &[("bootindex", "int32"), ("drive", "str"), ("serial", "str")],
+    },
+    DeviceHelp {
+        name: "virtio-net-device",
+        bus: "virtio-bus",
+        category: "Network",
+        properties: &[("host_mtu", "uint16"), ("mac", "str"), ("netdev", "str")],
+    },
+    DeviceHelp {
+        name: "virtio-rng-device",
+        bus: "virtio-bus",
+        category: "Misc",
+        properties: &[("rng", "str")],
+    },
+    DeviceHelp { name: "pc-testdev", bus: "ISA", category: "Misc", properties: &[] },
     DeviceHelp { name: "isa-serial", bus: "ISA", category: "Input", properties: &[("chardev", "str")] },
     DeviceHelp {
         name: "isa-debugcon",
@@ -87,7 +106,7 @@ impl Help {
             Self::Properties(device) => device_properties(device),
             Self::Chardevs => "Available chardev backend types: \n  file\n  null\n  socket\n  stdio\n".into(),
             Self::Objects => {
-                "List of user creatable objects:\n  memory-backend-file\n  memory-backend-memfd\n  memory-backend-ram\n"
+                "List of user creatable objects:\n  memory-backend-file\n  memory-backend-memfd\n  memory-backend-ram\n  rng-builtin\n  rng-random\n"
                     .into()
             }
         }
@@ -125,7 +144,7 @@ fn options() -> String {
 
 fn devices() -> String {
     let mut text = String::new();
-    for category in ["Storage", "Input", "Misc"] {
+    for category in ["Storage", "Network", "Input", "Misc"] {
         let of_category = DEVICES.iter().filter(|device| device.category == category);
         let lines = of_category.map(|device| format!("name \"{}\", bus {}\n", device.name, device.bus));
         let gap = if text.is_empty() { "" } else { "\n" };

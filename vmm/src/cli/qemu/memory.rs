@@ -80,7 +80,8 @@ impl Memory {
             "memory-backend-ram" | "memory-backend-memfd" | "memory-backend-file" => {
                 self.backend(&kind, opts)
             }
-            "iothread" => Ok(()), // each disk has a thread of its own
+            // Each disk has a thread of its own, and random bytes are the host's.
+            "iothread" | "rng-random" | "rng-builtin" => Ok(()),
             _ => Err(format!(
                 "unknown object `{kind}`, use memory-backend-ram, memory-backend-memfd or memory-backend-file"
             )

@@ -11,7 +11,7 @@
 //! Defaults are QEMU's where a guest sees them (128 MiB of memory); else ours: a kernel starts at once unless `-bios` is
 //! given, and the processor is the host's.
 //!
-//! Left out: what this machine does not have (displays, networks, migration), each with a message of its own.
+//! Left out: what this machine does not have (displays, migration), each with a message of its own.
 
 mod chardev;
 mod command_line;
@@ -21,6 +21,7 @@ mod help;
 mod machine;
 mod memory;
 mod monitors;
+mod nets;
 mod options;
 mod opts;
 mod processor;

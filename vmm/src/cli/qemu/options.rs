@@ -32,7 +32,6 @@ const ALIASES: [(&str, &str); 4] =
     [("M", "machine"), ("h", "help"), ("net", "nic"), ("nodefconfig", "no-user-config")];
 
 const NO_DISPLAY: &str = "there is no display, use -nographic and the serial port";
-const NO_NETWORK: &str = "this machine has no network yet, use -nic none";
 const NO_SOUND: &str = "this machine has no sound, leave it out";
 const BY_DRIVE: &str =
     "this machine has no such drive, use -drive if=none,id=ID,file=FILE -device virtio-blk-device,drive=ID";
@@ -84,6 +83,7 @@ const OPTIONS: &[Known] = &[
     meant("mon", true),
     meant("monitor", true),
     meant("name", true),
+    meant("netdev", true),
     meant("nic", true),
     meant("no-acpi", false),
     meant("no-reboot", false),
@@ -103,6 +103,7 @@ const OPTIONS: &[Known] = &[
     meant("serial", true),
     meant("smbios", true),
     meant("smp", true),
+    meant("snapshot", false),
     meant("uuid", true),
     meant("version", false),
     meant("vga", true),
@@ -145,7 +146,6 @@ const OPTIONS: &[Known] = &[
     unsupported("iscsi", true, BY_DRIVE),
     unsupported("loadvm", true, NO_STATE),
     unsupported("mtdblock", true, BY_DRIVE),
-    unsupported("netdev", true, NO_NETWORK),
     unsupported("old-param", false, OTHER_ARCHITECTURE),
     unsupported("only-migratable", false, NO_STATE),
     unsupported("option-rom", true, "there is the one for -kernel, leave it out"),
@@ -163,7 +163,6 @@ const OPTIONS: &[Known] = &[
     unsupported("semihosting-config", true, OTHER_ARCHITECTURE),
     unsupported("set", true, "write the property with its device"),
     unsupported("singlestep", false, EMULATION),
-    unsupported("snapshot", false, "changes go to the image, so start from a copy, or use readonly=on"),
     unsupported("spice", true, NO_DISPLAY),
     unsupported("tpmdev", true, "this machine has no TPM, leave it out"),
     unsupported("usb", false, "this machine has no USB yet, leave it out"),

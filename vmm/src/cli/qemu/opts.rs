@@ -60,12 +60,12 @@ impl Opts {
 
     /// The value of `key`, which nobody else needs.
     pub(super) fn take(&mut self, key: &'static str) -> Option<String> {
-        self.asked.insert(key);
         self.take_all(key).pop()
     }
 
     /// Every value of `key` in the order written.
-    fn take_all(&mut self, key: &str) -> Vec<String> {
+    pub(super) fn take_all(&mut self, key: &'static str) -> Vec<String> {
+        self.asked.insert(key);
         let (taken, rest) = std::mem::take(&mut self.pairs).into_iter().partition(|(known, _)| known == key);
         self.pairs = rest;
         let taken: Vec<(String, String)> = taken;

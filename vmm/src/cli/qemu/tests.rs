@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::backing::{HugePage, Pages};
 use crate::config::{
-    Console, DiskConfig, Endpoint, ExtraDevice, FirmwareChoice, Irqchip, Monitor, OnPowerOff, OnReset, Side,
-    Source, StartState, Switch,
+    Cache, Console, DiskBus, DiskConfig, Endpoint, ExtraDevice, FirmwareChoice, ImageConfig, Irqchip,
+    Monitor, OnPowerOff, OnReset, Side, Source, StartState, Switch, Wire,
 };
 use crate::topology::Topology;
 
@@ -45,7 +45,8 @@ fn usual_line_makes_the_machine_that_run_would_make() {
     assert_eq!((config.memory, config.cpus), (1 << 30, Topology::of_cores(2)));
     let options = &config.options;
     assert_eq!((options.pit, options.pic, options.rtc), (Switch::Off, Switch::Off, Switch::On));
-    assert_eq!(config.disks, [DiskConfig { bootindex: Some(0), ..DiskConfig::new("debian.raw") }]);
+    let image = ImageConfig { format: "raw".parse().ok(), ..ImageConfig::default() };
+    assert_eq!(config.disks, [DiskConfig { bootindex: Some(0), image, ..DiskConfig::new("debian.raw") }]);
     assert_eq!((config.console, config.on_reset), (Console::Stdio, OnReset::End));
     assert_eq!(config.firmware, FirmwareChoice::Named("seabios".into()));
 }
@@ -185,12 +186,57 @@ fn nodes_lead_to_their_file() {
 #[test]
 fn drives_that_cannot_be_say_what_can() {
     let drive = |text: &str| message(&format!("-drive {text}"));
-    assert!(drive("file=a,format=qcow2").ends_with("convert it by `qemu-img convert -O raw` and use raw"));
+    assert!(drive("file=a,format=qed").contains("format=qed is no format, use format=raw, qcow2"));
     assert!(drive("file=a,if=ide").ends_with("if=ide: use if=none with -device, or if=virtio"));
     assert!(drive("if=pflash,file=a").ends_with("this machine has no flash memory, use -bios FILE"));
     assert!(drive("fil=a,if=none").ends_with("file= is missing, write file=VALUE"));
     assert!(drive("file=a,raedonly=on").ends_with("unknown key `raedonly`, did you mean readonly?"));
     assert!(drive("file=nbd:localhost:10809").contains("images are files or block devices"));
+}
+
+#[test]
+fn images_are_used_as_the_drive_says() {
+    let line = "-snapshot -drive id=a,if=none,file=a.qcow2,format=qcow2,cache=none,throttling.iops-total=500 \
+        -device nvme,drive=a,serial=s -drive file=b.raw,if=virtio,cache=unsafe";
+    let disks = config(line).disks;
+    assert_eq!((disks[0].image.snapshot, disks[0].image.cache), (true, Cache::WriteBack));
+    let image = &disks[1].image;
+    assert_eq!((disks[1].bus, image.cache, image.snapshot), (DiskBus::Nvme, Cache::None, true));
+    assert_eq!(image.limits.operations.unwrap().rate, 500);
+    let node = "-blockdev file,node-name=f,filename=a.qcow2 -blockdev qcow2,node-name=q,file=f -device virtio-blk,drive=q";
+    assert_eq!(config(node).disks[0].image.format, "qcow2".parse().ok());
+    assert!(config("-drive file=a,snapshot=on").disks[0].image.snapshot);
+}
+
+#[test]
+fn networks_end_in_what_this_program_has() {
+    let nets = |line: &str| config(&format!("-nographic {line}")).virtio.nets;
+    let tap = nets(
+        "-netdev tap,id=n,ifname=t0,script=no,downscript=no -device virtio-net-device,netdev=n,mac=52:54:00:00:00:01,host_mtu=1400",
+    );
+    assert_eq!((&tap[0].wire, tap[0].mtu), (&Wire::Tap("t0".into()), Some(1400)));
+    let ports = |tcp: Option<&str>| Wire::Passt { tcp: tcp.map(Into::into), udp: None };
+    assert_eq!(
+        nets("-nic user,hostfwd=tcp::2222-:22,hostfwd=tcp:127.0.0.1:80-:8080")[0].wire,
+        ports(Some("2222:22,127.0.0.1/80:8080"))
+    );
+    assert_eq!(nets("-nic user,model=virtio-net-device")[0].wire, ports(None));
+    let stream =
+        "-netdev stream,id=n,server=off,addr.type=unix,addr.path=/run/p -device virtio-net-device,netdev=n";
+    assert_eq!(nets(stream)[0].wire, Wire::Socket("/run/p".into()));
+    assert_eq!(nets("-net none"), []);
+    assert!(
+        message("-device virtio-net-device,netdev=n").ends_with("there is no -netdev of the id `n`, add it")
+    );
+    assert!(
+        message("-netdev bridge,id=n").ends_with("unknown network `bridge`, use tap, user, passt or stream")
+    );
+}
+
+#[test]
+fn random_bytes_come_from_the_host() {
+    let line = "-object rng-random,id=r,filename=/dev/urandom -device virtio-rng-device,rng=r";
+    assert!(config(line).virtio.rng);
 }
 
 #[test]
@@ -328,10 +374,6 @@ fn what_is_not_there_is_named_with_a_remedy() {
     assert_eq!(
         message("-vnc :0"),
         "-vnc is not supported: there is no display, use -nographic and the serial port"
-    );
-    assert_eq!(
-        message("-snapshot"),
-        "-snapshot is not supported: changes go to the image, so start from a copy, or use readonly=on"
     );
     assert_eq!(message("-m"), "-m needs a value, see `tinderbox qemu -help`");
     assert_eq!(message("-display gtk"), "-display gtk: there is no display, use none");

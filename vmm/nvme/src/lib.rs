@@ -49,5 +49,5 @@ pub use controller::Controller;
 pub use function::Nvme;
 pub use identity::{BadSerial, Identity, Serial};
 pub use interrupt::Interrupts;
-pub use options::{MAX_QUEUES, Options, WriteCache};
+pub use options::{MAX_QUEUES, MIN_QUEUES, Options, WriteCache};
 pub use spec::registers::SIZE;

@@ -7,16 +7,17 @@ use crate::Identity;
 pub struct Options {
     /// What the guest can tell it by.
     pub identity: Identity,
-    /// Most pairs of I/O queues, 1 to [`MAX_QUEUES`]; each has a thread while it exists, and an interrupt vector.
+    /// Most pairs of I/O queues, [`MIN_QUEUES`] to [`MAX_QUEUES`]; each has a thread while it exists, and an interrupt
+    /// vector.
     pub queues: u16,
     /// The write cache, until the driver decides about it.
     pub write_cache: WriteCache,
 }
 
 impl Options {
-    /// I/O queue pairs, of which there is one at least.
+    /// I/O queue pairs.
     pub(crate) fn pairs(&self) -> u16 {
-        self.queues.clamp(1, MAX_QUEUES)
+        self.queues.clamp(MIN_QUEUES, MAX_QUEUES)
     }
 
     /// Interrupt vectors: one for each I/O queue pair, and one for the admin queue.
@@ -35,5 +36,22 @@ pub enum WriteCache {
     Off,
 }
 
+/// Fewest pairs of I/O queues: edk2 makes two without asking how many there may be.
+pub const MIN_QUEUES: u16 = 2;
+
 /// Most pairs of I/O queues.
 pub const MAX_QUEUES: u16 = crate::spec::registers::IO_QUEUES;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queue_pairs_are_two_at_least_and_64_at_most() {
+        let pairs = |queues| {
+            let identity = Identity::new(None, 0);
+            Options { identity, queues, write_cache: WriteCache::On }.pairs()
+        };
+        assert_eq!([0, 1, 2, 64, 65].map(pairs), [2, 2, 2, 64, 64]);
+    }
+}

@@ -15,7 +15,8 @@ pub struct ImageConfig {
     pub backing_dir: Option<PathBuf>,
     /// How fast it may be.
     pub limits: Limits,
-    /// Queues of the device, from 1 to [`virtio::blk::MAX_QUEUES`]; virtio has one if it is not said, NVMe one for each vCPU.
+    /// Queues of the device, from 1 to [`virtio::blk::MAX_QUEUES`]; virtio has one if it is not said, NVMe one for
+    /// each vCPU, and two at least.
     pub queues: Option<u16>,
 }
 

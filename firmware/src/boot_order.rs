@@ -30,10 +30,10 @@ pub enum BootDevice {
         /// The controller's device number.
         device: u8,
     },
-    /// A disk on the USB controller of the system bus.
+    /// A disk on USB.
     UsbDisk {
-        /// Address of the controller.
-        controller: u64,
+        /// Where the controller is.
+        controller: UsbController,
         /// Port numbers from the controller on, each from 1; the first counts among the root ports of the disk's speed.
         path: Vec<u8>,
     },
@@ -44,6 +44,30 @@ pub enum BootDevice {
     },
     /// Strict booting: what is not listed is not tried. Meant for the last line.
     Halt,
+}
+
+/// Where a USB controller is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsbController {
+    /// On the system bus.
+    SystemBus {
+        /// Its address.
+        base: u64,
+    },
+    /// On the PCI root bus.
+    Pci {
+        /// Its device number.
+        device: u8,
+    },
+}
+
+impl fmt::Display for UsbController {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SystemBus { base } => write!(f, "/sysbus-xhci@{base:016x}"),
+            Self::Pci { device } => write!(f, "/pci@ffffffffffffffff/usb@{device:x}"),
+        }
+    }
 }
 
 impl fmt::Display for BootDevice {
@@ -57,7 +81,7 @@ impl fmt::Display for BootDevice {
                 write!(f, "{}/pci8086,5845@{device:x}/namespace@1,0", PciBus(*port))
             }
             Self::UsbDisk { controller, path } => {
-                write!(f, "/sysbus-xhci@{controller:016x}")?;
+                write!(f, "{controller}")?;
                 usb_disk(f, path)
             }
             Self::OptionRom { file } => write!(f, "/rom@{file}"),
@@ -115,7 +139,8 @@ mod tests {
 
     #[test]
     fn usb_disk_is_called_by_its_ports() {
-        let disk = |path: &[u8]| BootDevice::UsbDisk { controller: 0xfe90_0000, path: path.into() };
+        let controller = UsbController::SystemBus { base: 0xfe90_0000 };
+        let disk = |path: &[u8]| BootDevice::UsbDisk { controller, path: path.into() };
         let expected = "/sysbus-xhci@00000000fe900000/storage@1/channel@0/disk@0,0\n\
                         /sysbus-xhci@00000000fe900000/hub@2/storage@3/channel@0/disk@0,0\0";
         assert_eq!(encode(&[disk(&[1]), disk(&[2, 3])]), expected.as_bytes());
@@ -127,6 +152,12 @@ mod tests {
             [(None, 0x1f), (Some(10), 0)].map(|(port, device)| BootDevice::VirtioPciDisk { port, device });
         let lines = ["/pci@ffffffffffffffff/scsi@1f", "/pci@ffffffffffffffff/pci-bridge@a/scsi@0"];
         assert_eq!(encode(&disks), format!("{}/disk@0,0\n{}/disk@0,0\0", lines[0], lines[1]).as_bytes());
+    }
+
+    #[test]
+    fn usb_disk_on_pci_is_called_as_edk2_translates_it() {
+        let disk = BootDevice::UsbDisk { controller: UsbController::Pci { device: 3 }, path: vec![2] };
+        assert_eq!(encode(&[disk]), b"/pci@ffffffffffffffff/usb@3/storage@2/channel@0/disk@0,0\0");
     }
 
     #[test]

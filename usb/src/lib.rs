@@ -25,6 +25,7 @@ mod device;
 mod hid;
 mod hub;
 mod layout;
+pub mod pci;
 mod serial;
 mod setup;
 mod standard;

@@ -89,7 +89,7 @@ fn irqchip(value: &str) -> Result<Irqchip, OptionsError> {
 pub enum DeviceError {
     /// A name that no device has.
     #[error(
-        "unknown device `{0}`, use pvpanic, debug-exit, reset-port, keyboard-reset, pc-testdev, vmgenid or root-port"
+        "unknown device `{0}`, use pvpanic, debug-exit, reset-port, keyboard-reset, pc-testdev, vmgenid, root-port or xhci"
     )]
     Name(String),
     /// A key that the device does not have.
@@ -125,6 +125,7 @@ impl FromStr for ExtraDevice {
             "reset-port" => Self::ResetPort,
             "keyboard-reset" => Self::KeyboardReset,
             "pc-testdev" => Self::TestDevice,
+            "xhci" => Self::Xhci,
             "vmgenid" => return generation_id(pairs).map(Self::GenerationId),
             _ => return Err(DeviceError::Name(name)),
         };
@@ -211,6 +212,7 @@ mod tests {
     fn devices_have_names_and_some_keys() {
         assert_eq!(device("pvpanic"), Ok(ExtraDevice::PvPanic));
         assert_eq!(device("pc-testdev"), Ok(ExtraDevice::TestDevice));
+        assert_eq!(device("xhci"), Ok(ExtraDevice::Xhci));
         assert_eq!(device("debug-exit"), Ok(ExtraDevice::DebugExit { port: 0xf4 }));
         assert_eq!(device("debug-exit,port=0x501"), Ok(ExtraDevice::DebugExit { port: 0x501 }));
         assert_eq!(device("vmgenid"), Ok(ExtraDevice::GenerationId(GenerationId::Random)));

@@ -95,6 +95,8 @@ pub enum ExtraDevice {
     KeyboardReset,
     /// Registers that remember and interrupt lines at will, for kernel test suites.
     TestDevice,
+    /// The USB controller as a PCI function, to which USB devices then belong.
+    Xhci,
     /// A number that changes when the guest is another one than it was.
     GenerationId(GenerationId),
 }
@@ -118,6 +120,7 @@ impl ExtraDevice {
             Self::ResetPort => "reset-port",
             Self::KeyboardReset => "keyboard-reset",
             Self::TestDevice => "pc-testdev",
+            Self::Xhci => "xhci",
             Self::GenerationId(_) => "vmgenid",
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use ::usb::Speed;
 
-use super::Config;
+use super::{Config, ExtraDevice};
 
 /// What is plugged in, and whether anybody looks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,10 +16,17 @@ pub struct UsbConfig {
 }
 
 impl Config {
-    /// Whether there is a USB controller: if it is switched on, or if something is to be plugged in.
+    /// Whether there is a USB controller on the system bus: if it is switched on, or if something is to be plugged in and
+    /// there is no other.
     #[must_use]
-    pub const fn has_usb(&self) -> bool {
-        self.options.usb.or(!self.usb.devices.is_empty())
+    pub fn has_usb(&self) -> bool {
+        self.options.usb.or(!self.usb.devices.is_empty() && !self.has_pci_usb())
+    }
+
+    /// Whether there is a USB controller on PCI Express.
+    #[must_use]
+    pub fn has_pci_usb(&self) -> bool {
+        self.extras.contains(&ExtraDevice::Xhci)
     }
 }
 

@@ -17,7 +17,6 @@ use chipset::ioapic::IoApic;
 use chipset::uart;
 use firmware::fw_cfg::FwCfg;
 use firmware::smbios::Tables;
-use usb::xhci::Xhci;
 use virtio::VirtioDevice;
 use virtio::mmio::{self, MmioTransport};
 use vm_memory::GuestMemoryMmap;
@@ -31,7 +30,8 @@ use super::plan::{Plan, Range, TransportPlan, Virtio};
 use super::start::Placed;
 use super::tables;
 use super::timers::{Alarm, Timers};
-use super::usb_devices::{Hands, UsbDevices};
+use super::usb::Usb;
+use super::usb_devices::UsbDevices;
 use super::vcpus::{Board, Vcpus};
 use super::virtio::Backends;
 use crate::boot::{Handover, Ram};
@@ -88,7 +88,7 @@ pub(super) struct Machine {
     console: Option<Console>,
     _timers: Option<Timers>,
     /// The USB controller, until the machine ends.
-    pub(super) usb: Option<(Xhci, Hands)>,
+    pub(super) usb: Option<Usb>,
     vm: Vm,
     ram: GuestRam,
     start: Placed,
@@ -126,11 +126,11 @@ impl Machine {
         let log = builder.debugcon(debugcon, &waker)?;
         let mut virtio = virtio.with_memory(ram.memory());
         builder.transports(|device| virtio.device(device, &disks))?;
+        let (usb, usb_function) = builder.usb(usb, &disks)?;
         let pcie = builder
-            .pcie(&disks, |device| virtio.device(device, &disks))?
+            .pcie(&disks, |device| virtio.device(device, &disks), usb_function)?
             .filter(|_| start.kernel().is_some());
         pcie.iter().for_each(pcie::Host::assign);
-        let usb = builder.usb(usb, &disks)?;
         let board = Arc::new(builder.board);
         let needs_timers = !timers.is_empty();
         let timers = needs_timers.then(|| Timers::start(timers, alarm)).transpose();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use nvme::Nvme;
 use pcie::{Function, Host, HostParts, PortId, Slot};
+use usb::pci::XhciFunction;
 use virtio::VirtioDevice;
 use virtio::pci::PciTransport;
 
@@ -21,6 +22,7 @@ impl Builder<'_> {
         &mut self,
         disks: &[Disk],
         mut virtio: impl FnMut(Virtio) -> Option<Box<dyn VirtioDevice>>,
+        usb: Option<XhciFunction>,
     ) -> anyhow::Result<Option<Host>> {
         let Some(plan) = &self.plan.pcie else { return Ok(None) };
         let host = Host::new(HostParts {
@@ -31,7 +33,7 @@ impl Builder<'_> {
             doorbells: Box::new(self.vm.doorbells()),
         });
         self.place_host(&host, plan)?;
-        self.plug_all(&host, plan, disks, &mut virtio)?;
+        self.plug_all(&host, plan, disks, &mut virtio, usb)?;
         let messages = plan.first_message..host.next_gsi();
         self.routes.connect(messages).context("connect the interrupt routes of PCI functions")?;
         Ok(Some(host))
@@ -51,6 +53,7 @@ impl Builder<'_> {
         plan: &PciePlan,
         disks: &[Disk],
         virtio: MakeVirtio<'_>,
+        mut usb: Option<XhciFunction>,
     ) -> anyhow::Result<()> {
         let mut ports = BTreeMap::new();
         for place in &plan.functions {
@@ -61,6 +64,7 @@ impl Builder<'_> {
                 }
                 PciFunction::Virtio(which) => self.virtio_function(which, virtio)?,
                 PciFunction::Nvme(n) => self.nvme(n, disks)?,
+                PciFunction::Xhci => usb.take().map(|function| Box::new(function) as Box<dyn Function>),
             };
             if let Some(function) = function {
                 host.plug(slot(place, &ports), function)?;

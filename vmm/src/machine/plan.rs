@@ -486,6 +486,13 @@ impl Plan {
         virtio::transports(config).map(|_| ())
     }
 
+    /// The device number of the USB controller on PCI, if there is one.
+    #[must_use]
+    pub fn pci_usb(&self) -> Option<u8> {
+        let functions = &self.pcie.as_ref()?.functions;
+        functions.iter().find(|plan| plan.function == PciFunction::Xhci).map(|plan| plan.device)
+    }
+
     /// How many GSIs the IOAPICs take together.
     #[must_use]
     pub fn gsi_count(&self) -> u32 {

@@ -23,7 +23,7 @@ use acpi::table::mcfg::{Ecam, Mcfg};
 use acpi::table::{Dbg2, Spcr};
 use acpi::{Describe, OemIds, TableSet};
 use chipset::describe::{Com1, Event, Ged, GenerationId, PowerButton, PvPanic, Rtc, SleepButton};
-use firmware::boot_order::{self, BootDevice};
+use firmware::boot_order::{self, BootDevice, UsbController};
 use firmware::describe::FwCfg;
 use firmware::fw_cfg::{Contents, Item};
 use firmware::{device_tree, e820};
@@ -216,7 +216,9 @@ fn boot_disk(plan: &Plan, place: Boot<'_>) -> Option<BootDevice> {
             _ => BootDevice::VirtioPciDisk { port: plan.port, device: plan.device },
         },
         Boot::Usb(place) => {
-            BootDevice::UsbDisk { controller: plan.usb?.mmio.start, path: place.path.clone() }
+            let on_pci = plan.pci_usb().map(|device| UsbController::Pci { device });
+            let on_system_bus = || Some(UsbController::SystemBus { base: plan.usb?.mmio.start });
+            BootDevice::UsbDisk { controller: on_pci.or_else(on_system_bus)?, path: place.path.clone() }
         }
     })
 }

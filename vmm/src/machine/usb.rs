@@ -1,6 +1,7 @@
-//! The USB controller on the system bus.
+//! The USB controllers: on the system bus, or as a PCI function.
 
 use anyhow::Context as _;
+use usb::pci::XhciFunction;
 use usb::xhci::{self, Xhci};
 
 use super::build::{Builder, Machine};
@@ -11,25 +12,49 @@ use super::usb_devices::{Hands, UsbDevices};
 impl Machine {
     /// Presses keys of the first keyboard, and releases them.
     pub(super) fn type_chord(&self, chord: Chord) -> Result<(), Refused> {
-        let hands = self.usb.as_ref().map(|(_, hands)| hands);
+        let hands = self.usb.as_ref().map(|usb| &usb.hands);
         if hands.is_some_and(|hands| hands.type_chord(chord)) { Ok(()) } else { Err(Refused::NoKeyboard) }
     }
 }
 
+/// What runs until the machine ends.
+pub(super) struct Usb {
+    _controllers: Vec<Xhci>,
+    hands: Hands,
+}
+
 impl Builder<'_> {
-    /// The controller of `usb=on`, with `devices` plugged in.
+    /// The controllers of the plan, with `devices` plugged into the last of them, and the function of the one on PCI.
     pub(super) fn usb(
         &mut self,
         devices: UsbDevices,
         disks: &[Disk],
-    ) -> anyhow::Result<Option<(Xhci, Hands)>> {
+    ) -> anyhow::Result<(Option<Usb>, Option<XhciFunction>)> {
+        let system = self.system_usb()?;
+        let (on_pci, function) = self.pci_usb()?.unzip();
+        let controllers: Vec<_> = system.into_iter().chain(on_pci).collect();
+        let Some(last) = controllers.last() else { return Ok((None, None)) };
+        let hands = devices.plug(self.plan, disks, last.control())?;
+        Ok((Some(Usb { _controllers: controllers, hands }), function))
+    }
+
+    /// The controller of `usb=on`.
+    fn system_usb(&mut self) -> anyhow::Result<Option<Xhci>> {
         let Some(plan) = self.plan.usb else { return Ok(None) };
         let memory = self.ram.memory().clone();
         let interrupts = Box::new(self.line(plan.gsi));
         let started = Xhci::start(xhci::Config::default(), memory, interrupts);
         let (controller, registers) = started.context("start the USB controller")?;
         self.mmio("xhci", plan.mmio, registers)?;
-        let hands = devices.plug(self.plan, disks, controller.control())?;
-        Ok(Some((controller, hands)))
+        Ok(Some(controller))
+    }
+
+    /// The controller of `--device xhci`.
+    fn pci_usb(&self) -> anyhow::Result<Option<(Xhci, XhciFunction)>> {
+        if self.plan.pci_usb().is_none() {
+            return Ok(None);
+        }
+        let started = XhciFunction::start(xhci::Config::default(), self.ram.memory().clone());
+        started.context("start the USB controller").map(Some)
     }
 }

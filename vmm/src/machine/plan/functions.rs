@@ -14,6 +14,8 @@ pub enum PciFunction {
     Virtio(Virtio),
     /// The NVMe controller of a disk, as an index into [`Config::disks`].
     Nvme(usize),
+    /// The USB controller.
+    Xhci,
 }
 
 impl PciFunction {
@@ -22,7 +24,7 @@ impl PciFunction {
     pub const fn disk(self) -> Option<usize> {
         match self {
             Self::Virtio(Virtio::Disk(n)) | Self::Nvme(n) => Some(n),
-            Self::RootPort(_) | Self::Virtio(_) => None,
+            Self::RootPort(_) | Self::Virtio(_) | Self::Xhci => None,
         }
     }
 }
@@ -33,6 +35,7 @@ impl fmt::Display for PciFunction {
             Self::RootPort(n) => write!(f, "root port {n}"),
             Self::Virtio(device) => write!(f, "virtio, {device}"),
             Self::Nvme(n) => write!(f, "NVMe, disk {n}"),
+            Self::Xhci => f.write_str("USB, xHCI"),
         }
     }
 }
@@ -74,7 +77,8 @@ pub enum PortError {
 /// Device numbers of a bus beside the host bridge's.
 const SLOTS: u8 = 31;
 
-/// The slots of the root bus are filled from device 1 upwards: with the root ports, then with the disks in their order.
+/// The slots of the root bus are filled from device 1 upwards: with the root ports, then with the disks in their order, then
+/// with the USB controller.
 pub(super) fn functions(config: &Config) -> Result<Vec<FunctionPlan>, PlanError> {
     let wanted = devices(config);
     let ports = config.root_ports.len();
@@ -113,7 +117,8 @@ fn behind(
 /// The functions that are no root ports, each with the port it is to be behind.
 fn devices(config: &Config) -> Vec<(PciFunction, Option<&str>)> {
     let disk = |(n, disk): (usize, _)| Some((disk_function(n, disk)?, disk.port.as_deref()));
-    config.disks.iter().enumerate().filter_map(disk).collect()
+    let usb = config.has_pci_usb().then_some((PciFunction::Xhci, None));
+    config.disks.iter().enumerate().filter_map(disk).chain(usb).collect()
 }
 
 fn disk_function(n: usize, disk: &DiskConfig) -> Option<PciFunction> {
@@ -153,13 +158,15 @@ fn first_option(config: &Config) -> Option<String> {
         DiskBus::VirtioMmio | DiskBus::Usb => None,
         bus => Some(format!("--disk {},bus={bus}", disk.path.display())),
     });
-    disk.or_else(|| config.root_ports.first().map(|port| format!("--device root-port,id={}", port.id)))
+    let usb = || config.has_pci_usb().then(|| "--device xhci".to_owned());
+    disk.or_else(usb)
+        .or_else(|| config.root_ports.first().map(|port| format!("--device root-port,id={}", port.id)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{MachineOptions, RootPort};
+    use crate::config::{ExtraDevice, MachineOptions, RootPort, UsbDevice, UsbKind};
     use crate::machine::plan::{Boot, Plan};
 
     fn config(disks: &[&str]) -> Config {
@@ -225,6 +232,19 @@ mod tests {
             panic!("{order:?}");
         };
         assert_eq!((first.device, second.device, third.index), (2, 1, 0));
+    }
+
+    #[test]
+    fn usb_controller_comes_after_the_disks_and_takes_the_devices() {
+        let mut config = Config { extras: vec![ExtraDevice::Xhci], ..config(&["a,bus=nvme"]) };
+        config.usb.devices.push(UsbDevice { kind: UsbKind::Keyboard, hub: None });
+        let plan = plan(&config).unwrap();
+        assert_eq!((plan.pci_usb(), plan.usb), (Some(2), None));
+        let options = MachineOptions { pcie: Switch::Off, ..MachineOptions::default() };
+        let error =
+            Plan::check(&Config { options, disks: Vec::new(), ..config }, 46).unwrap_err().to_string();
+        let expected = "--device xhci and --machine pcie=off exclude each other: it is on PCI Express, so leave one of them out";
+        assert_eq!(error, expected);
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct UsbPlan {
 /// # Errors
 /// Without ACPI nothing tells a guest of it.
 pub(super) fn usb(config: &Config) -> Result<Option<UsbPlan>, PlanError> {
-    if config.options.usb == Switch::Off && !config.usb.devices.is_empty() {
+    if config.options.usb == Switch::Off && !config.usb.devices.is_empty() && !config.has_pci_usb() {
         return Err(UsbError::Off.into());
     }
     if !config.has_usb() {

@@ -22,7 +22,7 @@ mod disk;
 mod guest;
 mod vm;
 
-pub use disk::{BootSector, blank_disk, debian_boot_file};
+pub use disk::{BootSector, blank_disk, boot_disc, debian_boot_file};
 pub use guest::tiny_kernel;
 pub use vm::{Vm, VmBuilder};
 

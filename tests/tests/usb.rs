@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 
 use anyhow::{Context as _, Result, ensure};
-use machine_tests::{BootSector, Vm, VmBuilder, patience};
+use machine_tests::{BootSector, Vm, VmBuilder, boot_disc, patience};
 
 /// Starts a machine with the boot sector on USB.
 fn boot(name: &str, storage: &str, args: &[&str]) -> Result<(Vm, BootSector)> {
@@ -93,5 +93,19 @@ fn keys_of_qmp_reach_the_guest_through_the_firmware() -> Result<()> {
     }
     vm.expect("hI3q", patience(20))?;
     ensure!(vm.wait(patience(5))?.code() == Some(0));
+    Ok(())
+}
+
+#[test]
+fn disc_boots_by_el_torito() -> Result<()> {
+    let builder = VmBuilder::new("disc")?;
+    let disc = boot_disc(builder.dir(), "boot.iso")?;
+    let usb = format!("storage,disk={},media=cdrom", disc.display());
+    let mut vm = builder.args(["--firmware", "seabios-usb", "--usb", &usb]).start()?;
+    vm.expect("boot: sector runs\r\n", patience(60))?;
+    let log = vm.firmware_log()?;
+    for line in ["product='CD-ROM' rev='0.1' type=5 removable=1", "Booting from DVD/CD"] {
+        ensure!(log.contains(line), "no {line:?} in the firmware's log:\n{log}");
+    }
     Ok(())
 }

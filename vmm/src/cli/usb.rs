@@ -15,8 +15,8 @@ use crate::config::{DiskBus, DiskConfig, UsbConfig, UsbDevice, UsbKind, UsbStora
 #[derive(Args, Debug)]
 #[command(next_help_heading = "USB")]
 pub(crate) struct UsbArgs {
-    /// A USB device, repeatable; it brings the controller (usb=on). storage takes disk=FILE, removable=on|off,
-    /// speed=super|high and the keys of --disk; serial takes file=FILE; hub=N puts a device of high speed behind the Nth hub
+    /// A USB device, repeatable; it brings the controller (usb=on). storage takes disk=FILE, media=disk|cdrom,
+    /// removable=on|off, speed=super|high and the keys of --disk; serial takes file=FILE; hub=N puts a device of high speed behind the Nth hub
     #[arg(long = "usb", value_name = "storage,disk=FILE[,…]|kbd|mouse|tablet|hub|serial,file=FILE")]
     devices: Vec<UsbArg>,
     /// Record all USB transfers in FILE, which Wireshark opens
@@ -74,6 +74,9 @@ pub(crate) enum UsbError {
     /// No speed of a disk.
     #[error("speed={0} is no choice, use speed=super or speed=high")]
     Speed(String),
+    /// No kind of medium.
+    #[error("media={0} is no choice, use media=disk or media=cdrom")]
+    Media(String),
     /// Neither yes nor no.
     #[error("removable={0} is no choice, use removable=on or removable=off")]
     Removable(String),
@@ -142,8 +145,14 @@ fn storage(
         None if behind_hub => Speed::High,
         None => Speed::Super,
     };
-    let disk = DiskConfig { bus: DiskBus::Usb, ..DiskConfig::with_keys(path, std::mem::take(pairs))? };
-    Ok((UsbKind::Storage(UsbStorage { disk: 0, removable, speed }), Some(disk)))
+    let cdrom = match take(pairs, "media").as_deref() {
+        None | Some("disk") => false,
+        Some("cdrom") => true,
+        Some(media) => return Err(UsbError::Media(media.into())),
+    };
+    let mut disk = DiskConfig { bus: DiskBus::Usb, ..DiskConfig::with_keys(path, std::mem::take(pairs))? };
+    disk.readonly |= cdrom;
+    Ok((UsbKind::Storage(UsbStorage { disk: 0, cdrom, removable, speed }), Some(disk)))
 }
 
 fn speed(text: String) -> Result<Speed, UsbError> {
@@ -176,7 +185,7 @@ mod tests {
     #[test]
     fn storage_joins_the_disks() {
         let (usb, disks) = resolved(&["kbd", "storage,disk=a,,b.raw,readonly=on,bootindex=3,removable=on"]);
-        let storage = UsbStorage { disk: 1, removable: true, speed: Speed::Super };
+        let storage = UsbStorage { disk: 1, cdrom: false, removable: true, speed: Speed::Super };
         assert_eq!(usb.devices[1], UsbDevice { kind: UsbKind::Storage(storage), hub: None });
         let expected = DiskConfig {
             bus: DiskBus::Usb,
@@ -192,6 +201,13 @@ mod tests {
         let (usb, _) = resolved(&["hub", "storage,disk=a,hub=1", "tablet,hub=1"]);
         assert_eq!(usb.devices[1].kind.speed(), Speed::High);
         assert_eq!(usb.devices.iter().map(|device| device.hub).collect::<Vec<_>>(), [None, Some(1), Some(1)]);
+    }
+
+    #[test]
+    fn disc_is_read_only() {
+        let (usb, disks) = resolved(&["storage,disk=a.iso,media=cdrom"]);
+        assert!(matches!(usb.devices[0].kind, UsbKind::Storage(UsbStorage { cdrom: true, .. })));
+        assert!(disks[1].readonly);
     }
 
     #[test]
@@ -216,6 +232,10 @@ mod tests {
         assert_eq!(
             refused("storage,disk=a,speed=full"),
             "speed=full is no choice, use speed=super or speed=high"
+        );
+        assert_eq!(
+            refused("storage,disk=a,media=tape"),
+            "media=tape is no choice, use media=disk or media=cdrom"
         );
         let expected = "removable=yes is no choice, use removable=on or removable=off";
         assert_eq!(refused("storage,disk=a,removable=yes"), expected);

@@ -85,6 +85,8 @@ impl UsbKind {
 pub struct UsbStorage {
     /// Its contents, as an index into [`Config::disks`](super::Config::disks).
     pub disk: usize,
+    /// Whether it is a CD-ROM drive, and its contents a disc.
+    pub cdrom: bool,
     /// Whether it says that its medium can be taken out.
     pub removable: bool,
     /// How fast it talks: high or SuperSpeed.

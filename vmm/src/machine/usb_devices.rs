@@ -150,7 +150,8 @@ impl Maker<'_> {
             None => format!("{:012}", n + 1), // BOT 1.0, 4.1.1: at least 12 digits that no other device has
         };
         let loading = if storage.removable { Loading::Removable } else { Loading::Fixed };
-        let unit = Unit::new(Kind::Disk, loading, serial.parse()?).with(disk.backend.clone());
+        let kind = if storage.cdrom { Kind::CdRom } else { Kind::Disk };
+        let unit = Unit::new(kind, loading, serial.parse()?).with(disk.backend.clone());
         let unit = unit.with_cache(disk.scsi_cache());
         Ok(Box::new(Storage::new(storage.speed, Target::new(vec![unit]), &serial)))
     }

@@ -154,7 +154,7 @@ mod tests {
     }
 
     const fn storage(speed: Speed, hub: Option<u32>) -> UsbDevice {
-        device(UsbKind::Storage(UsbStorage { disk: 0, removable: false, speed }), hub)
+        device(UsbKind::Storage(UsbStorage { disk: 0, cdrom: false, removable: false, speed }), hub)
     }
 
     fn plan(devices: Vec<UsbDevice>) -> Result<Vec<Vec<u8>>, String> {

@@ -1,6 +1,7 @@
 //! The crate as a guest sees it: a scripted driver (`rig`), a bus, guest memory, a fake interrupt line.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod any_device;
 mod consoles;
 mod disk;
 mod drivers;

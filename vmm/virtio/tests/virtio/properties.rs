@@ -60,7 +60,7 @@ fn address() -> impl Strategy<Value = u64> {
     ]
 }
 
-fn descriptor() -> impl Strategy<Value = Descriptor> {
+pub(crate) fn descriptor() -> impl Strategy<Value = Descriptor> {
     let len = prop_oneof![Just(0), Just(1), Just(16), Just(64), Just(512), 0..2048_u32, any::<u32>()];
     let flags = prop_oneof![
         8 => (0..4_u16).prop_map(|bits| bits & (NEXT | WRITE)),

@@ -115,9 +115,8 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     if accel == Accel::Kvm {
         let suite = Suite { python: Some(python::environment()?), ..Suite::new("qmp", tinderbox)? };
         suite.run(accel, args.filter.as_deref())?;
-        // The debugger's other tests need 64-bit guests, and run with the ring `kernels`.
         host::ensure_packages("the debugger's tests", &["gdb"])?;
-        Suite::new("gdb", tinderbox)?.run(accel, Some(args.filter.as_deref().unwrap_or("seabios")))?;
+        Suite::new("gdb", tinderbox)?.run(accel, args.filter.as_deref())?;
     }
     Ok(())
 }
@@ -153,13 +152,7 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
             if *ring != Ring::Switches {
                 suite.copy_image(&debian.raw, filter)?;
             }
-            suite.run(choice.accel, filter)?;
-            if *ring != Ring::Kernels {
-                return Ok(());
-            }
-            let suite = Suite::new("gdb", tinderbox)?;
-            debian.extract_boot(&suite.folder.join("boot"))?;
-            suite.run(choice.accel, Some(filter.unwrap_or("mode")))
+            suite.run(choice.accel, filter)
         })
     };
     match lab::spare_processor() {

@@ -111,9 +111,15 @@ impl CommandLine {
         let driver = opts.need("driver")?;
         match driver.as_str() {
             "virtio-blk-device" | "virtio-blk" => return self.drives.device(text, opts, DiskBus::VirtioMmio),
+            "virtio-blk-pci" => return self.drives.device(text, opts, DiskBus::VirtioPci),
+            "usb-storage" => return self.drives.device(text, opts, DiskBus::Usb),
             "nvme" => return self.drives.device(text, opts, DiskBus::Nvme),
-            "virtio-net-device" | "virtio-net" => return self.nets.device(text, opts),
-            "virtio-rng-device" | "virtio-rng" => {
+            "virtio-net-device" | "virtio-net" | "virtio-net-pci" => {
+                self.note_transport(&driver);
+                return self.nets.device(text, opts);
+            }
+            "virtio-rng-device" | "virtio-rng" | "virtio-rng-pci" => {
+                self.note_transport(&driver);
                 opts.ignore(&["id", "rng", "max-bytes", "period"]);
                 self.nets.rng = true;
             }
@@ -136,6 +142,13 @@ impl CommandLine {
             _ => return Err(unknown_device(&driver)),
         }
         opts.finish()
+    }
+
+    /// Only disks can be functions of PCI.
+    fn note_transport(&mut self, driver: &str) {
+        if driver.ends_with("-pci") {
+            self.notes.push(format!("-device {driver} is on virtio-mmio here, where guests find it, too"));
+        }
     }
 
     /// `-global DRIVER.PROPERTY=VALUE` or `driver=…,property=…,value=…`.
@@ -241,13 +254,17 @@ impl CommandLine {
 const DEBUG_EXIT_PORT: u16 = 0x501;
 
 /// The devices of `-device`, for messages.
-const DEVICES: [&str; 11] = [
+const DEVICES: [&str; 15] = [
     "virtio-blk-device",
+    "virtio-blk-pci",
     "virtio-blk",
     "virtio-net-device",
+    "virtio-net-pci",
     "virtio-net",
     "virtio-rng-device",
+    "virtio-rng-pci",
     "nvme",
+    "usb-storage",
     "pc-testdev",
     "isa-serial",
     "isa-debugcon",

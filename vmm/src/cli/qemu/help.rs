@@ -39,12 +39,24 @@ pub(crate) struct DeviceHelp {
     properties: &'static [(&'static str, &'static str)],
 }
 
-const DEVICES: [DeviceHelp; 9] = [
+const DEVICES: [DeviceHelp; 11] = [
     DeviceHelp {
         name: "virtio-blk-device",
         bus: "virtio-bus",
         category: "Storage",
         properties: &[("bootindex", "int32"), ("drive", "str"), ("serial", "str")],
+    },
+    DeviceHelp {
+        name: "virtio-blk-pci",
+        bus: "PCI",
+        category: "Storage",
+        properties: &[("bootindex", "int32"), ("drive", "str"), ("serial", "str")],
+    },
+    DeviceHelp {
+        name: "usb-storage",
+        bus: "usb-bus",
+        category: "Storage",
+        properties: &[("bootindex", "int32"), ("drive", "str")],
     },
     DeviceHelp {
         name: "nvme",

@@ -48,14 +48,15 @@ impl Machine {
         })
     }
 
-    fn check_type(&self, name: &str) -> Result<(), Reason> {
+    fn check_type(&mut self, name: &str) -> Result<(), Reason> {
         let foreign = ["q35", "pc", "pc-q35", "pc-i440fx", "isapc"];
         match name {
             "microvm" => Ok(()),
             _ if !foreign.iter().any(|prefix| name.starts_with(prefix)) => {
                 Err(format!("unknown machine type `{name}`, use microvm").into())
             }
-            _ if self.aliases == Aliases::Taken => Ok(()),
+            // All of those have PCI, and their users write so.
+            _ if self.aliases == Aliases::Taken => Ok(self.options.set("pcie", "on")?),
             _ => Err(format!(
                 "this machine is not a {name}, use microvm; TINDERBOX_QEMU_ALIAS=microvm in the environment takes \
                  the one for the other"

@@ -127,7 +127,7 @@ fn user(opts: &mut Opts) -> Result<Wire, Reason> {
         })?;
         if kind == "udp" { udp.push(ports) } else { tcp.push(ports) }
     }
-    opts.ignore(&["ipv4", "ipv6", "hostname", "dhcpstart", "net", "host", "dns", "restrict"]);
+    opts.ignore(&["ipv4", "ipv6", "hostname", "dhcpstart", "domainname", "net", "host", "dns", "restrict"]);
     let join = |ports: Vec<String>| (!ports.is_empty()).then(|| ports.join(","));
     Ok(Wire::Passt { tcp: join(tcp), udp: join(udp) })
 }

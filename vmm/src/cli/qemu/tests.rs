@@ -239,6 +239,62 @@ fn random_bytes_come_from_the_host() {
     assert!(config(line).virtio.rng);
 }
 
+/// What `debvm-run -s 2222` of Debian 12 starts, in its order. Its machine is q35, so the user has to opt in.
+#[test]
+fn line_of_debvm_makes_its_machine() {
+    let words = [
+        "-append",
+        "root=LABEL=debvm rw console=ttyS0",
+        "-netdev",
+        "user,id=net0,hostfwd=tcp:127.0.0.1:2222-:22",
+        "-device",
+        "virtio-net-pci,netdev=net0",
+        "-nographic",
+        "-device",
+        "virtio-rng-pci,rng=rng0",
+        "-smp",
+        "2",
+        "-cpu",
+        "host",
+        "-machine",
+        "type=q35,accel=kvm:tcg",
+        "-no-user-config",
+        "-name",
+        "debvm-run rootfs.ext4",
+        "-m",
+        "1G",
+        "-kernel",
+        "/tmp/kernel",
+        "-initrd",
+        "/tmp/initrd",
+        "-drive",
+        "media=disk,format=raw,discard=unmap,file=rootfs.ext4,if=virtio,cache=unsafe",
+        "-object",
+        "rng-random,filename=/dev/urandom,id=rng0",
+    ]
+    .map(OsString::from);
+    let Request::Machine(parsed) = parse(&words, Aliases::Taken).unwrap() else { panic!("no machine") };
+    let config = parsed.config;
+    assert_eq!((config.memory, config.cpus), (1 << 30, Topology::of_cores(2)));
+    assert_eq!(config.disks.iter().map(|disk| disk.path.to_str()).collect::<Vec<_>>(), [Some("rootfs.ext4")]);
+    let kernel = config.kernel.unwrap();
+    assert_eq!(
+        (kernel.cmdline.as_str(), kernel.initrd.is_some()),
+        ("root=LABEL=debvm rw console=ttyS0", true)
+    );
+    let tcp = Some("127.0.0.1/2222:22".to_owned());
+    assert_eq!(config.virtio.nets[0].wire, Wire::Passt { tcp, udp: None });
+    assert_eq!((config.virtio.rng, config.options.pcie, config.console), (true, Switch::On, Console::Stdio));
+    assert!(parse(&words, Aliases::Refused).is_err(), "it is no q35");
+}
+
+#[test]
+fn disks_are_functions_of_pci_or_on_usb_if_their_device_is() {
+    let bus =
+        |device: &str| config(&format!("-drive id=d,if=none,file=a -device {device},drive=d")).disks[0].bus;
+    assert_eq!((bus("virtio-blk-pci"), bus("usb-storage")), (DiskBus::VirtioPci, DiskBus::Usb));
+}
+
 #[test]
 fn descriptors_are_files() {
     let line = "-add-fd fd=7,set=2 -drive file=/dev/fdset/2,if=virtio -drive file=/proc/self/fd/9,if=virtio";

@@ -9,7 +9,8 @@ use acpi::Resolved;
 use acpi::inspect;
 use proptest::prelude::*;
 use vmm::config::{
-    Config, Console, DiskConfig, MachineOptions, NodeAccess, NodeConfig, NodeDistance, NumaConfig, Switch,
+    Config, Console, DiskConfig, ExtraDevice, GenerationId, MachineOptions, NodeAccess, NodeConfig,
+    NodeDistance, NumaConfig, Switch,
 };
 use vmm::machine::Plan;
 use vmm::machine::tables::acpi_tables;
@@ -28,16 +29,23 @@ fn switch() -> impl Strategy<Value = Switch> {
 }
 
 fn options() -> impl Strategy<Value = MachineOptions> {
-    let switches = (switch(), switch(), switch(), switch(), switch(), switch());
-    switches.prop_map(|(acpi, pic, rtc, isa_serial, ioapic2, pcie)| MachineOptions {
+    let switches = (switch(), switch(), switch(), switch(), switch(), switch(), switch());
+    switches.prop_map(|(acpi, pic, rtc, isa_serial, ioapic2, pcie, usb)| MachineOptions {
         acpi,
         pic,
         rtc,
         isa_serial,
         ioapic2,
         pcie,
+        usb,
         ..MachineOptions::default()
     })
+}
+
+/// The devices on request that tables tell of.
+fn extras() -> impl Strategy<Value = Vec<ExtraDevice>> {
+    let known = vec![ExtraDevice::PvPanic, ExtraDevice::GenerationId(GenerationId::Random)];
+    proptest::sample::subsequence(known, 0..=2)
 }
 
 /// How vCPUs and memory fall to nodes, and what is said of the ways between some of these.
@@ -100,14 +108,13 @@ impl Division {
 
 /// Machines that can be, and some that cannot.
 fn machine() -> impl Strategy<Value = (Config, u32)> {
-    (topology(), division(), 0usize..=26, any::<bool>(), 16u64..(1 << 24), options(), 32u32..=52).prop_map(
-        |(cpus, division, disks, console, mib, options, bits)| {
-            let disks = vec![DiskConfig::new("disk.raw"); disks];
-            let console = if console { Console::Stdio } else { Console::None };
-            let numa = division.of(cpus.count(), mib);
-            (Config { cpus, numa, disks, console, memory: mib << 20, options, ..Config::default() }, bits)
-        },
-    )
+    let machine = (topology(), division(), 0usize..=26, any::<bool>(), 16u64..(1 << 24), options(), extras());
+    (machine, 32u32..=52).prop_map(|((cpus, division, disks, console, mib, options, extras), bits)| {
+        let disks = vec![DiskConfig::new("disk.raw"); disks];
+        let console = if console { Console::Stdio } else { Console::None };
+        let numa = division.of(cpus.count(), mib);
+        (Config { cpus, numa, disks, console, memory: mib << 20, options, extras, ..Config::default() }, bits)
+    })
 }
 
 /// The tables of a machine, if it can be and has any.

@@ -13,6 +13,16 @@
 //! * **Data** ([`Data`]) is guest memory, moved in place, in windows of bounded size however long a transfer is.
 //! * What every device answers alike (chapter 9 of the standard) is [`Standard`], fed with [`Descriptors`] as plain bytes.
 //!
+//! | device | is |
+//! |---|---|
+//! | [`Storage`] | SCSI units by bulk-only transport; at high speed by UAS, too |
+//! | [`Keyboard`], [`Mouse`], [`Tablet`] | what is typed and pointed on a [`Hid`] |
+//! | [`Serial`] | a CDC-ACM port, which writes to the host and has a [`SerialInput`] |
+//! | [`Hub`] | four ports for devices of high speed |
+//! | [`Capture`] | a wrapper around any of them, for Wireshark |
+//!
+//! Left out: streams, and with them UAS at SuperSpeed; isochronous devices; devices of the host's.
+//!
 //! Standards: *Universal Serial Bus Specification 2.0* and *Universal Serial Bus 3.2 Specification*, cited as `USB 2.0, 9.4`
 //! and `USB 3.2, 9.4`; the devices name those of their classes.
 #![forbid(unsafe_code)]

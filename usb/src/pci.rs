@@ -86,3 +86,40 @@ impl Function for XhciFunction {
         self.registers.reset();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bus::Width;
+    use vm_memory::GuestAddress;
+
+    use super::*;
+
+    fn function() -> (Xhci, XhciFunction) {
+        let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 0x1000)]).unwrap();
+        XhciFunction::start(Config::default(), memory).unwrap()
+    }
+
+    #[test]
+    fn class_is_usb_with_the_interface_of_xhci() {
+        let (_controller, mut function) = function();
+        let class = function.read_config(Access { offset: 8, width: Width::Dword });
+        assert_eq!(class >> 8, 0x0c_0330);
+    }
+
+    #[test]
+    fn registers_are_in_bar_0() {
+        let (_controller, mut function) = function();
+        assert_eq!(function.read_bar(0, Access { offset: 0, width: Width::Byte }), Ok(0x40));
+        function.write_bar(0, Access { offset: 0x78, width: Width::Dword }, 5).unwrap();
+        assert_eq!(function.read_bar(0, Access { offset: 0x78, width: Width::Dword }), Ok(5));
+        function.reset();
+        assert_eq!(function.read_bar(0, Access { offset: 0x78, width: Width::Dword }), Ok(0));
+    }
+
+    #[test]
+    fn interrupts_take_the_pin_until_the_driver_wants_messages() {
+        let (_controller, mut function) = function();
+        let interrupts = function.config().interrupts().clone();
+        assert!(!interrupts.send(0));
+    }
+}

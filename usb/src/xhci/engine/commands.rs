@@ -4,8 +4,9 @@ use crate::UsbDevice;
 use crate::xhci::memory::BadAddress;
 use crate::xhci::port::{Link, Protocol};
 use crate::xhci::ring::{BrokenRing, Fetched, Ring};
+use crate::xhci::shared::Shared;
 use crate::xhci::spec::Code;
-use crate::xhci::spec::context::{EndpointState, LAST_ENDPOINT, SlotContext, slot_state};
+use crate::xhci::spec::context::{EndpointContext, EndpointState, LAST_ENDPOINT, SlotContext, slot_state};
 use crate::xhci::spec::trb::{Event, Trb, kind};
 
 use super::Engine;
@@ -132,18 +133,8 @@ impl Engine {
         if slot.state > SlotState::Default || (block && slot.state != SlotState::Enabled) {
             return Err(Code::ContextState);
         }
-        let base = trb.parameter & !0xf;
-        let [drop, add] = shared.memory.read(base)?;
-        if drop != 0 || add != ADD_SLOT | ADD_CONTROL {
-            return Err(Code::TrbError);
-        }
-        let input = Contexts::input(shared, base);
-        let (slot_context, control_context) = (input.slot()?, input.endpoint(1)?);
-        let port = usize::from(slot_context.root_port()).checked_sub(1).ok_or(Code::TrbError)?;
-        if port >= shared.config.ports() {
-            return Err(Code::TrbError);
-        }
-        let control = Endpoint::new(1, control_context).ok_or(Code::Parameter)?;
+        let Described { slot_context, control_context, control, port } =
+            describe(shared, trb.parameter & !0xf)?;
         let attached = self.hub.find(port, slot_context.route()).is_some();
         if !attached || shared.lock().link(port) != Link::Up {
             return Err(Code::TransactionError);
@@ -186,12 +177,7 @@ impl Engine {
         }
         let input = Contexts::input(shared, base);
         // First everything that may be wrong, then everything that changes.
-        let mut added = Vec::new();
-        for index in (2..=LAST_ENDPOINT).filter(|index| add >> index & 1 != 0) {
-            let context = input.endpoint(index)?;
-            let endpoint = Endpoint::new(index, context).ok_or(Code::Parameter)?;
-            added.push((index, context, endpoint));
-        }
+        let added = added(input, add)?;
         let slot_context = output.slot()?.configured_by(input.slot()?);
         for index in (2..=LAST_ENDPOINT).filter(|index| (drop | add) >> index & 1 != 0) {
             drop_endpoint(slot, &mut self.hub, index);
@@ -305,6 +291,39 @@ impl Engine {
         let slot = self.slots.get(id)?;
         self.hub.find(slot.port, slot.route)
     }
+}
+
+/// What a driver says of a device that is to get an address.
+struct Described {
+    slot_context: SlotContext,
+    control_context: EndpointContext,
+    control: Endpoint,
+    /// Index of the root hub's port.
+    port: usize,
+}
+
+/// Reads the input context at `base`. xHCI 1.2, 4.6.5.
+fn describe(shared: &Shared, base: u64) -> Result<Described, Code> {
+    let [drop, add] = shared.memory.read(base)?;
+    if drop != 0 || add != ADD_SLOT | ADD_CONTROL {
+        return Err(Code::TrbError);
+    }
+    let input = Contexts::input(shared, base);
+    let (slot_context, control_context) = (input.slot()?, input.endpoint(1)?);
+    let port = usize::from(slot_context.root_port()).checked_sub(1);
+    let port = port.filter(|&port| port < shared.config.ports()).ok_or(Code::TrbError)?;
+    let control = Endpoint::new(1, control_context).ok_or(Code::Parameter)?;
+    Ok(Described { slot_context, control_context, control, port })
+}
+
+/// The endpoints whose bits are set in `add`, each with its index and context.
+fn added(input: Contexts<'_>, add: u32) -> Result<Vec<(u8, EndpointContext, Endpoint)>, Code> {
+    let indices = (2..=LAST_ENDPOINT).filter(|index| add >> index & 1 != 0);
+    let endpoint = |index| {
+        let context = input.endpoint(index)?;
+        Ok((index, context, Endpoint::new(index, context).ok_or(Code::Parameter)?))
+    };
+    indices.map(endpoint).collect()
 }
 
 /// Drops all endpoints but endpoint 0. xHCI 1.2, 4.6.6: DC.

@@ -32,8 +32,14 @@ pub(crate) struct Guest {
 pub(crate) enum DiskBus {
     /// virtio-blk on a virtio-mmio transport
     VirtioMmio,
+    /// virtio-blk as a PCI function of the host bridge
+    VirtioPci,
+    /// The same behind a root port
+    VirtioPciPort,
     /// An NVMe controller of the host bridge
     Nvme,
+    /// The same behind a root port
+    NvmePort,
 }
 
 impl DiskBus {
@@ -51,7 +57,18 @@ impl DiskBus {
     const fn disk_options(self) -> &'static str {
         match self {
             Self::VirtioMmio => ",bus=virtio-mmio",
+            Self::VirtioPci => ",bus=virtio-pci",
+            Self::VirtioPciPort => ",bus=virtio-pci,port=slot",
             Self::Nvme => ",bus=nvme",
+            Self::NvmePort => ",bus=nvme,port=slot",
+        }
+    }
+
+    /// What the machine needs for it.
+    const fn machine_arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::VirtioMmio | Self::VirtioPci | Self::Nvme => &[],
+            Self::VirtioPciPort | Self::NvmePort => &["--device", "root-port,id=slot"],
         }
     }
 }
@@ -63,7 +80,8 @@ impl Guest {
         let disk = disk.to_string_lossy().replace(',', ",,") + self.disk_bus.disk_options();
         let machine =
             ["--firmware", &self.firmware, "--cpus", &self.cpus, "--memory", &self.memory, "--disk", &disk];
-        std::iter::once(&"run").chain(&machine).map(OsString::from).collect()
+        let machine = machine.iter().chain(self.disk_bus.machine_arguments());
+        std::iter::once(&"run").chain(machine).map(OsString::from).collect()
     }
 }
 
@@ -78,9 +96,10 @@ mod tests {
     }
 
     #[test]
-    fn guest_is_said_in_arguments() {
-        let expected = "run --firmware edk2 --cpus 4 --memory 6G --disk d.raw,bus=nvme";
-        assert_eq!(arguments(DiskBus::Nvme, "d.raw"), expected);
+    fn disk_behind_a_root_port_brings_the_port() {
+        let expected = "run --firmware edk2 --cpus 4 --memory 6G --disk d.raw,bus=nvme,port=slot \
+                        --device root-port,id=slot";
+        assert_eq!(arguments(DiskBus::NvmePort, "d.raw"), expected);
     }
 
     #[test]
@@ -91,6 +110,6 @@ mod tests {
     #[test]
     fn seabios_finds_disks_on_virtio_mmio_alone() {
         let of = |firmware| DiskBus::value_variants().iter().filter(|bus| bus.is_known_to(firmware)).count();
-        assert_eq!((of("seabios"), of("seabios-usb"), of("edk2"), of("edk2-debug")), (1, 1, 2, 2));
+        assert_eq!((of("seabios"), of("seabios-usb"), of("edk2"), of("edk2-debug")), (1, 1, 5, 5));
     }
 }

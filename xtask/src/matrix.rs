@@ -139,7 +139,7 @@ mod tests {
     fn all_cells_are_those_that_the_firmware_can_boot() {
         let cells = cells(&[], &[], &[]);
 
-        assert_eq!(cells.len(), 2 + 4);
+        assert_eq!(cells.len(), 2 + 10);
         assert_eq!(cells[..3], ["seabios virtio-mmio 1", "seabios virtio-mmio 4", "edk2 virtio-mmio 1"]);
     }
 

@@ -7,6 +7,7 @@
 //! | machine | `/dev/kvm` if it runs 64-bit guests, else the lab | Debian from its boot loader |
 //! | uefi | as `machine`, after it | Debian by edk2 |
 //! | switches, kernels | as `machine`, and beside it in a second lab | the machine's switches; Debian's kernel without its boot loader |
+//! | devices | as `machine`, if asked for by name | every virtio device under Debian's drivers |
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
 
@@ -60,6 +61,7 @@ enum Ring {
     Uefi,
     Switches,
     Kernels,
+    Devices,
 }
 
 impl Ring {
@@ -91,7 +93,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         firmware_tests(&args, &tinderbox)?;
     }
-    let [first, second] = Ring::LINUX.map(|rings| rings.iter().copied().filter(wanted).collect::<Vec<_>>());
+    let [first, mut second] =
+        Ring::LINUX.map(|rings| rings.iter().copied().filter(wanted).collect::<Vec<_>>());
+    second.extend(args.only.contains(&Ring::Devices).then_some(Ring::Devices));
     if !(first.is_empty() && second.is_empty()) {
         linux_tests(&args, &tinderbox, &first, &second)?;
     }
@@ -147,6 +151,9 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
     let (debian, filter) = (image::debian()?, args.filter.as_deref());
     let run = |rings: &[Ring]| {
         rings.iter().try_for_each(|ring| {
+            if *ring == Ring::Devices {
+                host::ensure_packages("the tests of virtio devices", &["passt"])?;
+            }
             let suite = Suite::new(&ring.name(), tinderbox)?;
             debian.extract_boot(&suite.folder.join("boot"))?;
             if *ring != Ring::Switches {

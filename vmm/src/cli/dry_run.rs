@@ -1,5 +1,6 @@
 //! `--dry-run`: the resolved machine as text. It needs no KVM and opens no disk.
 
+mod json;
 mod kernel;
 mod numa;
 mod pcie;
@@ -7,6 +8,7 @@ mod usb;
 
 use std::fmt::Write as _;
 
+pub(crate) use json::json;
 pub(crate) use kernel::start;
 
 use super::table::columns;

@@ -50,6 +50,9 @@ pub(crate) struct RunArgs {
     /// Print the resolved machine and exit: map, interrupts, devices
     #[arg(long)]
     dry_run: bool,
+    /// With --dry-run: as JSON, for programs
+    #[arg(long, requires = "dry_run")]
+    json: bool,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -150,8 +153,23 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         print(&cpu::list(&args.config.machine.kvm))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let dry_run = args.dry_run;
-    run_config(&args.config.into_config()?, dry_run)
+    let purpose = match (args.dry_run, args.json) {
+        (false, _) => Purpose::Boot,
+        (true, false) => Purpose::Text,
+        (true, true) => Purpose::Json,
+    };
+    run_config(&args.config.into_config()?, purpose)
+}
+
+/// What a machine is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To run.
+    Boot,
+    /// To be shown to people.
+    Text,
+    /// To be shown to programs.
+    Json,
 }
 
 /// Checks that there is a machine of `args`.
@@ -162,18 +180,21 @@ pub(super) fn check(args: ConfigArgs) -> Result<(), Failure> {
 }
 
 /// Boots the machine of `config` and waits for its end, or prints it.
-pub(super) fn run_config(config: &Config, dry_run: bool) -> Result<ExitCode, Failure> {
+pub(super) fn run_config(config: &Config, purpose: Purpose) -> Result<ExitCode, Failure> {
     // What no firmware could change is said first, and says the same on a host without firmware or KVM.
     Plan::check(config, address_bits()?)?;
     check_kernel(config)?;
     check_stdio(config)?;
-    if dry_run { show(config) } else { boot(config) }
+    if purpose == Purpose::Boot { boot(config) } else { show(config, purpose) }
 }
 
-fn show(config: &Config) -> Result<ExitCode, Failure> {
+fn show(config: &Config, purpose: Purpose) -> Result<ExitCode, Failure> {
     let start = Start::open(config)?;
     let plan = Plan::new(config, start.firmware_len(), address_bits()?)?;
     let placed = start.place(&plan).map_err(anyhow::Error::new)?;
+    if purpose == Purpose::Json {
+        return print(&dry_run::json(config, &plan)).map(|()| ExitCode::SUCCESS);
+    }
     let kernel = placed.kernel().map(dry_run::start).unwrap_or_default();
     print(&(dry_run::describe(config, &plan) + &kernel))?;
     Ok(ExitCode::SUCCESS)

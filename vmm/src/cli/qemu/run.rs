@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use super::{Aliases, Request, parse};
 use crate::cli::failure::Failure;
-use crate::cli::{log, print, run};
+use crate::cli::run::{self, Purpose};
+use crate::cli::{log, print};
 
 /// The name that makes this program take QEMU's command line.
 const QEMU: &str = "qemu-system-x86_64";
@@ -38,5 +39,6 @@ pub(crate) fn main(args: &[OsString]) -> Result<ExitCode, Failure> {
     };
     log::start(0)?;
     parsed.notes.iter().for_each(|note| eprintln!("tinderbox: note: {note}"));
-    run::run_config(&parsed.config, parsed.dry_run)
+    let purpose = if parsed.dry_run { Purpose::Text } else { Purpose::Boot };
+    run::run_config(&parsed.config, purpose)
 }

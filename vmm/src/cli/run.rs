@@ -220,7 +220,7 @@ mod tests {
     use crate::backing::Backing;
     use crate::config::{
         Console, ControlConfig, ExtraDevice, FwCfgFile, GuestInfo, KernelConfig, Monitor, NodeConfig,
-        NumaConfig, OnPowerOff, PortConfig, PortEnd, Side, Source, StartState, Switch, UsbConfig,
+        NumaConfig, OnPowerOff, PortConfig, PortEnd, Side, Source, StartState, Switch, UsbConfig, VirtioBus,
         VirtioConfig, VsockConfig,
     };
     use crate::cpu::CpuModel;
@@ -277,6 +277,7 @@ mod tests {
             disks: Vec::new(),
             usb: UsbConfig::default(),
             virtio: VirtioConfig {
+                bus: VirtioBus::Mmio,
                 rng: true,
                 nets: vec!["null".parse().unwrap()],
                 ports: vec![PortConfig { kind: virtio::console::Kind::Console, end: PortEnd::Pty }],

@@ -1,17 +1,22 @@
 //! The virtio devices other than disks, each by its own option.
 
+use std::str::FromStr;
+
 use clap::Args;
 use virtio::console::Kind;
 
 use super::machine::MemorySize;
 use super::net::NET;
 use super::ports::{END, NAMED, NamedPort};
-use crate::config::{NetConfig, PortConfig, PortEnd, VirtioConfig, VsockConfig};
+use crate::config::{NetConfig, PortConfig, PortEnd, VirtioBus, VirtioConfig, VsockConfig};
 
 /// Devices that guests have drivers for anyway.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Network and other devices")]
 pub(crate) struct VirtioArgs {
+    /// What the virtio devices of this list are plugged into
+    #[arg(long = "virtio-bus", value_name = "mmio|pci", default_value = "mmio")]
+    bus: VirtioBus,
     /// A network interface, repeatable. passt gives it the host's network without root; PORTS are passt's, such as 2222:22, a
     /// comma written twice
     #[arg(long = "net", value_name = NET)]
@@ -40,6 +45,23 @@ impl VirtioArgs {
         let consoles = self.consoles.into_iter().map(console);
         let ports = consoles.chain(self.ports.into_iter().map(|port| port.0)).collect();
         let balloon = self.balloon.map(|size| size.0);
-        VirtioConfig { nets: self.nets, ports, vsock: self.vsock, balloon, rng: self.rng }
+        VirtioConfig { bus: self.bus, nets: self.nets, ports, vsock: self.vsock, balloon, rng: self.rng }
+    }
+}
+
+/// Why a text is no bus.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not a bus of virtio devices, use mmio or pci")]
+pub struct VirtioBusError;
+
+impl FromStr for VirtioBus {
+    type Err = VirtioBusError;
+
+    fn from_str(text: &str) -> Result<Self, VirtioBusError> {
+        match text {
+            "mmio" | "virtio-mmio" => Ok(Self::Mmio),
+            "pci" | "virtio-pci" => Ok(Self::Pci),
+            _ => Err(VirtioBusError),
+        }
     }
 }

@@ -7,6 +7,8 @@ use virtio::net::Mac;
 /// What is plugged in besides disks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VirtioConfig {
+    /// What they are plugged into.
+    pub bus: VirtioBus,
     /// Network interfaces in the order of the command line.
     pub nets: Vec<NetConfig>,
     /// Ports of the virtio console: all consoles, then the named ones.
@@ -17,6 +19,16 @@ pub struct VirtioConfig {
     pub balloon: Option<u64>,
     /// A source of random bytes.
     pub rng: bool,
+}
+
+/// What virtio devices are plugged into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VirtioBus {
+    /// virtio-mmio transports.
+    #[default]
+    Mmio,
+    /// The PCI root bus.
+    Pci,
 }
 
 /// The vsock device.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::{PlanError, Virtio};
-use crate::config::{Config, DiskBus, DiskConfig, Switch};
+use super::{PlanError, Virtio, virtio};
+use crate::config::{Config, DiskBus, DiskConfig, Switch, VirtioBus};
 
 /// A PCI function: its kind, and which of that kind in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +77,8 @@ pub enum PortError {
 /// Device numbers of a bus beside the host bridge's.
 const SLOTS: u8 = 31;
 
-/// The slots of the root bus are filled from device 1 upwards: with the root ports, then with the disks in their order, then
-/// with the USB controller.
+/// The slots of the root bus are filled from device 1 upwards: with the root ports, with the disks in their order, with the
+/// USB controller, then with the other virtio devices.
 pub(super) fn functions(config: &Config) -> Result<Vec<FunctionPlan>, PlanError> {
     let wanted = devices(config);
     let ports = config.root_ports.len();
@@ -118,7 +118,9 @@ fn behind(
 fn devices(config: &Config) -> Vec<(PciFunction, Option<&str>)> {
     let disk = |(n, disk): (usize, _)| Some((disk_function(n, disk)?, disk.port.as_deref()));
     let usb = config.has_pci_usb().then_some((PciFunction::Xhci, None));
-    config.disks.iter().enumerate().filter_map(disk).chain(usb).collect()
+    let virtio = virtio::others(&config.virtio).filter(|_| config.virtio.bus == VirtioBus::Pci);
+    let virtio = virtio.map(|device| (PciFunction::Virtio(device), None));
+    config.disks.iter().enumerate().filter_map(disk).chain(usb).chain(virtio).collect()
 }
 
 fn disk_function(n: usize, disk: &DiskConfig) -> Option<PciFunction> {
@@ -159,14 +161,16 @@ fn first_option(config: &Config) -> Option<String> {
         bus => Some(format!("--disk {},bus={bus}", disk.path.display())),
     });
     let usb = || config.has_pci_usb().then(|| "--device xhci".to_owned());
+    let virtio = || (config.virtio.bus == VirtioBus::Pci).then(|| "--virtio-bus pci".to_owned());
     disk.or_else(usb)
+        .or_else(virtio)
         .or_else(|| config.root_ports.first().map(|port| format!("--device root-port,id={}", port.id)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ExtraDevice, MachineOptions, RootPort, UsbDevice, UsbKind};
+    use crate::config::{ExtraDevice, MachineOptions, RootPort, UsbDevice, UsbKind, VirtioConfig};
     use crate::machine::plan::{Boot, Plan};
 
     fn config(disks: &[&str]) -> Config {
@@ -197,6 +201,16 @@ mod tests {
         let expected = [slot(1, PciFunction::Nvme(0)), slot(2, PciFunction::Nvme(2)), slot(3, virtio)];
         assert_eq!(plan.pcie.unwrap().functions, expected);
         assert_eq!(plan.transports.iter().filter(|transport| transport.device.is_some()).count(), 1);
+    }
+
+    #[test]
+    fn other_virtio_devices_are_on_pci_on_request() {
+        let virtio = VirtioConfig { bus: VirtioBus::Pci, rng: true, ..VirtioConfig::default() };
+        let plan = plan(&Config { virtio, ..config(&["a", "b,bus=virtio-pci"]) }).unwrap();
+        let functions: Vec<_> = plan.pcie.iter().flat_map(|pcie| &pcie.functions).collect();
+        let texts: Vec<_> = functions.iter().map(|plan| format!("{plan} {}", plan.function)).collect();
+        assert_eq!(texts, ["00:01.0 virtio, disk 1", "00:02.0 virtio, rng"]);
+        assert_eq!(plan.populated().map(|(_, device)| device).collect::<Vec<_>>(), [Virtio::Disk(0)]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Gsi, PlanError, Range};
-use crate::config::{Config, DiskBus, MachineOptions, VirtioConfig};
+use crate::config::{Config, DiskBus, MachineOptions, VirtioBus, VirtioConfig};
 
 /// A virtio device: its kind, and which of that kind in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +80,11 @@ fn devices(config: &Config) -> Vec<Virtio> {
     let on_mmio =
         |disk: &usize| config.disks.get(*disk).is_some_and(|disk| matches!(disk.bus, DiskBus::VirtioMmio));
     let disks = (0..config.disks.len()).filter(on_mmio).map(Virtio::Disk);
-    disks.chain(others(&config.virtio)).collect()
+    disks.chain(others(&config.virtio).filter(|_| config.virtio.bus == VirtioBus::Mmio)).collect()
 }
 
-fn others(config: &VirtioConfig) -> impl Iterator<Item = Virtio> {
+/// The devices that are no disks, whatever they are plugged into.
+pub(super) fn others(config: &VirtioConfig) -> impl Iterator<Item = Virtio> {
     let nets = (0..config.nets.len()).map(Virtio::Net);
     let console = (!config.ports.is_empty()).then_some(Virtio::Console);
     let vsock = config.vsock.as_ref().map(|_| Virtio::Vsock);

@@ -18,12 +18,12 @@
 //! | backend | keeps the sectors in |
 //! |---|---|
 //! | [`RawImage`] | a regular file or a block device of the host, byte for byte |
-//! | `Image` | an image of any [`Format`] with what it stands on; for [`open`] alone |
+//! | `Image` | an image of any [`Format`] with what it stands on; for [`open()`] alone |
 //! | [`ReadOnly`] | another backend, whose contents it protects |
 //! | `Undisguised` | a raw disk whose format was guessed, and shall be guessed right the next time |
 //! | [`Throttled`] | another backend, slowed down to [`Limits`] |
 //!
-//! [`open`] puts them together as the user says.
+//! [`open()`] puts them together as the user says.
 //!
 //! Left out so far: asynchronous engines, several threads for one disk, writing vmdk.
 #![deny(clippy::indexing_slicing)]

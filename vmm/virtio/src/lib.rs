@@ -4,8 +4,8 @@
 //!   vCPU thread                                   │  the device's worker thread
 //!                                                 │
 //!   bus ──► MmioTransport ──► Core ── Command ───────► Engine ── Chain ──► dyn VirtioDevice ──► block
-//!   pcie ─► PciTransport      status, features,   │    rings, kicks        blk, rng             backend
-//!           (registers)       queue addresses  ◄──── config after it
+//!   pcie ─► PciTransport      status, features,   │    rings, kicks        blk, net, console,   net
+//!           (registers)       queue addresses  ◄──── configuration       vsock, balloon, rng  chardev
 //!   ioeventfd or notification ─────── kick ──────────► epoll
 //!                                                 │      │
 //!   IOAPIC ◄── IrqLine ◄── dyn Interrupt ◄────────│──────┘ used buffers, broken rings

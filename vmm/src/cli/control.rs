@@ -1,4 +1,6 @@
-//! `--name`, `--qmp`, `--gdb`, `--paused` and `--no-shutdown`: control from outside.
+//! `--name`, `--pidfile`, `--qmp`, `--gdb`, `--paused` and `--no-shutdown`: control from outside.
+
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -11,6 +13,9 @@ pub(crate) struct ControlArgs {
     /// What programs know the machine by
     #[arg(long, value_name = "TEXT")]
     name: Option<String>,
+    /// Write the process's number here while the machine runs
+    #[arg(long, value_name = "FILE")]
+    pidfile: Option<PathBuf>,
     /// Let programs control the machine by QMP, repeatable; without a host, TCP is for this host alone
     #[arg(long, value_name = "unix:PATH|tcp:[HOST:]PORT|stdio")]
     qmp: Vec<Endpoint>,
@@ -28,10 +33,11 @@ pub(crate) struct ControlArgs {
 impl ControlArgs {
     /// All options together.
     pub(crate) fn into_control(self) -> ControlConfig {
-        let Self { name, qmp, gdb, paused, no_shutdown } = self;
+        let Self { name, pidfile: pid_file, qmp, gdb, paused, no_shutdown } = self;
         let monitor = |endpoint| Monitor { endpoint, side: Side::default() };
         ControlConfig {
             name,
+            pid_file,
             qmp: qmp.into_iter().map(monitor).collect(),
             start: if paused || gdb.is_some() { StartState::Paused } else { StartState::Running },
             gdb,

@@ -254,7 +254,7 @@ mod tests {
                     --cmdline quiet --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
                     --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --net null --virtio-console pty --vsock socket=v --balloon 64M \
-                    --name vm --qmp unix:q --paused --no-shutdown";
+                    --name vm --pidfile pid --qmp unix:q --paused --no-shutdown";
         let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
             memory: 6 << 30,
@@ -294,6 +294,7 @@ mod tests {
             },
             control: ControlConfig {
                 name: Some("vm".into()),
+                pid_file: Some("pid".into()),
                 qmp: vec![Monitor { endpoint: Endpoint::Unix("q".into()), side: Side::Server }],
                 gdb: None,
                 start: StartState::Paused,

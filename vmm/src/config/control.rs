@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub struct ControlConfig {
     /// What programs outside know the machine by.
     pub name: Option<String>,
+    /// Where the number of its process is written.
+    pub pid_file: Option<PathBuf>,
     /// Where programs speak QMP to it.
     pub qmp: Vec<Monitor>,
     /// Where a debugger reaches it, and what it takes the vCPUs for.

@@ -17,6 +17,7 @@ mod guest_info;
 mod legacy;
 mod outside;
 mod pcie;
+mod pid_file;
 pub mod plan;
 pub mod remote;
 mod start;
@@ -46,6 +47,7 @@ use crate::terminal::RawMode;
 use build::{Machine, Resources};
 use control::{Cause, Control, Event};
 use outside::Sockets;
+use pid_file::PidFile;
 use supervisor::Supervisor;
 
 /// How a run ended, if not in an error.
@@ -71,6 +73,7 @@ pub fn run(config: &Config) -> anyhow::Result<Outcome> {
     let start = start.place(&plan)?;
     let resources = Resources::open(config)?;
     let sockets = Sockets::open(&config.control)?;
+    let _pid_file = config.control.pid_file.as_deref().map(PidFile::write).transpose()?;
     let mut machine = Machine::build(&plan, resources, start)?;
     watch_signals(&machine.control)?;
     let raw_mode = match config.console {

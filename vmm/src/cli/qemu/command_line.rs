@@ -87,7 +87,7 @@ impl CommandLine {
             "global" => self.global(value)?,
             "chardev" | "serial" | "debugcon" | "nographic" | "nodefaults" | "display" | "monitor"
             | "parallel" | "vga" => self.chardevs.option(name, value)?,
-            "S" | "gdb" | "mon" | "name" | "no-shutdown" | "qmp" | "qmp-pretty" | "s" => {
+            "S" | "gdb" | "mon" | "name" | "no-shutdown" | "pidfile" | "qmp" | "qmp-pretty" | "s" => {
                 self.monitors.option(name, value)?
             }
             "kernel" => self.kernel = Some(value.into()),

@@ -22,6 +22,7 @@ impl Monitors {
             "gdb" => self.gdb(text)?,
             "s" => self.gdb("tcp::1234")?,
             "name" => self.name(text)?,
+            "pidfile" => self.config.pid_file = Some(text.into()),
             "mon" => self.mon(text)?,
             _ => match text.strip_prefix("chardev:") {
                 Some(id) => self.by_chardev.push(id.into()),

@@ -409,6 +409,7 @@ fn start_and_power_off_wait_for_a_program() {
     let control = config("-S -no-shutdown -name guest=vm,debug-threads=on").control;
     assert_eq!((control.start, control.on_power_off), (StartState::Paused, OnPowerOff::Stay));
     assert_eq!(control.name.as_deref(), Some("vm"));
+    assert_eq!(config("-pidfile /run/vm.pid").control.pid_file, Some("/run/vm.pid".into()));
     assert_eq!(config("-action shutdown=pause -name vm").control.on_power_off, OnPowerOff::Stay);
 }
 

@@ -322,6 +322,11 @@ pub enum PlanError {
         "--console file:… and --machine isa-serial=off exclude each other: the console is the serial port's, so leave one of them out"
     )]
     ConsoleWithoutPort,
+    /// Several ends, and one terminal.
+    #[error(
+        "--virtio-console and --virtio-port: stdio is taken, by --console stdio unless it says otherwise; give it to one of them alone"
+    )]
+    StdioTaken,
     /// Memory that the firmware image has.
     #[error(
         "--device pc-testdev: its memory is at {memory}, where --firmware has its image ({image}): use a smaller image"

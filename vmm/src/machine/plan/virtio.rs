@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Gsi, PlanError, Range};
-use crate::config::{Config, DiskBus, MachineOptions, VirtioBus, VirtioConfig};
+use crate::config::{Config, Console, DiskBus, MachineOptions, PortEnd, VirtioBus, VirtioConfig};
 
 /// A virtio device: its kind, and which of that kind in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,7 @@ pub(super) fn transports(config: &Config) -> Result<Vec<TransportPlan>, PlanErro
     const BASE: u64 = 0xfeb0_0000;
     const LEN: u64 = 0x200;
     let (count, first_gsi) = places(&config.options);
+    check_stdio(config)?;
     let devices = devices(config);
     if devices.len() > count as usize {
         return Err(PlanError::Transports { devices: devices.len(), transports: count as usize });
@@ -64,6 +65,13 @@ pub(super) fn transports(config: &Config) -> Result<Vec<TransportPlan>, PlanErro
         device: devices.get(index as usize).copied(),
     };
     Ok((0..count).map(transport).collect())
+}
+
+/// Whoever reads the standard input must be alone.
+fn check_stdio(config: &Config) -> Result<(), PlanError> {
+    let ports = config.virtio.ports.iter().filter(|port| port.end == PortEnd::Stdio).count();
+    let com1 = usize::from(config.console == Console::Stdio);
+    if ports > 0 && ports + com1 > 1 { Err(PlanError::StdioTaken) } else { Ok(()) }
 }
 
 /// How many transports there are, and the interrupt of the first.

@@ -115,11 +115,11 @@ impl CommandLine {
             "usb-storage" => return self.drives.device(text, opts, DiskBus::Usb),
             "nvme" => return self.drives.device(text, opts, DiskBus::Nvme),
             "virtio-net-device" | "virtio-net" | "virtio-net-pci" => {
-                self.note_transport(&driver);
+                self.nets.plug(&driver);
                 return self.nets.device(text, opts);
             }
             "virtio-rng-device" | "virtio-rng" | "virtio-rng-pci" => {
-                self.note_transport(&driver);
+                self.nets.plug(&driver);
                 opts.ignore(&["id", "rng", "max-bytes", "period"]);
                 self.nets.rng = true;
             }
@@ -129,6 +129,11 @@ impl CommandLine {
                 let port = opts.number("iobase")?.unwrap_or(DEBUG_EXIT_PORT);
                 opts.ignore(&["iosize", "id"]);
                 self.extras.push(ExtraDevice::DebugExit { port });
+            }
+            "virtio-balloon-device" | "virtio-balloon" | "virtio-balloon-pci" => {
+                self.nets.plug(&driver);
+                opts.ignore(&["id", "deflate-on-oom", "free-page-reporting"]);
+                self.nets.balloon = true;
             }
             "pc-testdev" => {
                 opts.ignore(&["id"]);
@@ -142,13 +147,6 @@ impl CommandLine {
             _ => return Err(unknown_device(&driver)),
         }
         opts.finish()
-    }
-
-    /// Only disks can be functions of PCI.
-    fn note_transport(&mut self, driver: &str) {
-        if driver.ends_with("-pci") {
-            self.notes.push(format!("-device {driver} is on virtio-mmio here, where guests find it, too"));
-        }
     }
 
     /// `-global DRIVER.PROPERTY=VALUE` or `driver=…,property=…,value=…`.
@@ -254,7 +252,9 @@ impl CommandLine {
 const DEBUG_EXIT_PORT: u16 = 0x501;
 
 /// The devices of `-device`, for messages.
-const DEVICES: [&str; 15] = [
+const DEVICES: [&str; 17] = [
+    "virtio-balloon-device",
+    "virtio-balloon-pci",
     "virtio-blk-device",
     "virtio-blk-pci",
     "virtio-blk",

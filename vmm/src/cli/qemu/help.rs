@@ -39,7 +39,7 @@ pub(crate) struct DeviceHelp {
     properties: &'static [(&'static str, &'static str)],
 }
 
-const DEVICES: [DeviceHelp; 11] = [
+const DEVICES: [DeviceHelp; 12] = [
     DeviceHelp {
         name: "virtio-blk-device",
         bus: "virtio-bus",
@@ -76,6 +76,7 @@ const DEVICES: [DeviceHelp; 11] = [
         category: "Misc",
         properties: &[("rng", "str")],
     },
+    DeviceHelp { name: "virtio-balloon-device", bus: "virtio-bus", category: "Misc", properties: &[] },
     DeviceHelp { name: "pc-testdev", bus: "ISA", category: "Misc", properties: &[] },
     DeviceHelp { name: "isa-serial", bus: "ISA", category: "Input", properties: &[("chardev", "str")] },
     DeviceHelp {

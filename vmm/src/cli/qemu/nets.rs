@@ -1,8 +1,8 @@
-//! `-netdev`, `-nic` and the devices that show them to the guest; `-object rng-…` and its device.
+//! `-netdev`, `-nic` and the devices that show them to the guest; random bytes and the balloon.
 
 use super::opts::Opts;
 use super::{Reason, Wrong};
-use crate::config::{NetConfig, VirtioConfig, Wire};
+use crate::config::{NetConfig, VirtioBus, VirtioConfig, Wire};
 
 /// Host sides of networks, and the devices of the guest.
 #[derive(Default)]
@@ -13,6 +13,9 @@ pub(super) struct Nets {
     nics: Vec<NetConfig>,
     /// A source of random bytes.
     pub(super) rng: bool,
+    /// A balloon, which is empty.
+    pub(super) balloon: bool,
+    bus: VirtioBus,
 }
 
 /// `-device virtio-net-device`.
@@ -24,6 +27,13 @@ struct Device {
 }
 
 impl Nets {
+    /// A device `driver` is there: one for PCI brings all there.
+    pub(super) fn plug(&mut self, driver: &str) {
+        if driver.ends_with("-pci") {
+            self.bus = VirtioBus::Pci;
+        }
+    }
+
     /// `-netdev TYPE,id=ID…`.
     pub(super) fn netdev(&mut self, text: &str) -> Result<(), Reason> {
         let mut opts = Opts::parse_or_json(text, "type")?;
@@ -89,7 +99,8 @@ impl Nets {
                 ));
             }
         }
-        Ok(VirtioConfig { nets, rng: self.rng, ..VirtioConfig::default() })
+        let balloon = self.balloon.then_some(0);
+        Ok(VirtioConfig { bus: self.bus, nets, rng: self.rng, balloon, ..VirtioConfig::default() })
     }
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::backing::{HugePage, Pages};
 use crate::config::{
     Cache, Console, DiskBus, DiskConfig, Endpoint, ExtraDevice, FirmwareChoice, ImageConfig, Irqchip,
-    Monitor, OnPowerOff, OnReset, Side, Source, StartState, Switch, Wire,
+    Monitor, OnPowerOff, OnReset, Side, Source, StartState, Switch, VirtioBus, Wire,
 };
 use crate::topology::Topology;
 
@@ -237,6 +237,8 @@ fn networks_end_in_what_this_program_has() {
 fn random_bytes_come_from_the_host() {
     let line = "-object rng-random,id=r,filename=/dev/urandom -device virtio-rng-device,rng=r";
     assert!(config(line).virtio.rng);
+    assert_eq!(config("-device virtio-balloon-device").virtio.balloon, Some(0));
+    assert_eq!(config("-device virtio-rng-pci").virtio.bus, VirtioBus::Pci);
 }
 
 /// What `debvm-run -s 2222` of Debian 12 starts, in its order. Its machine is q35, so the user has to opt in.

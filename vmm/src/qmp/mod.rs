@@ -6,10 +6,10 @@
 //!     └──── output ◄───────┴──── replies, events ┘      one thread polls everything
 //! ```
 //!
-//! * [`framing`] finds JSON objects in what a client sends; a client's input is bounded.
-//! * [`session`] is one client: greeting, negotiation, a command and its reply at a time. It knows no socket.
-//! * [`commands`] and [`human`] say what each command does; [`facts`] what the queries answer.
-//! * [`server`] has the clients. A client that does not read its replies is not read either, and one that reads no events
+//! * `framing` finds JSON objects in what a client sends; a client's input is bounded.
+//! * `session` is one client: greeting, negotiation, a command and its reply at a time. It knows no socket.
+//! * `commands` and `human` say what each command does; `facts` what the queries answer.
+//! * `server` has the clients. A client that does not read its replies is not read either, and one that reads no events
 //!   is dropped.
 //!
 //! Protocol: QEMU's `docs/interop/qmp-spec`, version 7.2. Left out: commands out of band, file descriptors, migration.

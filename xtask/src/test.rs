@@ -6,7 +6,7 @@
 //! | firmware | this machine's `/dev/kvm`, or the lab without one | SeaBIOS and qboot to code of ours; their builds are reproducible |
 //! | machine | `/dev/kvm` if it runs 64-bit guests, else the lab | Debian from its boot loader |
 //! | uefi | as `machine`, after it | Debian by edk2 |
-//! | switches, kernels | as `machine`, and beside it in a second lab | the machine's switches; Debian's kernel without its boot loader |
+//! | switches, acpi, kernels | as `machine`, and beside it in a second lab | the machine's switches; its tables; Debian's kernel without its boot loader |
 //! | devices | as `machine`, if asked for by name | every virtio device under Debian's drivers |
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
@@ -60,13 +60,14 @@ enum Ring {
     Machine,
     Uefi,
     Switches,
+    Acpi,
     Kernels,
     Devices,
 }
 
 impl Ring {
     /// Those that need 64-bit guests and run first in the one lab, then those that run beside them in another.
-    const LINUX: [&[Self]; 2] = [&[Self::Machine, Self::Uefi], &[Self::Switches, Self::Kernels]];
+    const LINUX: [&[Self]; 2] = [&[Self::Machine, Self::Uefi], &[Self::Switches, Self::Acpi, Self::Kernels]];
 
     /// As the command line and `tests/tests` call it.
     fn name(self) -> String {
@@ -156,7 +157,7 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
             }
             let suite = Suite::new(&ring.name(), tinderbox)?;
             debian.extract_boot(&suite.folder.join("boot"))?;
-            if *ring != Ring::Switches {
+            if !matches!(ring, Ring::Switches | Ring::Acpi) {
                 suite.copy_image(&debian.raw, filter)?;
             }
             suite.run(choice.accel, filter)

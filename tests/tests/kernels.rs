@@ -8,9 +8,9 @@ const ROOT: &str = "root=/dev/vda1 ro console=ttyS0,115200 loglevel=6 cryptomgr.
 /// Nothing but the shell of the initial RAM disk.
 const SHELL: &str = "console=ttyS0,115200 rdinit=/bin/sh reboot=t";
 
-/// A machine that starts in Debian's kernel and goes on with Debian's disk.
-fn with_root(name: &str) -> Result<VmBuilder> {
-    let builder = VmBuilder::new(name)?.debian_disk("")?.debian_kernel("vmlinuz", ROOT)?;
+/// A machine that starts in Debian's kernel and goes on with Debian's disk, which has these keys.
+fn with_root(name: &str, disk: &str) -> Result<VmBuilder> {
+    let builder = VmBuilder::new(name)?.debian_disk(disk)?.debian_kernel("vmlinuz", ROOT)?;
     Ok(builder.args(["--cpus", "2", "--memory", "512M"]))
 }
 
@@ -22,15 +22,19 @@ fn is_complete(vm: &mut Vm) -> Result<()> {
     vm.no_complaints()
 }
 
+/// The root is behind a PCI root port, whose bus and windows the VMM assigns, each time anew.
 #[test]
 fn kernel_starts_without_firmware_and_again_after_a_reset() -> Result<()> {
-    let mut vm = with_root("direct_boot")?.args(["--smbios", "type=1,serial=s42"]).start()?;
+    let builder = with_root("direct_boot", ",bus=virtio-pci,port=p")?;
+    let builder = builder.args(["--device", "root-port,id=p", "--smbios", "type=1,serial=s42"]);
+    let mut vm = builder.start()?;
     for reset in [true, false] {
         is_complete(&mut vm)?;
         let ram_mib: u64 = vm.shell("awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo")?.parse()?;
         ensure!((400..512).contains(&ram_mib));
         ensure!(vm.shell("cat /sys/class/dmi/id/product_serial")? == "s42");
         ensure!(vm.shell("dmesg | grep -c 'ACPI: RSDP 0x00000000000E0000'")? == "1");
+        ensure!(vm.shell("readlink /sys/block/vda")?.contains("/0000:00:01.0/0000:01:00.0/virtio"));
         if reset {
             vm.shell("sync; mount -o remount,ro /")?;
             vm.send("reboot -f\n")?;
@@ -79,21 +83,64 @@ fn nvme_is_content(vm: &mut Vm) -> Result<()> {
     vm.no_complaints()
 }
 
-/// Debian's own root, by the kernel and the initial RAM disk that firmware was given.
-fn firmware_starts(name: &str, firmware: &str) -> Result<()> {
-    let mut vm = with_root(name)?.args(["--firmware", firmware]).start()?;
+#[test]
+fn qboot_starts_a_bzimage() -> Result<()> {
+    let mut vm = with_root("qboot_kernel", "")?.args(["--firmware", "qboot"]).start()?;
     is_complete(&mut vm)?;
     vm.presses_the_power_button()
 }
 
+/// The root is on the PCI root bus, a second disk behind a root port, and neither has an address: SeaBIOS sees no PCI. So Linux
+/// assigns all.
 #[test]
 fn seabios_starts_a_bzimage_by_the_option_rom() -> Result<()> {
-    firmware_starts("seabios_kernel", "seabios")
+    let builder = with_root("seabios_kernel", ",bus=virtio-pci")?;
+    let disk = blank_disk(builder.dir(), "behind.raw", 8 << 20, "behind")?;
+    let builder = builder.disk(&disk, ",bus=virtio-pci,port=p").args(["--device", "root-port,id=p"]);
+    let mut vm = builder.args(["--firmware", "seabios"]).start()?;
+    is_complete(&mut vm)?;
+    pci_is_in_order(&mut vm)?;
+    pci_functions_come_and_go(&mut vm)?;
+    vm.no_complaints()?;
+    vm.presses_the_power_button()
 }
 
-#[test]
-fn qboot_starts_a_bzimage() -> Result<()> {
-    firmware_starts("qboot_kernel", "qboot")
+/// What Linux says of PCI when something is wrong with it.
+const PCI_COMPLAINTS: &str = "(pci|virtio|BAR).*(can't|failed|conflict|invalid|no space|broken|timed? ?out)";
+
+/// The kernel trusts the configuration space, and functions that work interrupt by messages.
+fn pci_is_in_order(vm: &mut Vm) -> Result<()> {
+    ensure!(vm.shell("dmesg | grep -c 'MMCONFIG at .* reserved in ACPI motherboard resources'")? == "1");
+    let lspci = vm.shell("lspci -vv 2>&1")?;
+    ensure!(lspci.matches("MSI-X: Enable+ Count=2 Masked-").count() == 2, "{lspci}");
+    ensure!(lspci.matches("Kernel driver in use: virtio-pci").count() == 2, "{lspci}");
+    ensure!(lspci.contains("Express (v2) Root Port (Slot+)") && !lspci.contains("!!!"), "{lspci}");
+    ensure!(vm.shell("setpci -s 00:00.0 VENDOR_ID DEVICE_ID")? == "1b36\n0008");
+    let complaints = vm.shell(&format!("dmesg | grep -iE \"{PCI_COMPLAINTS}\" || true"))?;
+    ensure!(complaints.is_empty(), "the kernel complains:\n{complaints}");
+    Ok(())
+}
+
+/// The function behind the port, then the port with it, is removed and found again; it is reset by itself and with its bus.
+fn pci_functions_come_and_go(vm: &mut Vm) -> Result<()> {
+    const READ: &str = "head -c 6 /dev/vdb";
+    const FUNCTION: &str = "/sys/bus/pci/devices/0000:01:00.0";
+    ensure!(vm.shell(READ)? == "behind");
+    for function in ["0000:01:00.0", "0000:00:01.0"] {
+        vm.shell(&format!("echo 1 > /sys/bus/pci/devices/{function}/remove; test ! -e /dev/vdb"))?;
+        vm.shell("echo 1 > /sys/bus/pci/rescan; udevadm settle")?;
+        ensure!(vm.shell(READ)? == "behind", "after {function} went and came");
+    }
+    let driver = "/sys/bus/pci/drivers/virtio-pci";
+    vm.shell(&format!("echo 0000:01:00.0 > {driver}/unbind"))?;
+    for method in ["flr", "bus"] {
+        vm.shell(&format!("echo {method} > {FUNCTION}/reset_method && echo 1 > {FUNCTION}/reset"))?;
+    }
+    vm.shell(&format!("echo 0000:01:00.0 > {driver}/bind; udevadm settle"))?;
+    ensure!(vm.shell(READ)? == "behind", "after resets");
+    let complaints = vm.shell(&format!("dmesg | grep -iE \"{PCI_COMPLAINTS}\" || true"))?;
+    ensure!(complaints.is_empty(), "the kernel complains:\n{complaints}");
+    Ok(())
 }
 
 /// A kernel has written all over its own memory when the machine resets.

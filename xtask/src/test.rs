@@ -5,8 +5,8 @@
 //! | check | here | fmt, clippy, doc, unit and device tests |
 //! | firmware | this machine's `/dev/kvm`, or the lab without one | SeaBIOS and qboot to code of ours; their builds are reproducible |
 //! | machine | `/dev/kvm` if it runs 64-bit guests, else the lab | Debian from its boot loader |
-//! | uefi | as `machine`, after it | Debian by edk2 |
-//! | switches, acpi, kernels | as `machine`, and beside it in a second lab | the machine's switches; its tables; Debian's kernel without its boot loader |
+//! | uefi, acpi | as `machine`, after it | Debian by edk2; the tables as its kernel sees them |
+//! | switches, kernels | as `machine`, and beside it in a second lab | the machine's switches; Debian's kernel without its boot loader |
 //! | devices | as `machine`, if asked for by name | every virtio device under Debian's drivers |
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
@@ -67,7 +67,7 @@ enum Ring {
 
 impl Ring {
     /// Those that need 64-bit guests and run first in the one lab, then those that run beside them in another.
-    const LINUX: [&[Self]; 2] = [&[Self::Machine, Self::Uefi], &[Self::Switches, Self::Acpi, Self::Kernels]];
+    const LINUX: [&[Self]; 2] = [&[Self::Machine, Self::Uefi, Self::Acpi], &[Self::Switches, Self::Kernels]];
 
     /// As the command line and `tests/tests` call it.
     fn name(self) -> String {

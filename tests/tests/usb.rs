@@ -1,9 +1,7 @@
-//! SeaBIOS with USB on `/dev/kvm`: it boots a sector of ours from disks on the xHCI controller, and takes keys of ours.
+//! SeaBIOS with USB on `/dev/kvm`: it boots a sector of ours from disks on the xHCI controller. That it takes keys of ours is in
+//! `devices`, the ring for those who ask: no key comes through on an idle host with a `/dev/kvm` that emulates kernel mode.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::net::UnixStream;
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use machine_tests::{BootSector, Vm, VmBuilder, boot_disc, patience};
 
 /// Starts a machine with the boot sector on USB.
@@ -69,30 +67,6 @@ fn boot_index_puts_usb_before_virtio_and_the_recording_has_both_ends() -> Result
     for signature in [b"USBC", b"USBS"] {
         ensure!(bytes.windows(4).any(|window| window == signature), "no {signature:?} in the recording");
     }
-    Ok(())
-}
-
-#[test]
-fn keys_of_qmp_reach_the_guest_through_the_firmware() -> Result<()> {
-    let builder = VmBuilder::new("keys")?;
-    let (disk, socket) = (BootSector::create(builder.dir(), "boot.raw", "K")?, builder.dir().join("qmp"));
-    let qmp = format!("unix:{}", socket.display());
-    let args = ["--firmware", "seabios-usb", "--usb", "kbd", "--qmp", &qmp];
-    let mut vm = builder.args(args).disk(disk.path(), "").start()?;
-    vm.expect("boot: keys please\r\n", patience(60))?;
-    let mut stream = UnixStream::connect(&socket).context("connect to QMP")?;
-    let mut replies = BufReader::new(stream.try_clone()?).lines();
-    replies.next().context("no greeting")??;
-    stream.write_all(br#"{"execute":"qmp_capabilities"}"#)?;
-    for keys in [&["h"][..], &["shift", "i"], &["3"], &["q"]] {
-        let keys: Vec<_> = keys.iter().map(|key| format!(r#"{{"type":"qcode","data":"{key}"}}"#)).collect();
-        let command = format!(r#"{{"execute":"send-key","arguments":{{"keys":[{}]}}}}"#, keys.join(","));
-        stream.write_all(command.as_bytes())?;
-        let reply = replies.next().context("no reply")??;
-        ensure!(reply.contains("return"), "{reply}");
-    }
-    vm.expect("hI3q", patience(20))?;
-    ensure!(vm.wait(patience(5))?.code() == Some(0));
     Ok(())
 }
 

@@ -119,11 +119,12 @@ fn pci_is_in_order(vm: &mut Vm) -> Result<()> {
     pci_is_content(vm)
 }
 
-/// The kernel found nothing wrong but that no firmware gave the port a bus.
+/// The kernel found nothing wrong but that no firmware gave the port a bus, and that there are no I/O ports for it: Linux 6.1
+/// takes the zeros of a bridge that forwards none for a window from 0.
 fn pci_is_content(vm: &mut Vm) -> Result<()> {
-    const NO_FIRMWARE: &str = "bridge configuration invalid \\(\\[bus 00-00\\]\\), reconfiguring";
+    const EXPECTED: &str = "bridge configuration invalid \\(\\[bus 00-00\\]\\), reconfiguring|0000:00:01.0: bridge window \\[io ";
     let complaints =
-        vm.shell(&format!("dmesg | grep -iE '{PCI_COMPLAINTS}' | grep -vE '{NO_FIRMWARE}' || true"))?;
+        vm.shell(&format!("dmesg | grep -iE '{PCI_COMPLAINTS}' | grep -vE '{EXPECTED}' || true"))?;
     ensure!(complaints.is_empty(), "the kernel complains:\n{complaints}");
     Ok(())
 }

@@ -111,20 +111,7 @@ transfer:
         int     $0x13
         ret
 
-# Prints the line at SI.
-print:  lodsb
-        testb   %al, %al
-        jz      1f
-        movb    %al, %ah
-        movw    $0x3fd, %dx
-2:      inb     %dx, %al
-        testb   $0x20, %al
-        jz      2b
-        movb    %ah, %al
-        movw    $0x3f8, %dx
-        outb    %al, %dx
-        jmp     print
-1:      ret
+        .include "print.S"
 
 hello:          .asciz "\r\nboot: sector runs\r\n"
 good_read:      .asciz "boot: read ok\r\n"

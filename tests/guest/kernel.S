@@ -85,20 +85,7 @@ kernel: testl   %ebx, %ebx
         movb    $0x34, 0xfea00200       # SLP_EN, SLP_TYP 5
         hlt
 
-# Prints the text at ESI.
-print:  lodsb
-        testb   %al, %al
-        jz      1f
-        movb    %al, %ah
-        movw    $0x3fd, %dx
-2:      inb     %dx, %al
-        testb   $0x20, %al
-        jz      2b
-        movb    %ah, %al
-        movw    $0x3f8, %dx
-        outb    %al, %dx
-        jmp     print
-1:      ret
+        .include "print.S"
 
 hello:  .asciz  "\r\nkernel: runs\r\nkernel: command line "
 with:   .asciz  "\r\nkernel: initrd "

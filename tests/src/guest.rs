@@ -18,9 +18,10 @@ pub fn tiny_kernel(dir: &Path) -> anyhow::Result<PathBuf> {
 /// The bytes of `guest/NAME.S`, linked to run at `base`, with the binutils that every Rust installation needs anyway. They
 /// are in `NAME.bin` of `dir`, too.
 pub(crate) fn assemble(dir: &Path, name: &str, base: u32) -> anyhow::Result<Vec<u8>> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("guest/{name}.S"));
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("guest");
+    let source = sources.join(name).with_extension("S");
     let (object, image) = (dir.join(name).with_extension("o"), dir.join(name).with_extension("bin"));
-    run(Command::new("as").args(["--32", "-o"]).arg(&object).arg(source))?;
+    run(Command::new("as").args(["--32", "-I"]).arg(&sources).arg("-o").args([&object, &source]))?;
     run(Command::new("ld")
         .args(["-m", "elf_i386", "-Ttext", &format!("{base:#x}"), "--oformat", "binary", "-o"])
         .args([&image, &object]))?;

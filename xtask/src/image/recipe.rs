@@ -33,8 +33,12 @@ pub(super) const PACKAGES: &[&str] = &[
     "acpica-tools",
     "pciutils",
     "usbutils",
+    // Disks under load.
+    "fio",
+    "nvme-cli",
     // Network.
     "ethtool",
+    "iperf3",
     "iproute2",
     "iputils-ping",
     "isc-dhcp-client",

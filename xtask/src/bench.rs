@@ -10,15 +10,25 @@
 //! ```
 //!
 //! Both programs are seen by one instrument, the kernel's tracing, and by what their guests print. Neither knows.
+//!
+//! Devices at work are compared in the same way: `block.rs` lists cases for `compare.rs`, `workload.rs` measures them by the
+//! shells (`shell.rs`) of guests that boot as for `bench direct`, and `rates.rs` shows operations per second and what each
+//! operation costs.
 
+mod block;
 mod boot;
+mod compare;
 mod measure;
 mod memory;
+mod rates;
 mod report;
 mod serial;
+mod shell;
 mod tracing;
 mod vmm;
+mod workload;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use boot::Way;
@@ -36,6 +46,14 @@ enum What {
     Boot(boot::Args),
     /// The same for a kernel that is given to the VMM: ours without firmware, QEMU's by qboot
     Direct(boot::Args),
+    /// A disk on virtio-mmio, virtio-pci and NVMe: operations per second, KVM exits and CPU time per operation
+    Block(block::Args),
+    /// Do the job in this file: how verbs call themselves in the lab
+    #[command(hide = true)]
+    Workload {
+        #[arg(long, value_name = "FILE")]
+        inside: PathBuf,
+    },
 }
 
 /// Does it.
@@ -43,5 +61,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.what {
         What::Boot(args) => boot::run(&args, Way::Boot),
         What::Direct(args) => boot::run(&args, Way::Direct),
+        What::Block(args) => block::run(&args),
+        What::Workload { inside } => workload::run_file(&inside).map(|()| ExitCode::SUCCESS),
     }
 }

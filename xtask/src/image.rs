@@ -44,6 +44,9 @@ pub(crate) mod marker {
     pub(crate) const USERSPACE: &str = " login: ";
 }
 
+/// The file system that the guest's kernel takes for its root.
+pub(crate) const ROOT_UUID: &str = recipe::ROOT_UUID;
+
 /// What must be installed here.
 const HOST_PACKAGES: &[&str] = &[
     "mmdebstrap",

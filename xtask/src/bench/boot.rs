@@ -18,8 +18,8 @@ use crate::{check, files, firmware, image, paths};
 /// The lab is switched off after this.
 const LAB_LIMIT: Duration = Duration::from_secs(2 * 3600);
 
-/// What a kernel of Debian's that no boot loader started is told.
-const CMDLINE: &str = "root=/dev/vda1 ro console=ttyS0,115200 loglevel=6 cryptomgr.notests init_on_alloc=0";
+/// What a kernel of Debian's that no boot loader started is told, beside its root.
+const CMDLINE: &str = "ro console=ttyS0,115200 loglevel=6 cryptomgr.notests init_on_alloc=0";
 
 /// What is compared.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(super) fn run(args: &Args, way: Way) -> anyhow::Result<ExitCode> {
 }
 
 fn compare(args: &Args, way: Way) -> anyhow::Result<Report> {
-    let machine = parts(args, way)?;
+    let machine = parts(way, args.memory, args.cpus)?;
     let choice = accel::choose(args.accel, &machine.tinderbox)?;
     eprintln!("{}", choice.why);
     let folder = paths::target_dir("bench")?;
@@ -89,7 +89,7 @@ fn compare(args: &Args, way: Way) -> anyhow::Result<Report> {
     };
     match choice.accel {
         Accel::Kvm => measure::run(&job)?,
-        Accel::Lab => measure_in_lab(&job, work.path())?,
+        Accel::Lab => measure_in_lab("boot", &job, work.path())?,
     }
     let text = fs::read(&job.result).context("read the samples")?;
     let samples: Vec<Sample> = serde_json::from_slice(&text).context("read the samples")?;
@@ -97,7 +97,7 @@ fn compare(args: &Args, way: Way) -> anyhow::Result<Report> {
 }
 
 /// Everything that takes part but the disk, built or installed where it is not there.
-fn parts(args: &Args, way: Way) -> anyhow::Result<Machine> {
+pub(super) fn parts(way: Way, memory_mib: u32, cpus: u32) -> anyhow::Result<Machine> {
     check::cargo(&["build", "--release", "--package", "vmm", "--quiet"], &[])?;
     let (firmware, start) = match way {
         Way::Boot => ("seabios", Start::Firmware),
@@ -108,8 +108,8 @@ fn parts(args: &Args, way: Way) -> anyhow::Result<Machine> {
         qemu: lab::qemu()?.binary,
         firmware: firmware::build(firmware)?.image,
         start,
-        memory_mib: args.memory,
-        cpus: args.cpus,
+        memory_mib,
+        cpus,
     })
 }
 
@@ -118,15 +118,16 @@ fn kernel() -> anyhow::Result<Start> {
     let folder = paths::target_dir("bench/kernel")?;
     image::debian()?.extract_boot(&folder)?;
     let (kernel, initrd) = (folder.join("vmlinuz"), folder.join("initrd.img"));
-    Ok(Start::Kernel { kernel, initrd, cmdline: CMDLINE.to_owned() })
+    Ok(Start::Kernel { kernel, initrd, cmdline: format!("root=UUID={} {CMDLINE}", image::ROOT_UUID) })
 }
 
-fn measure_in_lab(job: &Job, work: &Path) -> anyhow::Result<()> {
+/// Has `bench WHAT --inside` do `job` in the lab, where `work` is writable.
+pub(super) fn measure_in_lab(what: &str, job: &impl serde::Serialize, work: &Path) -> anyhow::Result<()> {
     let file = work.join("job.json");
     files::write(&file, serde_json::to_vec(job).context("write the job")?)?;
     let this = std::env::current_exe().context("find this program")?;
     let words: [OsString; 5] =
-        [this.into(), "bench".into(), "boot".into(), "--inside".into(), file.into_os_string()];
+        [this.into(), "bench".into(), what.into(), "--inside".into(), file.into_os_string()];
     let lab = Lab { timeout: Some(LAB_LIMIT), share: vec![work.to_owned()], ..Lab::default() };
     let status = lab.run(&words)?;
     ensure!(status == 0, "the measurement in the lab ended with status {status}");
@@ -136,10 +137,7 @@ fn measure_in_lab(job: &Job, work: &Path) -> anyhow::Result<()> {
 fn setup(job: &Job, accel: Accel) -> anyhow::Result<Setup> {
     let machine = &job.machine;
     Ok(Setup {
-        accel: match accel {
-            Accel::Kvm => "this machine's /dev/kvm",
-            Accel::Lab => "the lab",
-        },
+        accel: place(accel),
         tinderbox: version(&machine.tinderbox)?,
         qemu: version(&machine.qemu)?,
         firmware: machine.firmware.clone(),
@@ -153,8 +151,16 @@ fn setup(job: &Job, accel: Accel) -> anyhow::Result<Setup> {
     })
 }
 
+/// Where it was measured, for people.
+pub(super) const fn place(accel: Accel) -> &'static str {
+    match accel {
+        Accel::Kvm => "this machine's /dev/kvm",
+        Accel::Lab => "the lab",
+    }
+}
+
 /// The first line that `program` says about itself.
-fn version(program: &Path) -> anyhow::Result<String> {
+pub(super) fn version(program: &Path) -> anyhow::Result<String> {
     let output = Command::new(program).arg("--version").output();
     let output = output.with_context(|| format!("start {}", program.display()))?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())

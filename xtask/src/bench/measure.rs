@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::memory::{self, Overhead};
 use super::serial::{self, Channel};
 use super::tracing::{Counts, Kind, Trace};
-use super::vmm::{Files, Machine, Start, Vmm};
+use super::vmm::{Console, Files, Machine, Start, Vmm};
 use crate::image::marker;
 
 /// The line on the debug console with which SeaBIOS leaves for the boot sector.
@@ -20,7 +20,7 @@ const BOOT_SECTOR: &str = "Booting from 0000:7c00";
 /// A boot that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(900);
 /// Where disks are copied to: memory, so that the host's storage plays no part.
-const SCRATCH: &str = "/dev/shm";
+pub(super) const SCRATCH: &str = "/dev/shm";
 
 /// What to measure, from outside the lab to its inside.
 #[derive(Debug, Serialize, Deserialize)]
@@ -152,8 +152,7 @@ impl Bench<'_> {
     fn rounds(&self, what: &str, count: u32, goal: Goal) -> anyhow::Result<Vec<Sample>> {
         let mut samples = Vec::new();
         for round in 1..=count {
-            let turn = if round % 2 == 1 { [Vmm::Ours, Vmm::Qemu] } else { [Vmm::Qemu, Vmm::Ours] };
-            for vmm in turn {
+            for vmm in Vmm::turn(round) {
                 println!("boot {round} of {count} {what}: {vmm}");
                 samples.push(self.boot(vmm, goal).with_context(|| format!("boot {vmm}"))?);
             }
@@ -174,7 +173,8 @@ impl Bench<'_> {
         let start_with = &self.job.machine.start;
         let log = Channel::create(dir.path().join("log"), start_with.logged())?;
         let serial = Channel::create(dir.path().join("serial"), start_with.printed())?;
-        let files = Files { disk: &disk, debugcon: log.path(), serial: serial.path() };
+        let console = Console::File(serial.path());
+        let files = Files { disk: &disk, snapshot: false, debugcon: log.path(), console };
         let mut command = self.job.machine.command(vmm, &files);
         let counted = self.job.counted();
         let trace = Trace::start(counted)?;
@@ -188,7 +188,7 @@ fn start(command: &mut Command) -> anyhow::Result<Child> {
 }
 
 /// Copies a disk; its holes stay holes.
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     let mut cp = Command::new("cp");
     let status = cp.args(["--sparse=always", "--"]).arg(from).arg(to).status().context("start cp")?;
     ensure!(status.success(), "cannot copy {}", from.display());
@@ -292,7 +292,7 @@ impl Running {
 }
 
 /// The ids of the threads of process `pid`.
-fn threads(pid: u32) -> anyhow::Result<BTreeSet<u64>> {
+pub(super) fn threads(pid: u32) -> anyhow::Result<BTreeSet<u64>> {
     let path = format!("/proc/{pid}/task");
     let entries = fs::read_dir(&path).with_context(|| format!("read {path}"))?;
     Ok(entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect())

@@ -36,18 +36,19 @@ pub(super) struct Report {
     samples: Vec<Sample>,
 }
 
+/// Rows that belong together.
 #[derive(Serialize)]
-struct Section {
-    title: String,
+pub(super) struct Section {
+    pub(super) title: String,
     /// What is compared.
-    rows: Vec<Row>,
+    pub(super) rows: Vec<Row>,
     /// What the first row is made of.
-    details: Vec<Row>,
+    pub(super) details: Vec<Row>,
 }
 
-/// One quantity, less being better.
+/// One quantity.
 #[derive(Serialize)]
-struct Row {
+pub(super) struct Row {
     name: String,
     unit: Unit,
     ours: f64,
@@ -56,13 +57,20 @@ struct Row {
     ratio: Option<f64>,
 }
 
-#[derive(Debug, Clone, Copy, Serialize)]
+/// What a quantity is counted in; less is better but for rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Unit {
+pub(super) enum Unit {
     /// Microseconds.
     Us,
     Kib,
     Count,
+    /// So many a second; more is better.
+    Rate,
+    /// So many for each operation.
+    Each,
+    /// Microseconds for each operation.
+    UsEach,
 }
 
 /// Details that are rarer with both are summed up in one row.
@@ -93,12 +101,15 @@ impl Report {
 
     /// What is compared and where ours is above.
     fn above(&self) -> Vec<String> {
-        let name = |section: &Section, row: &Row| format!("{}: {}", section.title, row.name);
-        let above = |section: &Section| {
-            let rows = section.rows.iter().filter(|row| row.is_above());
-            rows.map(|row| name(section, row)).collect::<Vec<_>>()
-        };
-        self.sections.iter().flat_map(above).collect()
+        self.sections.iter().flat_map(Section::behind).collect()
+    }
+}
+
+impl Section {
+    /// What is compared and where ours is worse.
+    pub(super) fn behind(&self) -> Vec<String> {
+        let rows = self.rows.iter().filter(|row| row.is_behind());
+        rows.map(|row| format!("{}: {}", self.title, row.name)).collect()
     }
 }
 
@@ -124,11 +135,16 @@ impl Pair<'_> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "below 2^53")]
-fn median(mut values: Vec<u64>) -> Option<f64> {
-    values.sort_unstable();
+fn median(values: Vec<u64>) -> Option<f64> {
+    middle(values.into_iter().map(|value| value as f64).collect())
+}
+
+/// The median.
+pub(super) fn middle(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
     let upper = *values.get(values.len() / 2)?;
     let lower = *values.get((values.len() - 1) / 2)?;
-    Some((upper + lower) as f64 / 2.0)
+    Some(f64::midpoint(upper, lower))
 }
 
 fn times(pair: &Pair<'_>, early: &str) -> anyhow::Result<Section> {
@@ -205,13 +221,16 @@ fn later(sample: &Sample, kind: fn(&Exits) -> &Counts) -> Option<Counts> {
 }
 
 impl Row {
-    fn new(name: &str, unit: Unit, ours: f64, qemu: f64) -> Self {
+    pub(super) fn new(name: &str, unit: Unit, ours: f64, qemu: f64) -> Self {
         let ratio = (qemu > 0.0).then(|| ours / qemu);
         Self { name: name.to_owned(), unit, ours, qemu, ratio }
     }
 
-    fn is_above(&self) -> bool {
-        self.ours > self.qemu
+    fn is_behind(&self) -> bool {
+        match self.unit {
+            Unit::Rate => self.ours < self.qemu,
+            _ => self.ours > self.qemu,
+        }
     }
 
     const fn larger(&self) -> f64 {
@@ -222,7 +241,9 @@ impl Row {
         match self.unit {
             Unit::Us => format!("{:.1} ms", value / 1e3),
             Unit::Kib => format!("{value:.0} KiB"),
-            Unit::Count => format!("{value:.0}"),
+            Unit::Count | Unit::Rate => format!("{value:.0}"),
+            Unit::Each => format!("{value:.2}"),
+            Unit::UsEach => format!("{value:.0} us"),
         }
     }
 }
@@ -231,7 +252,11 @@ impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ratio = self.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
         let (ours, qemu) = (self.value(self.ours), self.value(self.qemu));
-        let remark = if self.is_above() { "  above" } else { "" };
+        let remark = match (self.is_behind(), self.unit) {
+            (false, _) => "",
+            (true, Unit::Rate) => "  below",
+            (true, _) => "  above",
+        };
         write!(f, "{:<53}{ours:>14}{qemu:>14}{ratio:>8}{remark}", self.name)
     }
 }

@@ -17,6 +17,13 @@ pub(super) enum Vmm {
     Qemu,
 }
 
+impl Vmm {
+    /// Both; who begins changes from round to round.
+    pub(super) const fn turn(round: u32) -> [Self; 2] {
+        if round % 2 == 1 { [Self::Ours, Self::Qemu] } else { [Self::Qemu, Self::Ours] }
+    }
+}
+
 impl fmt::Display for Vmm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -57,12 +64,33 @@ pub(super) struct Machine {
 
 /// Files that belong to one boot alone.
 pub(super) struct Files<'a> {
-    /// The raw disk, writable.
+    /// The raw disk.
     pub(super) disk: &'a Path,
+    /// Whether the disk stays as it is, whatever the guest writes.
+    pub(super) snapshot: bool,
     /// Gets what the guest writes to port 0x402.
     pub(super) debugcon: &'a Path,
-    /// Gets what the guest writes to COM1.
-    pub(super) serial: &'a Path,
+    /// Where COM1 leads.
+    pub(super) console: Console<'a>,
+}
+
+/// Where a guest's serial port leads.
+#[derive(Clone, Copy)]
+pub(super) enum Console<'a> {
+    /// Into a file; nobody types.
+    File(&'a Path),
+    /// To the standard streams of its VMM.
+    Stdio,
+}
+
+impl Console<'_> {
+    /// As both programs call it.
+    fn option(self) -> OsString {
+        match self {
+            Self::File(path) => option("file:", path.to_string_lossy()),
+            Self::Stdio => "stdio".into(),
+        }
+    }
 }
 
 impl Machine {
@@ -79,6 +107,7 @@ impl Machine {
     fn tinderbox(&self, files: &Files<'_>) -> Command {
         let mut command = Command::new(&self.tinderbox);
         command.arg("run").arg(option("", files.disk.to_string_lossy()));
+        command.args(files.snapshot.then_some("--snapshot"));
         command.args(["--memory", &format!("{}M", self.memory_mib), "--cpus", &self.cpus.to_string()]);
         command.args(["--machine", "pic=off,pit=off"]);
         match &self.start {
@@ -88,7 +117,7 @@ impl Machine {
             }
         };
         command.arg("--debugcon").arg(option("file:", files.debugcon.to_string_lossy()));
-        command.arg("--console").arg(option("file:", files.serial.to_string_lossy()));
+        command.arg("--console").arg(files.console.option());
         command
     }
 
@@ -106,11 +135,13 @@ impl Machine {
         }
         command.args(["-global", "virtio-mmio.force-legacy=off"]);
         command.args(["-object", "iothread,id=io"]);
-        command.arg("-drive").arg(option("if=none,id=disk,format=raw,file=", escaped(files.disk)));
+        let snapshot = if files.snapshot { "on" } else { "off" };
+        let drive = format!("if=none,id=disk,format=raw,snapshot={snapshot},file=");
+        command.arg("-drive").arg(option(&drive, escaped(files.disk)));
         command.args(["-device", "virtio-blk-device,drive=disk,iothread=io"]);
         command.arg("-chardev").arg(option("file,id=log,path=", escaped(files.debugcon)));
         command.args(["-device", "isa-debugcon,iobase=0x402,chardev=log"]);
-        command.arg("-serial").arg(option("file:", files.serial.to_string_lossy()));
+        command.arg("-serial").arg(files.console.option());
         command
     }
 }
@@ -144,7 +175,8 @@ mod tests {
     }
 
     fn words_of(machine: &Machine, vmm: Vmm) -> String {
-        let files = Files { disk: Path::new("/a,b"), debugcon: Path::new("/d"), serial: Path::new("/s") };
+        let console = Console::File(Path::new("/s"));
+        let files = Files { disk: Path::new("/a,b"), snapshot: false, debugcon: Path::new("/d"), console };
         let command = machine.command(vmm, &files);
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")

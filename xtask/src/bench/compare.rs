@@ -1,0 +1,76 @@
+//! Devices at work, ours beside QEMU's: builds all that takes part, has the cases measured, and shows the result.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::boot::{self, Way};
+use super::rates::{Rates, Setup};
+use super::workload::{self, Case, Job, Sample};
+use crate::accel::{self, Accel};
+use crate::{files, image, paths};
+
+/// Options of each such verb.
+#[derive(clap::Args)]
+pub(super) struct Common {
+    /// How often each device is measured with each VMM; medians count
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// RAM of the guests in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 512, value_parser = clap::value_parser!(u32).range(256..=3072))]
+    memory: u32,
+    /// vCPUs of the guests
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    cpus: u32,
+    /// Where to measure [default: on this machine's /dev/kvm if it is good enough, else in the lab]
+    #[arg(long, value_enum)]
+    accel: Option<Accel>,
+    /// Write all numbers to this file, too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// Measures `cases` and prints the comparison.
+///
+/// # Errors
+///
+/// When a part cannot be built or had, or a measurement fails.
+pub(super) fn run(args: &Common, cases: Vec<Case>) -> anyhow::Result<ExitCode> {
+    let machine = boot::parts(Way::Direct, args.memory, args.cpus)?;
+    let choice = accel::choose(args.accel, &machine.tinderbox)?;
+    eprintln!("{}", choice.why);
+    let folder = paths::target_dir("bench")?;
+    let work = files::scratch_dir(&folder)?;
+    let job = Job {
+        machine,
+        image: image::debian()?.raw,
+        cases,
+        rounds: args.rounds,
+        result: work.path().join("result.json"),
+    };
+    match choice.accel {
+        Accel::Kvm => workload::run(&job)?,
+        Accel::Lab => boot::measure_in_lab("workload", &job, work.path())?,
+    }
+    let text = fs::read(&job.result).context("read the samples")?;
+    let samples: Vec<Sample> = serde_json::from_slice(&text).context("read the samples")?;
+    let rates = Rates::new(setup(&job, choice.accel)?, samples)?;
+    print!("{rates}");
+    if let Some(path) = &args.json {
+        files::write(path, format!("{:#}\n", rates.json()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn setup(job: &Job, accel: Accel) -> anyhow::Result<Setup> {
+    Ok(Setup {
+        accel: boot::place(accel),
+        tinderbox: boot::version(&job.machine.tinderbox)?,
+        qemu: boot::version(&job.machine.qemu)?,
+        memory_mib: job.machine.memory_mib,
+        cpus: job.machine.cpus,
+        rounds: job.rounds,
+    })
+}

@@ -22,6 +22,8 @@ pub enum BootDevice {
         port: Option<u8>,
         /// Its device number.
         device: u8,
+        /// Which function of the device it is.
+        function: u8,
     },
     /// The first namespace of an NVMe controller in a PCI slot.
     NvmeNamespace {
@@ -29,6 +31,8 @@ pub enum BootDevice {
         port: Option<u8>,
         /// The controller's device number.
         device: u8,
+        /// Which function of the device it is.
+        function: u8,
     },
     /// A disk on USB.
     UsbDisk {
@@ -75,10 +79,12 @@ impl fmt::Display for BootDevice {
         match self {
             // SeaBIOS looks for exactly 16 lower-case digits.
             Self::VirtioMmioDisk { base } => write!(f, "/virtio-mmio@{base:016x}/disk@0,0"),
-            Self::VirtioPciDisk { port, device } => write!(f, "{}/scsi@{device:x}/disk@0,0", PciBus(*port)),
+            Self::VirtioPciDisk { port, device, function } => {
+                write!(f, "{}/scsi@{}/disk@0,0", PciBus(*port), PciUnit(*device, *function))
+            }
             // edk2 knows NVMe by QEMU's first number for it, whatever the controller's own is.
-            Self::NvmeNamespace { port, device } => {
-                write!(f, "{}/pci8086,5845@{device:x}/namespace@1,0", PciBus(*port))
+            Self::NvmeNamespace { port, device, function } => {
+                write!(f, "{}/pci8086,5845@{}/namespace@1,0", PciBus(*port), PciUnit(*device, *function))
             }
             Self::UsbDisk { controller, path } => {
                 write!(f, "{controller}")?;
@@ -108,6 +114,18 @@ impl fmt::Display for PciBus {
     }
 }
 
+/// A device number, and the function's if it is not the first. *PCI Bus Binding to Open Firmware*, 2.2.1.3.
+struct PciUnit(u8, u8);
+
+impl fmt::Display for PciUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(device, 0) => write!(f, "{device:x}"),
+            Self(device, function) => write!(f, "{device:x},{function:x}"),
+        }
+    }
+}
+
 /// The bytes of the file; none if no device is listed, as firmware expects it then.
 #[must_use]
 pub fn encode(devices: &[BootDevice]) -> Vec<u8> {
@@ -133,7 +151,7 @@ mod tests {
 
     #[test]
     fn nvme_is_called_as_edk2_knows_it() {
-        let nvme = BootDevice::NvmeNamespace { port: None, device: 0x1f };
+        let nvme = BootDevice::NvmeNamespace { port: None, device: 0x1f, function: 0 };
         assert_eq!(encode(&[nvme]), b"/pci@ffffffffffffffff/pci8086,5845@1f/namespace@1,0\0");
     }
 
@@ -148,10 +166,12 @@ mod tests {
 
     #[test]
     fn pci_disks_are_found_by_their_slots() {
-        let disks =
-            [(None, 0x1f), (Some(10), 0)].map(|(port, device)| BootDevice::VirtioPciDisk { port, device });
-        let lines = ["/pci@ffffffffffffffff/scsi@1f", "/pci@ffffffffffffffff/pci-bridge@a/scsi@0"];
-        assert_eq!(encode(&disks), format!("{}/disk@0,0\n{}/disk@0,0\0", lines[0], lines[1]).as_bytes());
+        let disks = [(None, 0x1f, 0), (Some(10), 0, 0), (None, 3, 1)]
+            .map(|(port, device, function)| BootDevice::VirtioPciDisk { port, device, function });
+        let expected = "/pci@ffffffffffffffff/scsi@1f/disk@0,0\n\
+                        /pci@ffffffffffffffff/pci-bridge@a/scsi@0/disk@0,0\n\
+                        /pci@ffffffffffffffff/scsi@3,1/disk@0,0\0";
+        assert_eq!(encode(&disks), expected.as_bytes());
     }
 
     #[test]

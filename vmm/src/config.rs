@@ -25,7 +25,7 @@ pub use image::{Cache, ImageConfig};
 pub use kernel::KernelConfig;
 pub use numa::{NodeAccess, NodeConfig, NodeDistance, NumaConfig};
 pub use options::{ExtraDevice, GenerationId, Irqchip, MachineOptions, Switch};
-pub use pci::RootPort;
+pub use pci::{PciAddress, RootPort};
 
 use crate::backing::Backing;
 use crate::cpu::CpuModel;
@@ -120,6 +120,8 @@ pub struct DiskConfig {
     pub bus: DiskBus,
     /// The root port it is behind, if it is on PCI and not on the root bus.
     pub port: Option<String>,
+    /// Its place on its PCI bus, if it is not to be the next free one.
+    pub addr: Option<PciAddress>,
     /// The guest may not write.
     pub readonly: bool,
     /// Its place among the disks that firmware tries, smallest first; those without a place come after.
@@ -137,6 +139,7 @@ impl DiskConfig {
             path: path.into(),
             bus: DiskBus::default(),
             port: None,
+            addr: None,
             readonly: false,
             bootindex: None,
             serial: blk::Serial::default(),

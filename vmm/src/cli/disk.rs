@@ -1,4 +1,4 @@
-//! `--disk PATH[,bus=virtio-mmio|virtio-pci|nvme][,port=ID][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]`, the plain `DISK`, and `--snapshot`.
+//! `--disk PATH[,bus=virtio-mmio|virtio-pci|nvme][,port=ID][,addr=SLOT[.FUNCTION]][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]`, the plain `DISK`, and `--snapshot`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use clap::Args;
 use super::fields::{Fields, FieldsError};
 use super::image::{ImageError, ImageKeys};
 use super::machine::decimal;
-use crate::config::{DiskBus, DiskConfig};
+use crate::config::{DiskBus, DiskConfig, PciAddress};
 
 /// The disks of a machine.
 #[derive(Args, Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct DiskArgs {
     /// iops-burst=N
     #[arg(
         long = "disk",
-        value_name = "PATH[,bus=virtio-mmio|virtio-pci|nvme][,port=ID][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]",
+        value_name = "PATH[,bus=virtio-mmio|virtio-pci|nvme][,port=ID][,addr=SLOT[.FUNCTION]][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]",
         display_order = 2
     )]
     more: Vec<DiskConfig>,
@@ -55,6 +55,14 @@ pub enum DiskError {
         "port={0} is a root port of PCI, and bus=virtio-mmio is not on PCI: use bus=virtio-pci or bus=nvme"
     )]
     Port(String),
+    /// No place on a PCI bus.
+    #[error(
+        "addr={0} is no PCI slot, write SLOT or SLOT.FUNCTION with SLOT from 0 to 1f and FUNCTION from 0 to 7"
+    )]
+    Address(String),
+    /// A PCI slot for what is not on PCI.
+    #[error("addr={0} is a PCI slot, and bus=virtio-mmio is not on PCI: use bus=virtio-pci or bus=nvme")]
+    NotOnPci(PciAddress),
     /// Neither yes nor no.
     #[error("readonly={0} is no choice, use readonly=on or readonly=off")]
     Readonly(String),
@@ -66,7 +74,7 @@ pub enum DiskError {
     Serial(String),
     /// A key that disks do not have.
     #[error(
-        "unknown key `{0}`, use bus, port, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice"
+        "unknown key `{0}`, use bus, port, addr, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice"
     )]
     Key(String),
     /// Nothing to be done with an image.
@@ -98,6 +106,7 @@ impl DiskConfig {
             match key.as_str() {
                 "bus" => disk.bus = value.parse()?,
                 "port" => disk.port = Some(value),
+                "addr" => disk.addr = Some(value.parse()?),
                 "readonly" => disk.readonly = on_or_off(&value)?,
                 "bootindex" => disk.bootindex = Some(boot_index(value)?),
                 "serial" => disk.serial = value.parse().map_err(|_| DiskError::Serial(value))?,
@@ -107,6 +116,9 @@ impl DiskConfig {
         }
         if let (Some(port), DiskBus::VirtioMmio) = (&disk.port, disk.bus) {
             return Err(DiskError::Port(port.clone()));
+        }
+        if let (Some(addr), DiskBus::VirtioMmio) = (disk.addr, disk.bus) {
+            return Err(DiskError::NotOnPci(addr));
         }
         disk.image = image.finish()?;
         Ok(disk)
@@ -122,6 +134,22 @@ impl FromStr for DiskBus {
             "virtio-pci" | "pci" => Ok(Self::VirtioPci),
             "nvme" => Ok(Self::Nvme),
             _ => Err(DiskError::Bus(text.into())),
+        }
+    }
+}
+
+impl FromStr for PciAddress {
+    type Err = DiskError;
+
+    fn from_str(text: &str) -> Result<Self, DiskError> {
+        let (device, function) = text.split_once('.').unwrap_or((text, "0"));
+        let number = |digits: &str, limit: u8| {
+            let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+            u8::from_str_radix(digits, 16).ok().filter(|number| plain && *number < limit)
+        };
+        match (number(device, 32), number(function, 8)) {
+            (Some(device), Some(function)) => Ok(Self { device, function }),
+            _ => Err(DiskError::Address(text.into())),
         }
     }
 }
@@ -144,6 +172,18 @@ mod tests {
 
     fn disk(text: &str) -> Result<DiskConfig, DiskError> {
         text.parse()
+    }
+
+    #[test]
+    fn address_is_a_slot_and_a_function_of_it() {
+        let addr = |text: &str| disk(&format!("a,bus=nvme,addr={text}")).map(|disk| disk.addr);
+        assert_eq!(addr("1f.7"), Ok(Some(PciAddress { device: 31, function: 7 })));
+        assert_eq!(addr("3"), Ok(Some(PciAddress { device: 3, function: 0 })));
+        for text in ["20", "3.8", "", "+3", "3.", "3.1.1", "100.0"] {
+            assert_eq!(addr(text), Err(DiskError::Address(text.into())));
+        }
+        let error = disk("a,addr=3.1").unwrap_err().to_string();
+        assert!(error.starts_with("addr=3.1 is a PCI slot, and bus=virtio-mmio"), "{error}");
     }
 
     #[test]

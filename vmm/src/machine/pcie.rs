@@ -93,5 +93,5 @@ impl Builder<'_> {
 
 fn slot(plan: &FunctionPlan, ports: &BTreeMap<u8, PortId>) -> Slot {
     let port = plan.port.and_then(|port| ports.get(&port)).copied();
-    Slot { port, device: plan.device, function: 0 }
+    Slot { port, device: plan.device, function: plan.number }
 }

@@ -212,8 +212,10 @@ fn boot_disk(plan: &Plan, place: Boot<'_>) -> Option<BootDevice> {
     Some(match place {
         Boot::Transport(transport) => BootDevice::VirtioMmioDisk { base: transport.mmio.start },
         Boot::Function(plan) => match plan.function {
-            PciFunction::Nvme(_) => BootDevice::NvmeNamespace { port: plan.port, device: plan.device },
-            _ => BootDevice::VirtioPciDisk { port: plan.port, device: plan.device },
+            PciFunction::Nvme(_) => {
+                BootDevice::NvmeNamespace { port: plan.port, device: plan.device, function: plan.number }
+            }
+            _ => BootDevice::VirtioPciDisk { port: plan.port, device: plan.device, function: plan.number },
         },
         Boot::Usb(place) => {
             let on_pci = plan.pci_usb().map(|device| UsbController::Pci { device });

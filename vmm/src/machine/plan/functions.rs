@@ -1,9 +1,10 @@
 //! Which PCI functions there are, and in which slot each is.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{PlanError, Virtio, virtio};
-use crate::config::{Config, DiskBus, DiskConfig, Switch, VirtioBus};
+use crate::config::{Config, DiskBus, DiskConfig, PciAddress, Switch, VirtioBus};
 
 /// A PCI function: its kind, and which of that kind in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub struct FunctionPlan {
     pub port: Option<u8>,
     /// Its device number: on the root bus from 1 on, because 0 is the host bridge itself; 0 behind a port.
     pub device: u8,
+    /// Which function of the device it is.
+    pub number: u8,
     /// What it is.
     pub function: PciFunction,
 }
@@ -56,7 +59,7 @@ impl fmt::Display for FunctionPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("00:")?;
         self.port.map_or(Ok(()), |port| write!(f, "{port:02x}.0/"))?;
-        write!(f, "{:02x}.0", self.device)
+        write!(f, "{:02x}.{}", self.device, self.number)
     }
 }
 
@@ -69,33 +72,81 @@ pub enum PortError {
     /// A function behind a port that there is not.
     #[error("port={0} names no root port, add --device root-port,id={0}")]
     NoPort(String),
-    /// Two functions behind one port.
-    #[error("port={0} is given twice, and a root port has one slot: add another --device root-port")]
+    /// Two functions behind one port, in the same place.
+    #[error(
+        "port={0} is given twice, and a root port has one slot: add another --device root-port, or make them functions of \
+         one device, with addr=0.0, addr=0.1 and so on"
+    )]
     Taken(String),
+    /// Two functions in one place of the root bus.
+    #[error("addr={0} is given twice: give each PCI function its own")]
+    SameAddress(PciAddress),
+    /// A place that the bus has not.
+    #[error(
+        "addr={0} is not there: slot 0 of the root bus is the host bridge, and behind a root port there is slot 0 alone"
+    )]
+    NoAddress(PciAddress),
+    /// A device whose first function is missing.
+    #[error(
+        "addr={0} needs a function 0 beside it, for guests look for the others only where that is: add one"
+    )]
+    NoFirst(PciAddress),
 }
 
 /// Device numbers of a bus beside the host bridge's.
 const SLOTS: u8 = 31;
 
-/// The slots of the root bus are filled from device 1 upwards: with the root ports, with the disks in their order, with the
-/// USB controller, then with the other virtio devices.
+/// A function that is no root port, and where it is to be.
+struct Wanted<'a> {
+    function: PciFunction,
+    port: Option<&'a str>,
+    addr: Option<PciAddress>,
+}
+
+impl Wanted<'_> {
+    const fn anywhere(function: PciFunction) -> Self {
+        Self { function, port: None, addr: None }
+    }
+}
+
+/// The slots of the root bus that nobody has chosen are filled from device 1 upwards: with the root ports, with the disks in
+/// their order, with the USB controller, then with the other virtio devices.
 pub(super) fn functions(config: &Config) -> Result<Vec<FunctionPlan>, PlanError> {
     let wanted = devices(config);
+    let on_root = || wanted.iter().filter(|wanted| wanted.port.is_none());
+    let chosen: BTreeSet<_> = on_root().filter_map(|wanted| Some(wanted.addr?.device)).collect();
     let ports = config.root_ports.len();
-    let functions = ports + wanted.iter().filter(|(_, port)| port.is_none()).count();
+    let functions = ports + on_root().filter(|wanted| wanted.addr.is_none()).count() + chosen.len();
     if functions > SLOTS.into() {
         return Err(PlanError::PciSlots { functions, slots: SLOTS.into() });
     }
-    let mut slots = 1..=SLOTS;
-    let mut on_root = |function| Some(FunctionPlan { port: None, device: slots.next()?, function });
-    let mut plans: Vec<_> = (0..ports).filter_map(|n| on_root(PciFunction::RootPort(n))).collect();
-    for (function, port) in wanted {
-        match port {
-            None => plans.extend(on_root(function)),
-            Some(id) => plans.push(behind(config, &plans, function, id)?),
+    let mut slots = (1..=SLOTS).filter(|slot| !chosen.contains(slot));
+    let mut next = |function| Some(FunctionPlan { port: None, device: slots.next()?, number: 0, function });
+    let mut plans: Vec<_> = (0..ports).filter_map(|n| next(PciFunction::RootPort(n))).collect();
+    for Wanted { function, port, addr } in wanted {
+        match (port, addr) {
+            (None, None) => plans.extend(next(function)),
+            (None, Some(addr)) => plans.push(on_root_bus(&plans, function, addr)?),
+            (Some(id), addr) => plans.push(behind(config, &plans, function, id, addr)?),
         }
     }
+    have_first_functions(&plans)?;
     Ok(plans)
+}
+
+/// At a place of its own choice.
+fn on_root_bus(
+    plans: &[FunctionPlan],
+    function: PciFunction,
+    addr: PciAddress,
+) -> Result<FunctionPlan, PortError> {
+    let PciAddress { device, function: number } = addr;
+    let taken = |plan: &FunctionPlan| (plan.port, plan.device, plan.number) == (None, device, number);
+    match device {
+        0 => Err(PortError::NoAddress(addr)),
+        _ if plans.iter().any(taken) => Err(PortError::SameAddress(addr)),
+        _ => Ok(FunctionPlan { port: None, device, number, function }),
+    }
 }
 
 /// A link has one device at its end.
@@ -104,22 +155,41 @@ fn behind(
     plans: &[FunctionPlan],
     function: PciFunction,
     id: &str,
+    addr: Option<PciAddress>,
 ) -> Result<FunctionPlan, PortError> {
     let index = config.root_ports.iter().position(|port| port.id == id);
     let port = plans.iter().find(|plan| index.is_some_and(|n| plan.function == PciFunction::RootPort(n)));
     let port = Some(port.ok_or_else(|| PortError::NoPort(id.into()))?.device);
-    match plans.iter().any(|plan| plan.port == port) {
+    if let Some(addr) = addr.filter(|addr| addr.device != 0) {
+        return Err(PortError::NoAddress(addr));
+    }
+    let number = addr.map_or(0, |addr| addr.function);
+    match plans.iter().any(|plan| plan.port == port && plan.number == number) {
         true => Err(PortError::Taken(id.into())),
-        false => Ok(FunctionPlan { port, device: 0, function }),
+        false => Ok(FunctionPlan { port, device: 0, number, function }),
     }
 }
 
-/// The functions that are no root ports, each with the port it is to be behind.
-fn devices(config: &Config) -> Vec<(PciFunction, Option<&str>)> {
-    let disk = |(n, disk): (usize, _)| Some((disk_function(n, disk)?, disk.port.as_deref()));
-    let usb = config.has_pci_usb().then_some((PciFunction::Xhci, None));
+/// Guests look for more functions of a device where there is the first. PCIe 5.0, 7.5.1.1.9.
+fn have_first_functions(plans: &[FunctionPlan]) -> Result<(), PortError> {
+    let first = |of: &FunctionPlan| {
+        plans.iter().any(|plan| (plan.port, plan.device, plan.number) == (of.port, of.device, 0))
+    };
+    match plans.iter().find(|plan| !first(plan)) {
+        Some(plan) => Err(PortError::NoFirst(PciAddress { device: plan.device, function: plan.number })),
+        None => Ok(()),
+    }
+}
+
+/// The functions that are no root ports.
+fn devices(config: &Config) -> Vec<Wanted<'_>> {
+    let disk = |(n, disk): (usize, _)| {
+        let function = disk_function(n, disk)?;
+        Some(Wanted { function, port: disk.port.as_deref(), addr: disk.addr })
+    };
+    let usb = config.has_pci_usb().then_some(Wanted::anywhere(PciFunction::Xhci));
     let virtio = virtio::others(&config.virtio).filter(|_| config.virtio.bus == VirtioBus::Pci);
-    let virtio = virtio.map(|device| (PciFunction::Virtio(device), None));
+    let virtio = virtio.map(|device| Wanted::anywhere(PciFunction::Virtio(device)));
     config.disks.iter().enumerate().filter_map(disk).chain(usb).chain(virtio).collect()
 }
 
@@ -196,7 +266,7 @@ mod tests {
     #[test]
     fn pci_disks_bring_pcie_and_take_slots_from_1_on() {
         let plan = plan(&config(&["a,bus=nvme", "b", "c,bus=nvme", "d,bus=virtio-pci"])).unwrap();
-        let slot = |device, function| FunctionPlan { port: None, device, function };
+        let slot = |device, function| FunctionPlan { port: None, device, number: 0, function };
         let virtio = PciFunction::Virtio(Virtio::Disk(3));
         let expected = [slot(1, PciFunction::Nvme(0)), slot(2, PciFunction::Nvme(2)), slot(3, virtio)];
         assert_eq!(plan.pcie.unwrap().functions, expected);
@@ -236,6 +306,34 @@ mod tests {
         );
         let twice = with_ports(&["a"], &["0,bus=nvme,port=a", "1,bus=pci,port=a"]);
         assert!(message(&twice).starts_with("port=a is given twice"));
+    }
+
+    fn places(config: &Config) -> Vec<String> {
+        let functions = plan(config).unwrap().pcie.unwrap().functions;
+        functions.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn disks_may_choose_slots_and_be_functions_of_one_device() {
+        let disks =
+            ["0,bus=nvme", "1,bus=pci,addr=1.1", "2,bus=nvme,addr=1", "3,bus=pci", "4,bus=pci,addr=1f"];
+        assert_eq!(places(&config(&disks)), ["00:02.0", "00:01.1", "00:01.0", "00:03.0", "00:1f.0"]);
+        let behind = ["0,bus=pci,port=p", "1,bus=nvme,port=p,addr=0.5"];
+        assert_eq!(places(&with_ports(&["p"], &behind)), ["00:01.0", "00:01.0/00.0", "00:01.0/00.5"]);
+    }
+
+    #[test]
+    fn addresses_that_cannot_be_are_named() {
+        let on_root = |addrs: &[&str]| {
+            let disks: Vec<_> = addrs.iter().map(|addr| format!("a,bus=nvme,addr={addr}")).collect();
+            message(&config(&disks.iter().map(String::as_str).collect::<Vec<_>>()))
+        };
+        assert!(on_root(&["3", "3.0"]).starts_with("addr=3.0 is given twice"));
+        assert!(on_root(&["0"]).starts_with("addr=0.0 is not there"));
+        assert!(on_root(&["1f.2", "1f.1"]).starts_with("addr=1f.2 needs a function 0"));
+        let behind = |disks: &[&str]| message(&with_ports(&["p"], disks));
+        assert!(behind(&["a,bus=nvme,port=p,addr=1"]).starts_with("addr=1.0 is not there"));
+        assert!(behind(&["a,bus=nvme,port=p,addr=0.1"]).starts_with("addr=0.1 needs a function 0"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod kernel;
 mod numa;
 mod options;
 mod pci;
+mod timeline;
 mod usb;
 mod virtio;
 
@@ -26,6 +27,7 @@ pub use kernel::KernelConfig;
 pub use numa::{NodeAccess, NodeConfig, NodeDistance, NumaConfig};
 pub use options::{ExtraDevice, GenerationId, Irqchip, MachineOptions, Switch};
 pub use pci::{PciAddress, RootPort};
+pub use timeline::{TimelineConfig, TimelineError, TimelineFormat};
 
 use crate::backing::Backing;
 use crate::cpu::CpuModel;
@@ -64,6 +66,8 @@ pub struct Config {
     pub console: Console,
     /// Where the firmware's log (port 0x402) goes, if anywhere.
     pub debugcon: Option<PathBuf>,
+    /// Where the boot's timeline goes, if anywhere.
+    pub timeline: Option<TimelineConfig>,
     /// What a reset by the guest does.
     pub on_reset: OnReset,
     /// What the guest is told that does not follow from its hardware.
@@ -92,6 +96,7 @@ impl Default for Config {
             virtio: VirtioConfig::default(),
             console: Console::Stdio,
             debugcon: None,
+            timeline: None,
             on_reset: OnReset::default(),
             guest_info: GuestInfo::default(),
             control: ControlConfig::default(),

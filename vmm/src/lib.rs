@@ -14,7 +14,7 @@
 //! * [`boot`] starts a kernel without firmware.
 //! * [`kvm`] holds all unsafe code of this crate.
 //! * [`machine`] puts devices where the plan says and supervises the run.
-//! * [`qmp`] lets programs outside control it, [`gdb`] a debugger.
+//! * [`qmp`] lets programs outside control it, [`gdb`] a debugger; `timeline` records its boot.
 //!
 //! Standards: the `microvm` machine contract, Intel SDM 3A for the processor's power-on state, ACPI 6.5.
 //! Left out so far: snapshots, the sandbox.
@@ -33,4 +33,5 @@ mod nearest;
 pub mod qmp;
 pub mod socket;
 pub mod terminal;
+mod timeline;
 pub mod topology;

@@ -108,7 +108,8 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     let accel = args.accel.unwrap_or(if Path::new("/dev/kvm").exists() { Accel::Kvm } else { Accel::Lab });
     firmware::build("qboot")?;
     firmware::build("seabios-usb")?;
-    let suites = ["reset", "firmware", "handover", "terminal", "usb"].map(|name| Suite::new(name, tinderbox));
+    let suites = ["reset", "firmware", "handover", "terminal", "usb", "timeline"]
+        .map(|name| Suite::new(name, tinderbox));
     suites.into_iter().try_for_each(|suite| {
         let suite = suite?;
         if suite.folder.ends_with("handover") {

@@ -1,11 +1,11 @@
-//! `--console` and `--debugcon`: where the guest's and the firmware's text goes.
+//! `--console`, `--debugcon` and `--timeline`: where the guest's and the firmware's text goes, and what it tells of the boot.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
 
-use crate::config::Console;
+use crate::config::{Console, TimelineConfig};
 
 /// Text from the guest.
 #[derive(Args, Debug)]
@@ -17,6 +17,10 @@ pub(crate) struct ConsoleArgs {
     /// The firmware's log, port 0x402
     #[arg(long, value_name = "file:PATH")]
     pub(crate) debugcon: Option<LogFile>,
+    /// Write the boot's phases here when the run ends, and what the guest did in each: a page for people or JSON for programs.
+    /// The firmware's log (--debugcon) tells more than the serial port; TEXT is what the guest prints when it is ready
+    #[arg(long, value_name = "FILE.html|FILE.json[,mark=TEXT]")]
+    pub(crate) timeline: Option<TimelineConfig>,
 }
 
 /// A file that text is written to.

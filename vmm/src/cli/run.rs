@@ -108,6 +108,7 @@ impl ConfigArgs {
             virtio: self.virtio.into_config(),
             console: self.console.console,
             debugcon: self.console.debugcon.map(|file| file.0),
+            timeline: self.console.timeline,
             on_reset: if self.machine.no_reboot { OnReset::End } else { OnReset::Reboot },
             guest_info: self.guest_info.into_guest_info()?,
             control: self.control.into_control(),
@@ -251,7 +252,7 @@ mod tests {
     #[test]
     fn every_option_reaches_the_configuration() {
         let args = "--memory 6G,shared=on --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
-                    --cmdline quiet --console none --debugcon file:fw.log --no-reboot --kvm /dev/kvm2 \
+                    --cmdline quiet --console none --debugcon file:fw.log --timeline boot.json,mark=up --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
                     --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --net null --virtio-console pty --vsock socket=v --balloon 64M \
                     --name vm --pidfile pid --qmp unix:q --paused --no-shutdown";
@@ -286,6 +287,7 @@ mod tests {
             },
             console: Console::None,
             debugcon: Some("fw.log".into()),
+            timeline: "boot.json,mark=up".parse().ok(),
             on_reset: OnReset::End,
             guest_info: GuestInfo {
                 uuid: "00112233-4455-6677-8899-aabbccddeeff".parse().ok(),

@@ -194,7 +194,7 @@ impl Vcpu {
                 return Ok(Exit::Debug(DebugExit { exception: exit.exception, pc: exit.pc, dr6: exit.dr6 }));
             }
             // The next run offers the interrupt again.
-            Ok(VcpuExit::IrqWindowOpen) => {}
+            Ok(VcpuExit::IrqWindowOpen) => handler.interrupt_window(),
             Ok(VcpuExit::Intr) => return Ok(self.woken()),
             Ok(VcpuExit::InternalError) => return Err(self.internal_error()),
             Ok(VcpuExit::FailEntry(reason, _)) => return Err(RunError::Entry { index, reason }),

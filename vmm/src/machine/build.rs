@@ -38,6 +38,7 @@ use crate::boot::{Handover, Ram};
 use crate::config::{self, Config, Irqchip};
 use crate::host;
 use crate::kvm::{GuestRam, Kvm, Routes, Vcpu, Vm, install_wake_handler};
+use crate::timeline::{Places, Recorder, Watched};
 
 /// What the host contributes besides what the machine starts with.
 pub(super) struct Resources {
@@ -156,10 +157,19 @@ impl Machine {
     }
 
     /// Lets the guest run.
-    pub(super) fn start(&mut self) -> anyhow::Result<Vcpus> {
+    pub(super) fn start(&mut self, plan: &Plan, timeline: Option<&Arc<Recorder>>) -> anyhow::Result<Vcpus> {
         install_wake_handler().context("install the wake-up signal")?;
         let vcpus = std::mem::take(&mut self.vcpus);
-        Vcpus::start(vcpus, &self.board, &self.control).context("start the vCPU threads")
+        let started = match timeline {
+            None => Vcpus::start(vcpus, &self.board, &self.control),
+            Some(recorder) => {
+                let serial = plan.com1.map(|com1| com1.ports.start);
+                let places = Places::new(&self.board.pio, &self.board.mmio, serial);
+                let watched = Watched::new(Arc::clone(&self.board), Arc::clone(recorder), places);
+                Vcpus::start(vcpus, &Arc::new(watched), &self.control)
+            }
+        };
+        started.context("start the vCPU threads")
     }
 
     /// Power-on state of everything but the vCPUs, which are parked meanwhile. RAM keeps its content.

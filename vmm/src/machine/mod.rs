@@ -44,6 +44,7 @@ pub(crate) use vcpus::{SharedVcpu, lock};
 use crate::config::{Config, Console, StartState};
 use crate::host;
 use crate::terminal::RawMode;
+use crate::timeline::{Recorder, TimelineFile};
 use build::{Machine, Resources};
 use control::{Cause, Control, Event};
 use outside::Sockets;
@@ -68,11 +69,13 @@ pub enum Outcome {
 /// # Errors
 /// When the machine cannot be built, a vCPU cannot go on, or a signal ended the run before the guest powered off.
 pub fn run(config: &Config) -> anyhow::Result<Outcome> {
+    let timeline = config.timeline.as_ref().map(|_| Arc::new(Recorder::start(config)));
     let start = Start::open(config)?;
     let plan = Plan::new(config, start.firmware_len(), host::physical_address_bits()?)?;
     let start = start.place(&plan)?;
     let resources = Resources::open(config)?;
     let sockets = Sockets::open(&config.control)?;
+    let timeline_file = config.timeline.as_ref().map(TimelineFile::create).transpose()?;
     let _pid_file = config.control.pid_file.as_deref().map(PidFile::write).transpose()?;
     let mut machine = Machine::build(&plan, resources, start)?;
     watch_signals(&machine.control)?;
@@ -83,15 +86,18 @@ pub fn run(config: &Config) -> anyhow::Result<Outcome> {
     if config.control.start == StartState::Paused {
         machine.control.begin_parked();
     }
-    let vcpus = machine.start()?;
+    let vcpus = machine.start(&plan, timeline.as_ref())?;
     let (listeners, servers) = sockets.serve(config, &plan, &machine, &vcpus)?;
     tracing::info!(vcpus = plan.apic_ids.len(), memory = config.memory, "the guest runs");
-    let outcome = Supervisor::new(&machine, &vcpus, config, listeners).run();
+    let outcome = Supervisor::new(&machine, &vcpus, config, listeners, timeline.clone()).run();
     machine.control.stop(|| vcpus.wake());
     vcpus.join();
     machine.finish();
     servers.finish();
     drop(raw_mode);
+    if let (Some(recorder), Some(file)) = (timeline, timeline_file) {
+        file.write(&recorder.finish(&outcome))?;
+    }
     outcome
 }
 

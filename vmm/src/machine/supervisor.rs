@@ -1,5 +1,6 @@
 //! The control thread's life: one event after the other until the machine ends.
 
+use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use super::remote::{Call, Command, Ending, Listener, Notice, Refused, RunState};
 use super::vcpus::Vcpus;
 use crate::config::{Config, OnPowerOff, OnReset, StartState};
 use crate::kvm::DebugExit;
+use crate::timeline::Recorder;
 
 /// How long a guest may take to shut down after a signal.
 const GRACE: Duration = Duration::from_secs(30);
@@ -24,6 +26,7 @@ pub(super) struct Supervisor<'a> {
     on_power_off: OnPowerOff,
     state: RunState,
     listeners: Vec<Listener>,
+    timeline: Option<Arc<Recorder>>,
     /// When a guest that was asked to shut down must have done so.
     deadline: Option<Instant>,
 }
@@ -32,12 +35,13 @@ pub(super) struct Supervisor<'a> {
 type Step = anyhow::Result<Option<Outcome>>;
 
 impl<'a> Supervisor<'a> {
-    /// A supervisor of `machine` as `config` wants it, which tells `listeners` what happens.
+    /// A supervisor of `machine` as `config` wants it, which tells `listeners` and `timeline` what happens.
     pub(super) fn new(
         machine: &'a Machine,
         vcpus: &'a Vcpus,
         config: &Config,
         listeners: Vec<Listener>,
+        timeline: Option<Arc<Recorder>>,
     ) -> Self {
         Self {
             machine,
@@ -49,6 +53,7 @@ impl<'a> Supervisor<'a> {
                 StartState::Paused => RunState::Prelaunch,
             },
             listeners,
+            timeline,
             deadline: None,
         }
     }
@@ -105,6 +110,7 @@ impl<'a> Supervisor<'a> {
         control.park(|| self.vcpus.wake());
         self.machine.reset().context("reset the machine")?;
         control.reset();
+        self.timeline.iter().for_each(|timeline| timeline.reset(&cause.to_string()));
         self.tell(Notice::Reset { guest: cause.is_guest() });
         match self.state {
             RunState::Running => control.resume(),

@@ -30,6 +30,12 @@ pub trait ExitHandler {
     fn has_external_interrupt(&self) -> bool;
     /// Acknowledges the PIC's interrupt and gives its vector.
     fn acknowledge_external_interrupt(&self) -> u8;
+    /// A vCPU is about to run the guest.
+    fn entering(&self) {}
+    /// The guest can take an interrupt of the PIC now.
+    fn interrupt_window(&self) {}
+    /// A vCPU came back, for this reason.
+    fn came_back(&self, _exit: Exit) {}
 }
 
 /// Both address spaces, and the interrupt controllers outside KVM.
@@ -93,7 +99,11 @@ pub(crate) fn lock(vcpu: &SharedVcpu) -> MutexGuard<'_, Vcpu> {
 
 impl Vcpus {
     /// Starts a thread for each of `vcpus`; the guest runs from here on.
-    pub(super) fn start(vcpus: Vec<Vcpu>, board: &Arc<Board>, control: &Arc<Control>) -> io::Result<Self> {
+    pub(super) fn start(
+        vcpus: Vec<Vcpu>,
+        board: &Arc<impl ExitHandler + Send + Sync + 'static>,
+        control: &Arc<Control>,
+    ) -> io::Result<Self> {
         let (id_sender, ids) = channel();
         let shared: Vec<_> = vcpus.into_iter().map(|vcpu| Arc::new(Mutex::new(vcpu))).collect();
         let spawn = |vcpu: &SharedVcpu| {
@@ -104,7 +114,7 @@ impl Vcpus {
                 let _ = id.send((index, gettid().as_raw_nonzero().get()));
                 drop(id);
                 lock(&vcpu).attach();
-                run(&vcpu, index, &board, &control);
+                run(&vcpu, index, &*board, &control);
                 lock(&vcpu).detach();
             })
         };
@@ -140,19 +150,24 @@ impl Vcpus {
 }
 
 /// A vCPU's life.
-fn run(vcpu: &SharedVcpu, index: usize, board: &Board, control: &Control) {
+fn run(vcpu: &SharedVcpu, index: usize, board: &impl ExitHandler, control: &Control) {
     let mut resets = 0;
     loop {
         if control.is_busy() {
             settle(vcpu, board, control);
         }
         match control.order(index, &mut resets) {
-            Order::Run => match lock(vcpu).run(board) {
-                Ok(Exit::Handled | Exit::Woken) => {}
-                Ok(Exit::TripleFault) => control.ask(Event::Reset(Cause::TripleFault)),
-                Ok(Exit::Debug(exit)) => control.ask(Event::Debug { vcpu: index, exit }),
-                Err(error) => control.ask(Event::Failed(error.into())),
-            },
+            Order::Run => {
+                board.entering();
+                let result = lock(vcpu).run(board);
+                match result {
+                    Ok(exit) => {
+                        board.came_back(exit);
+                        heed(exit, index, control);
+                    }
+                    Err(error) => control.ask(Event::Failed(error.into())),
+                }
+            }
             Order::Reset => {
                 if let Err(error) = lock(vcpu).reset() {
                     control.tell(Event::Failed(anyhow::Error::new(error).context("reset a vCPU")));
@@ -164,8 +179,17 @@ fn run(vcpu: &SharedVcpu, index: usize, board: &Board, control: &Control) {
     }
 }
 
+/// What an exit means for the machine.
+fn heed(exit: Exit, index: usize, control: &Control) {
+    match exit {
+        Exit::Handled | Exit::Woken => {}
+        Exit::TripleFault => control.ask(Event::Reset(Cause::TripleFault)),
+        Exit::Debug(exit) => control.ask(Event::Debug { vcpu: index, exit }),
+    }
+}
+
 /// Whoever looks at a parked vCPU sees it between two instructions.
-fn settle(vcpu: &SharedVcpu, board: &Board, control: &Control) {
+fn settle(vcpu: &SharedVcpu, board: &impl ExitHandler, control: &Control) {
     if let Err(error) = lock(vcpu).settle(board) {
         control.ask(Event::Failed(error.into()));
     }

@@ -15,7 +15,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use self::usb::{UsbConfig, UsbDevice, UsbKind, UsbStorage};
-pub use self::virtio::{NetConfig, PortConfig, PortEnd, VirtioBus, VirtioConfig, VsockConfig, Wire};
+pub use self::virtio::{
+    FsServer, NetConfig, PortConfig, PortEnd, VhostUserConfig, VirtioBus, VirtioConfig, VsockConfig, Wire,
+};
 use ::virtio::blk;
 pub use control::{
     ControlConfig, DebugArch, Debugger, DebuggerError, Endpoint, EndpointError, Monitor, OnPowerOff, Side,

@@ -42,6 +42,7 @@ mod smbios;
 mod table;
 mod usage;
 mod usb;
+mod vhost_user;
 mod virtio;
 mod vsock;
 

@@ -96,7 +96,7 @@ fn null(keys: Vec<(String, String)>) -> Result<Wire, NetError> {
 }
 
 /// What IPv4 demands of every wire, up to the longest datagram there is.
-fn longest_datagram(text: String) -> Result<u16, NetError> {
+pub(super) fn longest_datagram(text: String) -> Result<u16, NetError> {
     decimal(&text).filter(|&mtu| mtu >= 68).ok_or(NetError::Mtu(text))
 }
 

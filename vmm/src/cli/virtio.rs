@@ -8,6 +8,7 @@ use virtio::console::Kind;
 use super::machine::MemorySize;
 use super::net::NET;
 use super::ports::{END, NAMED, NamedPort};
+use super::vhost_user::{FS, Fs, VHOST_USER, VhostUser};
 use crate::config::{NetConfig, PortConfig, PortEnd, VirtioBus, VirtioConfig, VsockConfig};
 
 /// Devices that guests have drivers for anyway.
@@ -21,6 +22,13 @@ pub(crate) struct VirtioArgs {
     /// comma written twice
     #[arg(long = "net", value_name = NET)]
     nets: Vec<NetConfig>,
+    /// A file system that the guest mounts by NAME (mount -t virtiofs NAME /mnt), repeatable: the folder DIR by a virtiofsd that
+    /// is started, or whatever listens at PATH
+    #[arg(long = "fs", value_name = FS)]
+    file_systems: Vec<Fs>,
+    /// A device that another process serves by vhost-user, repeatable
+    #[arg(long = "vhost-user", value_name = VHOST_USER)]
+    vhost_user: Vec<VhostUser>,
     /// A console on virtio, /dev/hvc0 and so on, repeatable. At unix:PATH a client finds the last 64 KiB
     #[arg(long = "virtio-console", value_name = END)]
     consoles: Vec<PortEnd>,
@@ -44,8 +52,11 @@ impl VirtioArgs {
         let console = |end| PortConfig { kind: Kind::Console, end };
         let consoles = self.consoles.into_iter().map(console);
         let ports = consoles.chain(self.ports.into_iter().map(|port| port.0)).collect();
+        let file_systems = self.file_systems.into_iter().map(|fs| fs.0);
+        let vhost_user = file_systems.chain(self.vhost_user.into_iter().map(|device| device.0)).collect();
         let balloon = self.balloon.map(|size| size.0);
-        VirtioConfig { bus: self.bus, nets: self.nets, ports, vsock: self.vsock, balloon, rng: self.rng }
+        let Self { bus, nets, vsock, rng, .. } = self;
+        VirtioConfig { bus, nets, vhost_user, ports, vsock, balloon, rng }
     }
 }
 

@@ -11,6 +11,8 @@ pub struct VirtioConfig {
     pub bus: VirtioBus,
     /// Network interfaces in the order of the command line.
     pub nets: Vec<NetConfig>,
+    /// Devices that other processes serve.
+    pub vhost_user: Vec<VhostUserConfig>,
     /// Ports of the virtio console: all consoles, then the named ones.
     pub ports: Vec<PortConfig>,
     /// Streams between the guest and Unix sockets.
@@ -29,6 +31,48 @@ pub enum VirtioBus {
     Mmio,
     /// The PCI root bus.
     Pci,
+}
+
+/// A device that another process serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VhostUserConfig {
+    /// A file system.
+    Fs {
+        /// By which the guest mounts it.
+        tag: String,
+        /// Who serves it.
+        server: FsServer,
+    },
+    /// A disk.
+    Blk {
+        /// Where its back end listens.
+        socket: PathBuf,
+        /// How many queues.
+        queues: u16,
+    },
+    /// A network interface.
+    Net {
+        /// Where its back end listens.
+        socket: PathBuf,
+        /// Its address, if not one of the machine's choice.
+        mac: Option<Mac>,
+        /// The longest datagram, if the guest is to be told.
+        mtu: Option<u16>,
+    },
+}
+
+/// Who serves a file system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FsServer {
+    /// A virtiofsd of our own.
+    Folder {
+        /// What it shows.
+        dir: PathBuf,
+        /// What the guest may keep.
+        cache: virtio::vhost_user::Cache,
+    },
+    /// Somebody who listens there.
+    Socket(PathBuf),
 }
 
 /// The vsock device.

@@ -327,6 +327,11 @@ pub enum PlanError {
         "--virtio-console and --virtio-port: stdio is taken, by --console stdio unless it says otherwise; give it to one of them alone"
     )]
     StdioTaken,
+    /// Memory that another process maps, and that is not to be shared.
+    #[error(
+        "--memory merge=on and --fs or --vhost-user exclude each other: only private pages are merged, so leave one of them out"
+    )]
+    MergedAndShared,
     /// Memory that the firmware image has.
     #[error(
         "--device pc-testdev: its memory is at {memory}, where --firmware has its image ({image}): use a smaller image"
@@ -432,7 +437,7 @@ impl Plan {
         let reserved = Range::new(first_reserved, kvm_tss.end() - first_reserved);
         let firmware = FirmwarePlan::new(firmware_len);
         Ok(Self {
-            backing: config.backing,
+            backing: virtio::backing(config)?,
             low_ram,
             high_ram,
             firmware,
@@ -474,7 +479,7 @@ impl Plan {
     /// As [`Plan::new`].
     pub fn check(config: &Config, phys_bits: u32) -> Result<(), PlanError> {
         check_memory(config, phys_bits)?;
-        check_pages(config.memory, config.backing.pages)?;
+        check_pages(config.memory, virtio::backing(config)?.pages)?;
         apic_ids(config.cpus)?;
         let (low_ram, high_ram) = ram(config.memory);
         NumaPlan::new(config, low_ram, high_ram)?;

@@ -13,17 +13,21 @@ use virtio::blk::Blk;
 use virtio::console::{Console, Kind, MAX_PORTS};
 use virtio::net::{Mac, Net, Options};
 use virtio::rng::Rng;
+use virtio::vhost_user::{VhostUser, Virtiofsd};
 use virtio::vsock::Vsock;
 use vm_memory::GuestMemoryMmap;
 
 use super::disks::Disk;
 use super::plan::Virtio;
-use crate::config::{NetConfig, PortConfig, PortEnd, VirtioConfig, VsockConfig, Wire};
+use crate::config::{
+    FsServer, NetConfig, PortConfig, PortEnd, VhostUserConfig, VirtioConfig, VsockConfig, Wire,
+};
 use crate::kvm::release;
 
 /// What the devices use of the host's.
 pub(super) struct Backends {
     nets: Vec<Option<Net>>,
+    vhost_user: Vec<Option<VhostUser>>,
     console: Option<Console>,
     vsock: Option<Vsock>,
     balloon: Option<u64>,
@@ -38,9 +42,12 @@ impl Backends {
         let rng = config.rng.then(Rng::new).transpose().context("--rng: open /dev/urandom")?;
         let nets = config.nets.iter().zip(0..).map(|(net, n)| open_net(net, n).map(Some));
         let nets = nets.collect::<anyhow::Result<_>>()?;
+        let vhost_user = (config.nets.len()..).zip(&config.vhost_user);
+        let vhost_user = vhost_user.map(|(n, device)| open_vhost_user(device, n).map(Some));
+        let vhost_user = vhost_user.collect::<anyhow::Result<_>>()?;
         let (balloon, memory) = (config.balloon, GuestMemoryMmap::new());
         let vsock = config.vsock.as_ref().map(open_vsock).transpose()?;
-        Ok(Self { nets, console: open_console(&config.ports)?, vsock, balloon, memory, rng })
+        Ok(Self { nets, vhost_user, console: open_console(&config.ports)?, vsock, balloon, memory, rng })
     }
 
     /// Lets devices use `memory` other than by their queues.
@@ -56,6 +63,7 @@ impl Backends {
                 Box::new(Blk::new(backend, disk.virtio())) as _
             }),
             Virtio::Net(n) => self.nets.get_mut(n)?.take().map(|net| Box::new(net) as _),
+            Virtio::VhostUser(n) => self.vhost_user.get_mut(n)?.take().map(|device| Box::new(device) as _),
             Virtio::Console => self.console.take().map(|console| Box::new(console) as _),
             Virtio::Vsock => self.vsock.take().map(|vsock| Box::new(vsock) as _),
             Virtio::Balloon => self.balloon.take().map(|size| {
@@ -67,10 +75,14 @@ impl Backends {
     }
 }
 
+/// The address of the `n`th interface: QEMU's, in a block that is free for use within a site.
+fn nth_mac(n: usize) -> Mac {
+    Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56_u8.wrapping_add(n as u8)])
+}
+
 /// The `n`th interface, with its wire.
-fn open_net(config: &NetConfig, n: u8) -> anyhow::Result<Net> {
-    // QEMU's addresses, in a block that is free for use within a site.
-    let mac = config.mac.unwrap_or(Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56_u8.wrapping_add(n)]));
+fn open_net(config: &NetConfig, n: usize) -> anyhow::Result<Net> {
+    let mac = config.mac.unwrap_or(nth_mac(n));
     let backend: Box<dyn net::Backend> = match &config.wire {
         Wire::Tap(name) => Box::new(Tap::open(name).context("--net tap")?),
         Wire::Passt { tcp, udp } => Box::new(Passt::start(&passt_options(tcp, udp)).context("--net passt")?),
@@ -83,6 +95,25 @@ fn open_net(config: &NetConfig, n: u8) -> anyhow::Result<Net> {
 fn passt_options(tcp: &Option<String>, udp: &Option<String>) -> Vec<OsString> {
     let option = |name: &str, ports: &Option<String>| ports.clone().map(|ports| [name.into(), ports.into()]);
     [option("--tcp-ports", tcp), option("--udp-ports", udp)].into_iter().flatten().flatten().collect()
+}
+
+/// A device that another process serves; the `n`th interface, if it is one.
+fn open_vhost_user(config: &VhostUserConfig, n: usize) -> anyhow::Result<VhostUser> {
+    match config {
+        VhostUserConfig::Fs { tag, server: FsServer::Socket(path) } => {
+            VhostUser::fs(path, tag).with_context(|| format!("--fs tag={tag}"))
+        }
+        VhostUserConfig::Fs { tag, server: FsServer::Folder { dir, cache } } => {
+            let device = Virtiofsd::start(dir, *cache).and_then(|daemon| VhostUser::fs_of(daemon, tag));
+            device.with_context(|| format!("--fs tag={tag}"))
+        }
+        VhostUserConfig::Blk { socket, queues } => {
+            VhostUser::blk(socket, *queues).context("--vhost-user blk")
+        }
+        VhostUserConfig::Net { socket, mac, mtu } => {
+            VhostUser::net(socket, mac.unwrap_or(nth_mac(n)), *mtu).context("--vhost-user net")
+        }
+    }
 }
 
 fn open_vsock(config: &VsockConfig) -> anyhow::Result<Vsock> {

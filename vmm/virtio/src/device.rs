@@ -1,8 +1,9 @@
 //! What a device is to its transport and its worker.
 
+use std::io;
 use std::os::fd::BorrowedFd;
 
-use crate::{Features, Requests};
+use crate::{Features, Outside, Requests};
 
 /// A virtio device: an identity, some configuration, and an answer to each chain of buffers.
 ///
@@ -47,6 +48,12 @@ pub trait VirtioDevice: Send {
     /// The host's side has something. All queues are served after this.
     fn host_event(&mut self) {}
 
+    /// Who serves the queues instead of [`serve`](Self::serve), if somebody does, and always the same. All that the device
+    /// [offers](Self::features) must then be theirs, what belongs to rings and transports too.
+    fn outside(&mut self) -> Option<&mut dyn Outside> {
+        None
+    }
+
     /// Starts over, for a driver that accepted `features`: called after each negotiation, and with none after each reset.
     fn begin(&mut self, _features: Features) {}
 }
@@ -72,4 +79,7 @@ pub enum Broken {
     /// The buffers are too small for what every request of the device has.
     #[error("buffers too small for a request")]
     Short,
+    /// Whoever serves the queues is gone, or refuses. This is not the driver's doing.
+    #[error("its queues are served no longer")]
+    Outside(#[source] io::Error),
 }

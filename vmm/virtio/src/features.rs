@@ -23,6 +23,8 @@ impl Features {
     /// What rings and transports give to every device.
     pub const RING: Self =
         Self::bits(&[VIRTIO_RING_F_INDIRECT_DESC, VIRTIO_RING_F_EVENT_IDX, VIRTIO_F_VERSION_1]);
+    /// The driver follows version 1 of the standard or a later one.
+    pub const VERSION_1: Self = Self::bits(&[VIRTIO_F_VERSION_1]);
     /// Notifications are suppressed by ring index. virtio 1.2, 2.7.7.
     pub const EVENT_IDX: Self = Self::bits(&[VIRTIO_RING_F_EVENT_IDX]);
 
@@ -38,8 +40,21 @@ impl Features {
     }
 
     /// The set of the bits that are 1 in `bits`.
-    pub(crate) const fn from_bits(bits: u64) -> Self {
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
+    }
+
+    /// Its bits.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
     }
 
     /// What is in either.

@@ -17,6 +17,8 @@
 //!   has a command; commands are answered only between two requests, so after a reset nothing is in flight.
 //! * A **device** ([`VirtioDevice`]) takes [`Chain`]s of guest buffers out of its [`Requests`] and says how much of each is
 //!   used. It never sees a ring, a notification or an interrupt. What it waits for on the host's side wakes its worker too.
+//! * Or its queues are served [outside](Outside), by another process or the kernel: the worker then hands over rings and events,
+//!   and is woken by interrupts alone.
 //!
 //! A guest that breaks the rules (rings outside its memory, chains that loop, buffers in the wrong order) gets a device
 //! with DEVICE_NEEDS_RESET and a configuration interrupt; only a reset brings it back.
@@ -33,6 +35,7 @@ pub mod console;
 pub mod describe;
 pub mod net;
 pub mod rng;
+pub mod vhost_user;
 pub mod vsock;
 
 mod chain;
@@ -40,6 +43,7 @@ mod config_space;
 mod device;
 mod features;
 mod interrupt;
+mod outside;
 mod queue;
 mod requests;
 mod status;
@@ -49,5 +53,6 @@ mod worker;
 pub use chain::{Buffers, Chain};
 pub use device::{Broken, VirtioDevice};
 pub use features::Features;
+pub use outside::{Outside, OutsideQueue};
 pub use requests::{Request, Requests};
 pub use transport::{mmio, pci};

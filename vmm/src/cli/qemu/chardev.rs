@@ -170,6 +170,16 @@ impl Chardevs {
         }
     }
 
+    /// The Unix socket to which the character device `id` connects.
+    pub(super) fn client(&self, id: &str) -> Result<PathBuf, Reason> {
+        match self.backend(&format!("chardev:{id}"))? {
+            Backend::Socket(Monitor { endpoint: Endpoint::Unix(path), side: Side::Client }) => Ok(path),
+            _ => {
+                Err("its back end listens at a Unix socket, use -chardev socket,path=PATH,server=off".into())
+            }
+        }
+    }
+
     /// QEMU's short form of a character device.
     fn backend(&self, text: &str) -> Result<Backend, Reason> {
         let (kind, rest) = text.split_once(':').unwrap_or((text, ""));

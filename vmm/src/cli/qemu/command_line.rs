@@ -10,6 +10,7 @@ use super::monitors::Monitors;
 use super::nets::Nets;
 use super::opts::Opts;
 use super::processor::Processor;
+use super::vhost_user::{self, VhostUsers};
 use super::{Aliases, Parsed, QemuError, Reason, Wrong};
 use crate::cli::run::default_firmware;
 use crate::config::{Config, DiskBus, ExtraDevice, KernelConfig, OnReset};
@@ -25,6 +26,7 @@ pub(super) struct CommandLine {
     guest: Guest,
     monitors: Monitors,
     nets: Nets,
+    vhost_users: VhostUsers,
     extras: Vec<ExtraDevice>,
     kernel: Option<String>,
     initrd: Option<String>,
@@ -46,6 +48,7 @@ impl CommandLine {
             guest: Guest::default(),
             monitors: Monitors::default(),
             nets: Nets::default(),
+            vhost_users: VhostUsers::default(),
             extras: Vec::new(),
             kernel: None,
             initrd: None,
@@ -122,6 +125,14 @@ impl CommandLine {
                 self.nets.plug(&driver);
                 opts.ignore(&["id", "rng", "max-bytes", "period"]);
                 self.nets.rng = true;
+            }
+            name if vhost_user::FS.contains(&name) => {
+                self.nets.plug(name);
+                return self.vhost_users.fs(text, opts);
+            }
+            name if vhost_user::BLK.contains(&name) => {
+                self.nets.plug(name);
+                return self.vhost_users.blk(text, opts);
             }
             "isa-debugcon" => return self.chardevs.debugcon(opts),
             "isa-serial" => return self.chardevs.serial_device(opts),
@@ -221,7 +232,8 @@ impl CommandLine {
         let (console, debugcon) = self.chardevs.finish(&mut notes).map_err(wrong)?;
         let control = self.monitors.finish(&self.chardevs).map_err(wrong)?;
         let disks = self.drives.finish(&mut notes).map_err(wrong)?;
-        let virtio = self.nets.finish(&mut notes).map_err(wrong)?;
+        let mut virtio = self.nets.finish(&mut notes).map_err(wrong)?;
+        virtio.vhost_user = self.vhost_users.finish(&self.chardevs).map_err(wrong)?;
         let guest_info = self.guest.finish().map_err(wrong)?;
         let cpus = self.processor.topology().map_err(wrong)?;
         let kernel = kernel(self.kernel, self.initrd, self.append)?;
@@ -252,7 +264,13 @@ impl CommandLine {
 const DEBUG_EXIT_PORT: u16 = 0x501;
 
 /// The devices of `-device`, for messages.
-const DEVICES: [&str; 17] = [
+const DEVICES: [&str; 23] = [
+    "vhost-user-blk-device",
+    "vhost-user-blk-pci",
+    "vhost-user-blk",
+    "vhost-user-fs-device",
+    "vhost-user-fs-pci",
+    "vhost-user-fs",
     "virtio-balloon-device",
     "virtio-balloon-pci",
     "virtio-blk-device",

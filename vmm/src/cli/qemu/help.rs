@@ -39,7 +39,7 @@ pub(crate) struct DeviceHelp {
     properties: &'static [(&'static str, &'static str)],
 }
 
-const DEVICES: [DeviceHelp; 12] = [
+const DEVICES: [DeviceHelp; 14] = [
     DeviceHelp {
         name: "virtio-blk-device",
         bus: "virtio-bus",
@@ -63,6 +63,18 @@ const DEVICES: [DeviceHelp; 12] = [
         bus: "PCI",
         category: "Storage",
         properties: &[("bootindex", "int32"), ("drive", "str"), ("serial", "str")],
+    },
+    DeviceHelp {
+        name: "vhost-user-blk-device",
+        bus: "virtio-bus",
+        category: "Storage",
+        properties: &[("chardev", "str"), ("num-queues", "uint16")],
+    },
+    DeviceHelp {
+        name: "vhost-user-fs-device",
+        bus: "virtio-bus",
+        category: "Storage",
+        properties: &[("chardev", "str"), ("tag", "str")],
     },
     DeviceHelp {
         name: "virtio-net-device",

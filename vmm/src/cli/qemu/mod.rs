@@ -28,6 +28,7 @@ mod processor;
 mod run;
 #[cfg(test)]
 mod tests;
+mod vhost_user;
 
 pub(crate) use run::{main, options_of};
 

@@ -5,8 +5,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::backing::{HugePage, Pages};
 use crate::config::{
-    Cache, Console, DiskBus, DiskConfig, Endpoint, ExtraDevice, FirmwareChoice, ImageConfig, Irqchip,
-    Monitor, OnPowerOff, OnReset, Side, Source, StartState, Switch, VirtioBus, Wire,
+    Cache, Console, DiskBus, DiskConfig, Endpoint, ExtraDevice, FirmwareChoice, FsServer, ImageConfig,
+    Irqchip, Monitor, OnPowerOff, OnReset, Side, Source, StartState, Switch, VhostUserConfig, VirtioBus,
+    Wire,
 };
 use crate::topology::Topology;
 
@@ -49,6 +50,23 @@ fn usual_line_makes_the_machine_that_run_would_make() {
     assert_eq!(config.disks, [DiskConfig { bootindex: Some(0), image, ..DiskConfig::new("debian.raw") }]);
     assert_eq!((config.console, config.on_reset), (Console::Stdio, OnReset::End));
     assert_eq!(config.firmware, FirmwareChoice::Named("seabios".into()));
+}
+
+#[test]
+fn devices_that_other_processes_serve_have_their_sockets() {
+    let line = "-nographic -m 1G -object memory-backend-memfd,id=mem,size=1G,share=on -numa node,memdev=mem \
+        -chardev socket,id=fs,path=/run/fs -device vhost-user-fs-pci,chardev=fs,tag=root,queue-size=1024 \
+        -chardev socket,id=blk,path=/run/blk -device vhost-user-blk-pci,chardev=blk,num-queues=2";
+    let config = config(line);
+    let fs = VhostUserConfig::Fs { tag: "root".into(), server: FsServer::Socket("/run/fs".into()) };
+    let blk = VhostUserConfig::Blk { socket: "/run/blk".into(), queues: 2 };
+    assert_eq!(config.virtio.vhost_user, [fs, blk]);
+    assert_eq!((config.virtio.bus, config.backing.shared), (VirtioBus::Pci, true));
+    let fs = "-device vhost-user-fs-device,chardev=fs";
+    assert!(message(&format!("{fs},tag=")).ends_with("a name has 1 to 36 bytes"));
+    assert!(message(&format!("{fs},tag=a")).ends_with("there is no -chardev of the id `fs`, add it"));
+    let server = "-chardev socket,id=fs,path=/run/fs,server=on";
+    assert!(message(&format!("{server} {fs},tag=a")).ends_with("use -chardev socket,path=PATH,server=off"));
 }
 
 #[test]

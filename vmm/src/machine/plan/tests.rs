@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::{
-    Console, DiskConfig, FirmwareChoice, Irqchip, KernelConfig, MachineOptions, Switch, VirtioConfig,
+    Console, DiskConfig, FirmwareChoice, Irqchip, KernelConfig, MachineOptions, Switch, VhostUserConfig,
+    VirtioConfig,
 };
 
 const SEABIOS: u64 = 128 << 10;
@@ -23,6 +24,21 @@ fn memory_beyond_3_gib_continues_at_4_gib() {
     assert_eq!(plan.low_ram.end(), 0xc000_0000);
     assert_eq!(plan.high_ram, Some(Range::new(0x1_0000_0000, 3 * GIB)));
     assert_eq!(plan.e820[2], E820Plan { range: Range::new(0x1_0000_0000, 3 * GIB), ram: true });
+}
+
+#[test]
+fn memory_that_other_processes_map_is_shared() {
+    let socket = "s".into();
+    let vhost_user = vec![VhostUserConfig::Blk { socket, queues: 1 }];
+    let virtio = VirtioConfig { vhost_user, ..VirtioConfig::default() };
+    let config = |merge| Config {
+        virtio: virtio.clone(),
+        backing: Backing { merge, ..Backing::default() },
+        ..Config::default()
+    };
+    assert!(plan(config(false)).unwrap().backing.shared);
+    assert!(!plan(Config::default()).unwrap().backing.shared);
+    assert_eq!(plan(config(true)), Err(PlanError::MergedAndShared));
 }
 
 #[test]

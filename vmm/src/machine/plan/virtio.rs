@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Gsi, PlanError, Range};
+use crate::backing::Backing;
 use crate::config::{Config, Console, DiskBus, MachineOptions, PortEnd, VirtioBus, VirtioConfig};
 
 /// A virtio device: its kind, and which of that kind in the configuration.
@@ -12,6 +13,8 @@ pub enum Virtio {
     Disk(usize),
     /// A network interface, as an index into [`VirtioConfig::nets`].
     Net(usize),
+    /// A device that another process serves, as an index into [`VirtioConfig::vhost_user`].
+    VhostUser(usize),
     /// The consoles and ports.
     Console,
     /// Streams to the host.
@@ -27,6 +30,7 @@ impl fmt::Display for Virtio {
         match self {
             Self::Disk(n) => write!(f, "disk {n}"),
             Self::Net(n) => write!(f, "net {n}"),
+            Self::VhostUser(n) => write!(f, "vhost-user {n}"),
             Self::Console => f.write_str("console"),
             Self::Vsock => f.write_str("vsock"),
             Self::Balloon => f.write_str("balloon"),
@@ -94,8 +98,18 @@ fn devices(config: &Config) -> Vec<Virtio> {
 /// The devices that are no disks, whatever they are plugged into.
 pub(super) fn others(config: &VirtioConfig) -> impl Iterator<Item = Virtio> {
     let nets = (0..config.nets.len()).map(Virtio::Net);
+    let vhost_user = (0..config.vhost_user.len()).map(Virtio::VhostUser);
     let console = (!config.ports.is_empty()).then_some(Virtio::Console);
     let vsock = config.vsock.as_ref().map(|_| Virtio::Vsock);
     let balloon = config.balloon.map(|_| Virtio::Balloon);
-    nets.chain(console).chain(vsock).chain(balloon).chain(config.rng.then_some(Virtio::Rng))
+    nets.chain(vhost_user).chain(console).chain(vsock).chain(balloon).chain(config.rng.then_some(Virtio::Rng))
+}
+
+/// What RAM is made of: of files, if other processes map it.
+pub(super) fn backing(config: &Config) -> Result<Backing, PlanError> {
+    let mapped = !config.virtio.vhost_user.is_empty();
+    match config.backing {
+        Backing { merge: true, .. } if mapped => Err(PlanError::MergedAndShared),
+        backing => Ok(Backing { shared: backing.shared || mapped, ..backing }),
+    }
 }

@@ -46,11 +46,12 @@ pub(super) struct Core {
 impl Core {
     /// Starts the device's worker.
     pub(super) fn new(
-        device: Box<dyn VirtioDevice>,
+        mut device: Box<dyn VirtioDevice>,
         memory: GuestMemoryMmap,
         interrupt: Arc<dyn Interrupt>,
     ) -> io::Result<Self> {
-        let (id, offered) = (device.id(), device.features().union(Features::RING));
+        let rings = if device.outside().is_some() { Features::NONE } else { Features::RING };
+        let (id, offered) = (device.id(), device.features().union(rings));
         let state = State {
             latched: Features::NONE,
             accepted: Features::NONE,
@@ -97,6 +98,8 @@ impl Core {
         let starts = after & !before & DRIVER_OK != 0;
         if starts && after & NEEDS_RESET != 0 {
             self.front.interrupt.raise(Cause::Config); // it broke down before there was a driver to tell
+        } else if starts {
+            self.command(Command::Ready);
         }
     }
 

@@ -8,8 +8,9 @@ use vm_memory::GuestMemoryMmap;
 use crate::interrupt::Cause;
 use crate::queue::{Ring, Setup, Suppression};
 use crate::status::{DRIVER_OK, NEEDS_RESET};
-use crate::{Broken, Features, Requests, VirtioDevice};
+use crate::{Broken, Features, Outside, Requests, VirtioDevice};
 
+use super::handover::Handover;
 use super::poll::{Happened, Patience, Poll};
 use super::{Command, Done, Front, Inbox};
 
@@ -42,6 +43,8 @@ pub(super) struct Engine {
     memory: GuestMemoryMmap,
     front: Front,
     inbox: Inbox,
+    /// For a device whose queues are served outside: these, instead of the slots' rings.
+    handover: Option<Handover>,
     /// The host's side has something for the device.
     host: bool,
     /// A breakdown was logged; a guest can cause them for ever.
@@ -54,9 +57,10 @@ impl Engine {
         memory: GuestMemoryMmap,
         front: Front,
         inbox: Inbox,
+        handover: Option<Handover>,
     ) -> Self {
         let slots = (0..device.queues()).map(|_| Slot::default()).collect();
-        Self { device, slots, memory, front, inbox, host: false, warned: false }
+        Self { device, slots, memory, front, inbox, handover, host: false, warned: false }
     }
 
     /// Works until told to exit.
@@ -83,9 +87,18 @@ impl Engine {
     fn collect_kicks(&mut self, poll: &Poll) -> std::io::Result<()> {
         let busy = self.slots.iter().any(|slot| slot.kicked);
         poll.wait(if busy { Patience::None } else { Patience::Endless }, |happened| match happened {
-            Happened::Kick(queue) => self.set_kicked(queue, true),
+            Happened::Queue(queue) => self.queue_event(queue),
             Happened::Host => self.host = true,
         })
+    }
+
+    /// A kick by the driver, or a call by whoever serves the queue.
+    fn queue_event(&mut self, queue: usize) {
+        match &self.handover {
+            None => self.set_kicked(queue, true),
+            Some(handover) if handover.is_given() => self.front.interrupt.raise(Cause::Used(queue as u16)),
+            Some(_) => {} // left from before a reset
+        }
     }
 
     /// Lets the device look at the host's side, tells the driver what that changed, and looks at all queues.
@@ -93,6 +106,10 @@ impl Engine {
         self.device.host_event();
         self.publish_config();
         self.slots.iter_mut().for_each(|slot| slot.kicked = slot.ring.is_some());
+        let present = self.device.outside().map_or(Ok(()), |outside| outside.check());
+        if let Err(gone) = present {
+            self.break_down(&Broken::Outside(gone));
+        }
     }
 
     /// Carries out all commands that have come in.
@@ -114,10 +131,14 @@ impl Engine {
                 self.forget_rings();
                 self.device.begin(Features::NONE);
             }
-            Command::Begin(features) => self.device.begin(features),
+            Command::Begin(features) => {
+                self.handover.iter_mut().for_each(|handover| handover.accept(features));
+                self.device.begin(features);
+            }
             Command::WriteConfig { offset, data } => self.device.write_config(offset, &data),
             Command::Start { queue, setup, suppression } => self.start(queue, &setup, suppression),
-            Command::Stop { queue } => self.put_ring(queue, None),
+            Command::Stop { queue } => self.stop(queue),
+            Command::Ready => self.hand_over(|handover, outside, memory| handover.give(outside, memory)),
             Command::Exit => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
@@ -127,9 +148,28 @@ impl Engine {
         if self.front.status.has(NEEDS_RESET) {
             return;
         }
+        if self.handover.is_some() {
+            return self.hand_over(|handover, _, memory| handover.add(queue, setup, suppression, memory));
+        }
         match Ring::new(setup, suppression, &self.memory) {
             Some(ring) => self.put_ring(queue, Some(ring)),
             None => self.break_down(&Broken::Rings(queue)),
+        }
+    }
+
+    fn stop(&mut self, queue: u16) {
+        self.put_ring(queue, None);
+        self.hand_over(|handover, outside, memory| handover.remove(queue, outside, memory));
+    }
+
+    /// Does something about queues that are served outside, if these are.
+    fn hand_over(
+        &mut self,
+        change: impl FnOnce(&mut Handover, &mut dyn Outside, &GuestMemoryMmap) -> Result<(), Broken>,
+    ) {
+        let (Some(handover), Some(outside)) = (&mut self.handover, self.device.outside()) else { return };
+        if let Err(broken) = change(handover, outside, &self.memory) {
+            self.break_down(&broken);
         }
     }
 
@@ -141,6 +181,9 @@ impl Engine {
 
     fn forget_rings(&mut self) {
         self.slots.fill_with(Slot::default);
+        if let (Some(handover), Some(outside)) = (&mut self.handover, self.device.outside()) {
+            handover.reset(outside);
+        }
     }
 
     /// Tells the driver if the configuration space is not what it was.
@@ -192,13 +235,13 @@ impl Engine {
 
     /// Stops everything until the driver resets the device. virtio 1.2, 2.1.2.
     fn break_down(&mut self, broken: &Broken) {
-        if !std::mem::replace(&mut self.warned, true) {
-            let error = broken as &dyn std::error::Error;
-            tracing::warn!(
-                id = self.device.id(),
-                error,
-                "a driver broke its virtio device, which needs a reset"
-            );
+        let (id, error) = (self.device.id(), broken as &dyn std::error::Error);
+        match broken {
+            _ if std::mem::replace(&mut self.warned, true) => {}
+            Broken::Outside(_) => {
+                tracing::error!(id, error, "a virtio device lost its back end, and needs a reset")
+            }
+            _ => tracing::warn!(id, error, "a driver broke its virtio device, which needs a reset"),
         }
         self.forget_rings();
         if self.front.status.break_down() {

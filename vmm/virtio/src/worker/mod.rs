@@ -5,6 +5,7 @@
 //! so a call lasts no longer than one request.
 
 mod engine;
+mod handover;
 mod poll;
 
 use std::io;
@@ -23,6 +24,7 @@ use crate::status::Status;
 use crate::{Features, VirtioDevice};
 
 use engine::Engine;
+use handover::Handover;
 use poll::Poll;
 
 /// What a transport asks of a worker.
@@ -53,6 +55,8 @@ pub(crate) enum Command {
         /// Which one.
         queue: u16,
     },
+    /// The driver is ready, and all its queues are.
+    Ready,
     /// End the thread.
     Exit,
 }
@@ -96,20 +100,27 @@ impl Worker {
     /// # Errors
     /// The host has no more descriptors or threads.
     pub(crate) fn spawn(
-        device: Box<dyn VirtioDevice>,
+        mut device: Box<dyn VirtioDevice>,
         memory: GuestMemoryMmap,
         front: Front,
     ) -> io::Result<Self> {
         let kicks: Vec<_> = (0..device.queues()).map(|_| event()).collect::<Result<_, _>>()?;
         let wake = event()?;
-        let poll = Poll::new(&wake, &kicks, device.host_events())?;
+        let calls: Vec<_> = match device.outside() {
+            Some(_) => kicks.iter().map(|_| event()).collect::<Result<_, _>>()?,
+            None => Vec::new(),
+        };
+        let handover = device.outside().map(|_| Handover::new(&kicks, &calls)).transpose()?;
+        // Kicks that are handed over are no longer ours to see; what comes back are calls.
+        let queues = if handover.is_some() { &calls } else { &kicks };
+        let poll = Poll::new(&wake, queues, device.host_events())?;
         let waiting = Arc::new(AtomicBool::new(false));
         let (commands, command_receiver) = channel();
         let (reply_sender, replies) = channel();
         let inbox =
             Inbox { commands: command_receiver, replies: reply_sender, waiting: Arc::clone(&waiting) };
         let name = format!("virtio-{}", device.id());
-        let engine = Engine::new(device, memory, front, inbox);
+        let engine = Engine::new(device, memory, front, inbox, handover);
         let thread = Builder::new().name(name).spawn(move || engine.run(&poll))?;
         Ok(Self { commands, replies, waiting, wake, kicks, thread: Some(thread) })
     }

@@ -32,14 +32,15 @@ pub(super) struct Poll(Epoll);
 /// What happened besides commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Happened {
-    /// A queue was kicked.
-    Kick(usize),
+    /// A queue's event was signalled.
+    Queue(usize),
     /// The host's side of the device has something.
     Host,
 }
 
 impl Poll {
-    pub(super) fn new(wake: &EventFd, kicks: &[EventFd], host: Option<BorrowedFd<'_>>) -> io::Result<Self> {
+    /// Waits for `wake`, one event for each queue, and the device's own.
+    pub(super) fn new(wake: &EventFd, queues: &[EventFd], host: Option<BorrowedFd<'_>>) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         let watch = |event: RawFd, token, events| {
             let interest = EpollEvent::new(events | EventSet::EDGE_TRIGGERED, token);
@@ -47,8 +48,8 @@ impl Poll {
         };
         let add = |event, token| watch(event, token, EventSet::IN);
         add(wake.as_raw_fd(), WAKE)?;
-        for (kick, queue) in kicks.iter().zip(0..) {
-            add(kick.as_raw_fd(), queue)?;
+        for (event, queue) in queues.iter().zip(0..) {
+            add(event.as_raw_fd(), queue)?;
         }
         host.map_or(Ok(()), |host| watch(host.as_raw_fd(), HOST, EventSet::IN | EventSet::OUT))?;
         Ok(Self(epoll))
@@ -69,7 +70,7 @@ impl Poll {
             match event.data() {
                 WAKE => {}
                 HOST => happened(Happened::Host),
-                queue => happened(Happened::Kick(queue as usize)),
+                queue => happened(Happened::Queue(queue as usize)),
             }
         }
         Ok(())

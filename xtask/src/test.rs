@@ -8,6 +8,7 @@
 //! | uefi, acpi | as `machine`, after it | Debian by edk2; the tables as its kernel sees them |
 //! | switches, kernels | as `machine`, and beside it in a second lab | the machine's switches; Debian's kernel without its boot loader |
 //! | devices | as `machine`, if asked for by name | every virtio device under Debian's drivers |
+//! | backends | the same | devices whose other end is another process or the host's kernel |
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
 
@@ -63,6 +64,7 @@ enum Ring {
     Acpi,
     Kernels,
     Devices,
+    Backends,
 }
 
 impl Ring {
@@ -96,7 +98,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let [first, mut second] =
         Ring::LINUX.map(|rings| rings.iter().copied().filter(wanted).collect::<Vec<_>>());
-    second.extend(args.only.contains(&Ring::Devices).then_some(Ring::Devices));
+    second.extend([Ring::Devices, Ring::Backends].into_iter().filter(|ring| args.only.contains(ring)));
     if !(first.is_empty() && second.is_empty()) {
         linux_tests(&args, &tinderbox, &first, &second)?;
     }
@@ -155,6 +157,9 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
         rings.iter().try_for_each(|ring| {
             if *ring == Ring::Devices {
                 host::ensure_packages("the tests of virtio devices", &["passt"])?;
+            }
+            if *ring == Ring::Backends {
+                host::ensure_packages("the tests of back ends", &["iperf3", "qemu-system-common"])?;
             }
             let suite = Suite::new(&ring.name(), tinderbox)?;
             debian.extract_boot(&suite.folder.join("boot"))?;

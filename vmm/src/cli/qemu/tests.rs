@@ -63,7 +63,7 @@ fn devices_that_other_processes_serve_have_their_sockets() {
     assert_eq!(config.virtio.vhost_user, [fs, blk]);
     assert_eq!((config.virtio.bus, config.backing.shared), (VirtioBus::Pci, true));
     let fs = "-device vhost-user-fs-device,chardev=fs";
-    assert!(message(&format!("{fs},tag=")).ends_with("a name has 1 to 36 bytes"));
+    assert!(message(&format!("{fs},tag={}", "x".repeat(37))).ends_with("a name has 1 to 36 bytes"));
     assert!(message(&format!("{fs},tag=a")).ends_with("there is no -chardev of the id `fs`, add it"));
     let server = "-chardev socket,id=fs,path=/run/fs,server=on";
     assert!(message(&format!("{server} {fs},tag=a")).ends_with("use -chardev socket,path=PATH,server=off"));

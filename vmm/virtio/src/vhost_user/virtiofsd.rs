@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -95,7 +96,8 @@ impl Virtiofsd {
         let mut command = Command::new(&program);
         command.arg(format!("--fd={}", listener.as_raw_fd())).arg("-o").arg(source);
         command.args(["-o", &format!("cache={cache}")]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
+        // Signals for our group are not for it: the guest needs it until it has powered off.
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(said);
         let child = command.spawn().map_err(|error| VirtiofsdError::Start(program, error))?;
         Ok(Self { child, log, socket, _folder: folder })
     }

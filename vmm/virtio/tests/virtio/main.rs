@@ -16,4 +16,5 @@ mod properties;
 mod registers;
 mod rig;
 mod sockets;
+mod vhost_user;
 mod worker;

@@ -115,6 +115,14 @@ impl Rig {
     fn with_memory(device: impl FnOnce(GuestMemoryMmap) -> Option<Box<dyn VirtioDevice>>) -> Self {
         let regions = [(0, 0x10_0000), (0x10_0000, 0x10_0000), (HIGH_MEMORY, 0x10_0000)];
         let memory = GuestMemoryMmap::from_ranges(&regions.map(|(at, len)| (GuestAddress(at), len))).unwrap();
+        Self::around(memory, device)
+    }
+
+    /// With memory of the test's own.
+    pub(crate) fn around(
+        memory: GuestMemoryMmap,
+        device: impl FnOnce(GuestMemoryMmap) -> Option<Box<dyn VirtioDevice>>,
+    ) -> Self {
         let line = Arc::new(Line::default());
         let wire = Arc::clone(&line);
         let wire = IrqLine::new(move |level| wire.set(level));

@@ -20,7 +20,9 @@ use std::time::SystemTime;
 
 use vm_memory::VolatileSlice;
 
-use crate::{Data, Direction, EndpointAddress, Outcome, Setup, Speed, UsbDevice, Waker, descriptor, request};
+use crate::{
+    Data, Direction, EndpointAddress, Hub, Outcome, Setup, Speed, UsbDevice, Waker, descriptor, request,
+};
 use record::{Event, FILE_HEADER, MAX_DATA, Record, TransferType};
 
 /// A file that transfers are recorded in.
@@ -168,6 +170,10 @@ impl UsbDevice for Tap {
 
     fn downstream(&mut self, port: u8) -> Option<&mut dyn UsbDevice> {
         self.device.downstream(port)
+    }
+
+    fn as_hub(&mut self) -> Option<&mut Hub> {
+        self.device.as_hub()
     }
 }
 

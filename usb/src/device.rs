@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Data, Direction, Setup};
+use crate::{Data, Direction, Hub, Setup};
 
 /// How fast a device talks. USB 3.2, 10.16.2; decides which kind of root port it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,6 +125,11 @@ pub trait UsbDevice: Send {
     /// The device behind downstream port `port` (from 1), if this is a hub and there is an enabled one.
     fn downstream(&mut self, port: u8) -> Option<&mut dyn UsbDevice> {
         let _ = port;
+        None
+    }
+
+    /// This device as a hub, if it is one, to plug something in behind it.
+    fn as_hub(&mut self) -> Option<&mut Hub> {
         None
     }
 }

@@ -46,7 +46,7 @@ pub struct Hub {
 }
 
 /// This device cannot be behind a hub.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PlugError {
     /// It is too fast, or too slow, for one of high speed.
     #[error("a hub here takes devices of high speed, not of {0:?} speed")]
@@ -54,6 +54,12 @@ pub enum PlugError {
     /// No port is free.
     #[error("all {PORTS} ports of the hub are taken")]
     Full,
+    /// The port is taken.
+    #[error("port {0} of the hub is taken")]
+    Taken(u8),
+    /// There is no such port.
+    #[error("the hub has ports 1 to {PORTS}, not {0}")]
+    NoPort(u8),
 }
 
 impl Default for Hub {
@@ -78,16 +84,39 @@ impl Hub {
     ///
     /// # Errors
     /// No port is free, or the device does not talk at high speed.
-    pub fn plug(&mut self, mut device: Box<dyn UsbDevice>) -> Result<u8, PlugError> {
+    pub fn plug(&mut self, device: Box<dyn UsbDevice>) -> Result<u8, PlugError> {
+        let free = self.ports.iter().zip(1..).find(|(port, _)| port.is_free()).map(|(_, number)| number);
+        match free {
+            None if device.speed() == Speed::High => Err(PlugError::Full),
+            number => {
+                let number = number.unwrap_or_default();
+                self.plug_into(number, device).map(|()| number)
+            }
+        }
+    }
+
+    /// Plugs a device into port `number`, from 1.
+    ///
+    /// # Errors
+    /// The port is taken or not there, or the device does not talk at high speed.
+    pub fn plug_into(&mut self, number: u8, mut device: Box<dyn UsbDevice>) -> Result<(), PlugError> {
         if device.speed() != Speed::High {
             return Err(PlugError::Speed(device.speed()));
         }
-        let (port, number) =
-            self.ports.iter_mut().zip(1..).find(|(port, _)| port.is_free()).ok_or(PlugError::Full)?;
-        device.attach(self.waker.clone());
+        let waker = self.waker.clone();
+        let port = self.port(number.into()).ok_or(PlugError::NoPort(number))?;
+        if !port.is_free() {
+            return Err(PlugError::Taken(number));
+        }
+        device.attach(waker);
         port.plug(device);
         self.waker.wake();
-        Ok(number)
+        Ok(())
+    }
+
+    /// The hub in port `number`, if one is plugged in there.
+    pub fn hub_in(&mut self, number: u8) -> Option<&mut Self> {
+        self.port(number.into())?.device()?.as_hub()
     }
 
     /// Pulls the device out of port `number`, from 1.
@@ -181,6 +210,10 @@ impl UsbDevice for Hub {
 
     fn downstream(&mut self, port: u8) -> Option<&mut dyn UsbDevice> {
         self.port(port.into())?.enabled()
+    }
+
+    fn as_hub(&mut self) -> Option<&mut Hub> {
+        Some(self)
     }
 }
 

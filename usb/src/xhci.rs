@@ -24,8 +24,8 @@
 //! Error, a segment table that cannot be as Host Controller Error.
 //!
 //! Standard: *eXtensible Host Controller Interface for Universal Serial Bus*, revision 1.2, cited as `xHCI 1.2, 4.6.5`. Left
-//! out: streams, latency tolerance messages, virtualisation of its own (VFs), the debug capability, bandwidth negotiation,
-//! USB 2 link power management (L1), and interrupts of Link TRBs.
+//! out: streams, virtualisation of its own (VFs, and with them Force Event), extended properties, the debug capability, USB 2
+//! link power management (L1), and interrupts of Link TRBs. Bandwidth is without end, so that negotiation always succeeds.
 
 mod control;
 mod engine;

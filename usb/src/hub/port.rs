@@ -138,6 +138,14 @@ impl Port {
         }
     }
 
+    /// What is plugged in, whether or not the driver can talk to it.
+    pub(super) fn device(&mut self) -> Option<&mut dyn UsbDevice> {
+        match &mut self.device {
+            Some(device) => Some(device.as_mut()),
+            None => None,
+        }
+    }
+
     /// The device, if the driver can talk to it.
     pub(super) fn enabled(&mut self) -> Option<&mut dyn UsbDevice> {
         let enabled = self.is(status::ENABLE);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use super::shared::Shared;
-use crate::UsbDevice;
+use crate::{PlugError, UsbDevice};
 
 /// A root hub port's number, from 1, as registers and drivers count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +25,12 @@ pub enum AttachError {
     /// A USB 2 device in a USB 3 port or the other way round.
     #[error("USB port {} is for devices of another speed", .0.0)]
     WrongSpeed(PortId),
+    /// There is no hub where the device is to be behind one.
+    #[error("USB port {} leads to no hub", .0.0)]
+    NoHub(PortId),
+    /// The hub does not take it.
+    #[error(transparent)]
+    Hub(#[from] PlugError),
     /// The controller is shutting down.
     #[error("the USB controller is gone")]
     Gone,
@@ -32,9 +38,25 @@ pub enum AttachError {
 
 /// What the machine asks of the worker.
 pub(crate) enum Order {
-    Attach { port: Option<PortId>, device: Box<dyn UsbDevice>, reply: Sender<Result<PortId, AttachError>> },
-    Detach { port: PortId, reply: Sender<Option<Box<dyn UsbDevice>>> },
-    Reset { reply: Sender<()> },
+    Attach {
+        port: Option<PortId>,
+        device: Box<dyn UsbDevice>,
+        reply: Sender<Result<PortId, AttachError>>,
+    },
+    AttachBehind {
+        port: PortId,
+        path: Vec<u8>,
+        device: Box<dyn UsbDevice>,
+        reply: Sender<Result<(), AttachError>>,
+    },
+    Detach {
+        port: PortId,
+        path: Vec<u8>,
+        reply: Sender<Option<Box<dyn UsbDevice>>>,
+    },
+    Reset {
+        reply: Sender<()>,
+    },
     Exit,
 }
 
@@ -59,10 +81,30 @@ impl Control {
         self.call(|reply| Order::Attach { port, device, reply }).unwrap_or(Err(AttachError::Gone))
     }
 
+    /// Plugs `device` in behind the hub in `port`: `path` has the port of that hub, and of each hub behind it.
+    ///
+    /// # Errors
+    /// There is no hub, or its port is not free; the device is dropped.
+    pub fn attach_behind(
+        &self,
+        port: PortId,
+        path: &[u8],
+        device: Box<dyn UsbDevice>,
+    ) -> Result<(), AttachError> {
+        let path = path.to_vec();
+        self.call(|reply| Order::AttachBehind { port, path, device, reply }).unwrap_or(Err(AttachError::Gone))
+    }
+
     /// Pulls out what is in `port` and returns it. Transfers that it has not acknowledged fail.
     #[must_use]
     pub fn detach(&self, port: PortId) -> Option<Box<dyn UsbDevice>> {
-        self.call(|reply| Order::Detach { port, reply }).flatten()
+        self.detach_behind(port, &[])
+    }
+
+    /// Pulls out what is at the end of `path` behind the hub in `port`, as [`detach`](Self::detach) does.
+    #[must_use]
+    pub fn detach_behind(&self, port: PortId, path: &[u8]) -> Option<Box<dyn UsbDevice>> {
+        self.call(|reply| Order::Detach { port, path: path.to_vec(), reply }).flatten()
     }
 
     /// Power-on state of controller and devices, which stay plugged in.

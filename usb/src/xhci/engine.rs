@@ -76,8 +76,11 @@ impl Engine {
             Order::Attach { port, device, reply } => {
                 let _ = reply.send(self.attach(port, device));
             }
-            Order::Detach { port, reply } => {
-                let _ = reply.send(self.detach(port));
+            Order::AttachBehind { port, path, device, reply } => {
+                let _ = reply.send(self.attach_behind(port, &path, device));
+            }
+            Order::Detach { port, path, reply } => {
+                let _ = reply.send(self.detach(port, &path));
             }
             Order::Reset { reply } => {
                 self.reset();
@@ -145,8 +148,23 @@ impl Engine {
         Ok(PortId(index as u8 + 1))
     }
 
-    /// See [`Control::detach`](super::Control::detach).
-    pub(crate) fn detach(&mut self, port: PortId) -> Option<Box<dyn UsbDevice>> {
+    /// See [`Control::attach_behind`](super::Control::attach_behind).
+    pub(crate) fn attach_behind(
+        &mut self,
+        port: PortId,
+        path: &[u8],
+        device: Box<dyn UsbDevice>,
+    ) -> Result<(), AttachError> {
+        let (hub, last) = self.hub.hub_before(port, path).ok_or(AttachError::NoHub(port))?;
+        Ok(hub.plug_into(last, device)?)
+    }
+
+    /// See [`Control::detach_behind`](super::Control::detach_behind).
+    pub(crate) fn detach(&mut self, port: PortId, path: &[u8]) -> Option<Box<dyn UsbDevice>> {
+        if !path.is_empty() {
+            let (hub, last) = self.hub.hub_before(port, path)?;
+            return hub.unplug(last); // which tells the port
+        }
         let index = usize::from(port.0).checked_sub(1)?;
         let device = self.hub.detach(index)?;
         self.change_port(index, |port| port.detach());

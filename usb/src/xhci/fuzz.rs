@@ -30,6 +30,7 @@ const INPUT: u64 = 0x5000;
 const OUTPUT: u64 = 0x6000;
 const RINGS: u64 = 0x8000;
 const COMMAND_RING_LEN: u64 = 16;
+const EVENT_COUNT: u64 = 64;
 
 /// What the devices answer, in turn: a byte for each question.
 #[derive(Default)]
@@ -153,6 +154,7 @@ impl Harness {
             moods,
             stride: if flags & 1 == 0 { 32 } else { 64 },
             commands: 0,
+            events: 0,
             places: [0; 8],
         };
         run.fill(0, &[0; MEMORY as usize]);
@@ -174,6 +176,8 @@ struct Run<'m> {
     /// Bytes of a context.
     stride: u64,
     commands: u64,
+    /// Events that the driver saw.
+    events: u64,
     /// TRBs on the ring of each endpoint.
     places: [u64; 8],
 }
@@ -236,10 +240,10 @@ impl Run<'_> {
 
     /// What a driver does first.
     fn start(&mut self) {
-        self.commands = 0;
+        (self.commands, self.events) = (0, 0);
         self.fill(COMMANDS, &[0; 256]);
         self.fill(EVENTS, &[0; 0x400]);
-        self.words(SEGMENTS, &[EVENTS as u32, 0, 64, 0]);
+        self.words(SEGMENTS, &[EVENTS as u32, 0, EVENT_COUNT as u32, 0]);
         self.words(CONTEXTS + 8, &[OUTPUT as u32, 0, OUTPUT as u32 + 0x800, 0]);
         let link = COMMANDS + 16 * COMMAND_RING_LEN;
         self.words(link, &[COMMANDS as u32, 0, 0, 6 << 10 | 2 | 1]);
@@ -256,7 +260,7 @@ impl Run<'_> {
     /// A command, with the input context for a pointer as often as not.
     fn command(&mut self, program: &mut Program<'_>) {
         let (kind, slot, endpoint) = (program.byte(), program.byte() % 4, program.byte());
-        let kind = if kind < 0xe0 { 9 + kind % 9 } else { kind & 0x3f };
+        let kind = if kind < 0xe0 { 9 + kind % 16 } else { kind & 0x3f };
         let parameter = if endpoint & 0x20 == 0 { INPUT } else { program.address() };
         let flag = u32::from(endpoint >> 7) << 9;
         let control = u32::from(slot) << 24 | u32::from(endpoint & 0x1f) << 16 | flag | u32::from(kind) << 10;
@@ -344,12 +348,18 @@ impl Run<'_> {
         *used - 1
     }
 
-    /// The driver is done with all events: it says that it has come to where the controller writes next, as if it knew.
+    /// The driver is done with all events, up to the first that has not the cycle bit of this lap.
     fn see_events(&mut self) {
-        for index in 0..64 {
-            let at = EVENTS + 16 * index;
-            self.write(0x1038, at as u32 | 8);
+        for _ in 0..EVENT_COUNT {
+            let at = EVENTS + 16 * (self.events % EVENT_COUNT);
+            let control: u32 = self.memory.read_obj(GuestAddress(at + 12)).unwrap_or(0);
+            if control & 1 != u32::from((self.events / EVENT_COUNT).is_multiple_of(2)) {
+                break;
+            }
+            self.events += 1;
         }
+        let at = EVENTS + 16 * (self.events % EVENT_COUNT);
+        self.write(0x1038, at as u32 | 8);
     }
 
     /// Whether a driver that begins with a reset gets its command done.

@@ -9,8 +9,8 @@ use super::control::Control;
 use super::port::Protocol;
 use super::shared::Shared;
 use super::spec::registers::{
-    AC64, CSZ, DOORBELLS, ERST_MAX, EXTENDED, IST, OPERATIONAL, PAGE_SIZE, RUNTIME, Register, UsbSts,
-    VERSION, XECP,
+    AC64, BNC, CSZ, DOORBELLS, ERST_MAX, EXTENDED, IST, LTC, OPERATIONAL, PAGE_SIZE, RUNTIME, Register,
+    UsbSts, VERSION, XECP,
 };
 use super::state::State;
 
@@ -178,7 +178,7 @@ fn capabilities(config: &Config) -> Vec<u32> {
         u32::from(config.slots) | u32::from(config.interrupters) << 8 | ports << 24,
         IST | ERST_MAX << 4,
         0,
-        AC64 | context_size | XECP << 16,
+        AC64 | BNC | LTC | context_size | XECP << 16,
         DOORBELLS as u32,
         RUNTIME as u32,
         0,
@@ -217,7 +217,7 @@ mod tests {
             0x1000_0140,
             0x0000_005f,
             0,
-            0x0008_0001,
+            0x0008_0043,
             0x2000,
             0x1000,
             0, //

@@ -75,6 +75,24 @@ impl Inline {
 
     /// Pulls a device out, as [`Control::detach`].
     pub fn detach(&mut self, port: PortId) -> Option<Box<dyn UsbDevice>> {
-        self.engine.detach(port)
+        self.engine.detach(port, &[])
+    }
+
+    /// Plugs a device in behind a hub, as [`Control::attach_behind`].
+    ///
+    /// # Errors
+    /// No such port is free.
+    pub fn attach_behind(
+        &mut self,
+        port: PortId,
+        path: &[u8],
+        device: Box<dyn UsbDevice>,
+    ) -> Result<(), AttachError> {
+        self.engine.attach_behind(port, path, device)
+    }
+
+    /// Pulls a device out from behind a hub, as [`Control::detach_behind`].
+    pub fn detach_behind(&mut self, port: PortId, path: &[u8]) -> Option<Box<dyn UsbDevice>> {
+        self.engine.detach(port, path)
     }
 }

@@ -4,6 +4,8 @@ mod commands;
 mod control;
 mod fuzzed;
 mod hostile;
+mod makes;
+mod plugging;
 mod ports;
 mod rig;
 mod transfers;

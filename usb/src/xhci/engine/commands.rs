@@ -90,8 +90,10 @@ impl Engine {
 
     fn execute(&mut self, trb: Trb) -> Completion {
         match trb.kind() {
-            kind::NO_OP_COMMAND => Ok(0),
+            // Nothing here slows down for a sleeping host. xHCI 1.2, 4.6.14.
+            kind::NO_OP_COMMAND | kind::SET_LATENCY_TOLERANCE => Ok(0),
             kind::ENABLE_SLOT => self.enable_slot(),
+            kind::NEGOTIATE_BANDWIDTH => self.negotiate_bandwidth(trb.slot()),
             kind::GET_PORT_BANDWIDTH => self.port_bandwidth(trb),
             kind::FORCE_HEADER => self.force_header(trb),
             kind::DISABLE_SLOT => self.disable_slot(trb.slot()),
@@ -267,6 +269,12 @@ impl Engine {
         let context = output.slot()?.with_entries(1).with_state(slot_state::DEFAULT, 0);
         output.write_slot(context)?;
         Ok(id)
+    }
+
+    /// xHCI 1.2, 4.6.13. There is bandwidth for everybody, so that no other device is asked to give some up.
+    fn negotiate_bandwidth(&mut self, id: u8) -> Completion {
+        let slot = self.slots.get(id).ok_or(Code::SlotNotEnabled)?;
+        if slot.state == SlotState::Configured { Ok(id) } else { Err(Code::ContextState) }
     }
 
     /// xHCI 1.2, 4.6.15: a byte for each port, behind one that is reserved.

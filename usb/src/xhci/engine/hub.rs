@@ -4,7 +4,7 @@ use crate::xhci::Config;
 use crate::xhci::control::{AttachError, PortId};
 use crate::xhci::port::Protocol;
 use crate::xhci::shared::Shared;
-use crate::{Speed, UsbDevice, Waker};
+use crate::{Hub, Speed, UsbDevice, Waker};
 use std::sync::Arc;
 
 /// Hubs between the root and a device, at most. xHCI 1.2, 8.9.
@@ -66,6 +66,17 @@ impl RootHub {
             }
         }
         Some(device)
+    }
+
+    /// The last hub of `path` behind root port `port`, and the port of it that ends the path.
+    pub(super) fn hub_before(&mut self, port: PortId, path: &[u8]) -> Option<(&mut Hub, u8)> {
+        let index = usize::from(port.0).checked_sub(1)?;
+        let (&last, between) = path.split_last()?;
+        let mut hub = self.0.get_mut(index)?.1.as_deref_mut()?.as_hub()?;
+        for &number in between {
+            hub = hub.hub_in(number)?;
+        }
+        Some((hub, last))
     }
 
     pub(super) fn reset_devices(&mut self) {

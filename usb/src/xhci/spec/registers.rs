@@ -24,9 +24,11 @@ pub(crate) const VERSION: u32 = 0x0120;
 pub(crate) const IST: u32 = 0xf;
 /// Exponent of the most segments of an event ring. xHCI 1.2, 5.3.4.
 pub(crate) const ERST_MAX: u32 = 5;
-/// HCCPARAMS1: 64-bit addresses; 64-byte contexts.
+/// HCCPARAMS1: 64-bit addresses; Negotiate Bandwidth; 64-byte contexts; Set Latency Tolerance Value.
 pub(crate) const AC64: u32 = 1;
+pub(crate) const BNC: u32 = 1 << 1;
 pub(crate) const CSZ: u32 = 1 << 2;
+pub(crate) const LTC: u32 = 1 << 6;
 /// Where the extended capabilities begin, in dwords.
 pub(crate) const XECP: u32 = EXTENDED as u32 / 4;
 /// The same in bytes: after the capability registers.

@@ -24,6 +24,8 @@ pub(crate) mod kind {
     pub(crate) const STOP_ENDPOINT: u8 = 15;
     pub(crate) const SET_TR_DEQUEUE: u8 = 16;
     pub(crate) const RESET_DEVICE: u8 = 17;
+    pub(crate) const NEGOTIATE_BANDWIDTH: u8 = 19;
+    pub(crate) const SET_LATENCY_TOLERANCE: u8 = 20;
     pub(crate) const GET_PORT_BANDWIDTH: u8 = 21;
     pub(crate) const FORCE_HEADER: u8 = 22;
     pub(crate) const NO_OP_COMMAND: u8 = 23;

@@ -115,8 +115,18 @@ fn small_commands_answer() {
     assert_eq!(rig.command(0, kind(22) | 1 << 24), (1, 0), "force header");
     assert_eq!(rig.command(0, kind(22) | 9 << 24).0, 5, "force header, USB 2");
     assert_eq!(rig.command(0, kind(18)).0, 5, "force event");
+    assert_eq!(rig.command(0, kind(20)), (1, 0), "latency tolerance");
+    assert_eq!(rig.command(0, kind(19) | 1 << 24), (11, 1), "negotiate bandwidth, no slot");
     assert_eq!(rig.command(0, kind(63)).0, 5, "unknown");
     assert_eq!(rig.command(0, kind(15) | 1 << 16 | 7 << 24), (11, 7), "slot not enabled");
+}
+
+#[test]
+fn bandwidth_is_negotiated_for_a_configured_device() {
+    let mut rig = Rig::addressed();
+    assert_eq!(rig.command(0, kind(19) | 1 << 24), (19, 1), "nothing to negotiate");
+    rig.configure(&[(3, 7, 3)]);
+    assert_eq!(rig.command(0, kind(19) | 1 << 24), (1, 1));
 }
 
 #[test]

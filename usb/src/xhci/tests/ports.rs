@@ -64,5 +64,5 @@ fn capabilities_are_read_in_any_width() {
     let mut rig = Rig::stopped();
     assert_eq!(rig.controller.read(0, bus::Width::Byte), 0x40);
     assert_eq!(rig.controller.read(2, bus::Width::Word), 0x0120);
-    assert_eq!(rig.controller.read(0x10, bus::Width::Qword), 0x2000_0008_0001);
+    assert_eq!(rig.controller.read(0x10, bus::Width::Qword), 0x2000_0008_0043);
 }

@@ -17,7 +17,7 @@ pub(super) const USBSTS: u64 = 0x44;
 pub(super) const CRCR: u64 = 0x58;
 pub(super) const IMAN: u64 = 0x1020;
 pub(super) const ERDP: u64 = 0x1038;
-const CONTEXTS: u64 = 0x1000;
+pub(super) const CONTEXTS: u64 = 0x1000;
 pub(super) const COMMANDS: u64 = 0x2000;
 const SEGMENTS: u64 = 0x3000;
 pub(super) const EVENTS: u64 = 0x4000;
@@ -123,6 +123,8 @@ pub(super) struct Rig {
     pub(super) memory: GuestMemoryMmap,
     pub(super) line: Arc<AtomicBool>,
     pub(super) script: Arc<Mutex<Script>>,
+    /// Bytes of a context.
+    stride: u64,
     commands: u64,
     events: u64,
 }
@@ -130,12 +132,25 @@ pub(super) struct Rig {
 impl Rig {
     /// A controller after a reset.
     pub(super) fn stopped() -> Self {
+        Self::of(Config::default())
+    }
+
+    /// A controller of this make after a reset.
+    pub(super) fn of(config: Config) -> Self {
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 1 << 20)]).unwrap();
         let line = Arc::new(AtomicBool::new(false));
         let level = Arc::clone(&line);
         let irq = IrqLine::new(move |asserted| level.store(asserted, Ordering::Relaxed));
-        let controller = Inline::new(Config::default(), memory.clone(), Box::new(irq));
-        Self { controller, memory, line, script: Arc::default(), commands: 0, events: 0 }
+        let controller = Inline::new(config, memory.clone(), Box::new(irq));
+        Self {
+            controller,
+            memory,
+            line,
+            script: Arc::default(),
+            stride: if config.large_contexts { 64 } else { 32 },
+            commands: 0,
+            events: 0,
+        }
     }
 
     /// A controller that a driver has started, interrupts on.
@@ -238,7 +253,13 @@ impl Rig {
 
     /// A SuperSpeed device in slot 1, addressed.
     pub(super) fn addressed() -> Self {
-        let mut rig = Self::started();
+        Self::addressed_of(Config::default())
+    }
+
+    /// The same on a controller of this make.
+    pub(super) fn addressed_of(config: Config) -> Self {
+        let mut rig = Self::of(config);
+        rig.start();
         rig.plug(Speed::Super);
         rig.events();
         assert_eq!(rig.command(0, kind(9)), (1, 1));
@@ -251,8 +272,8 @@ impl Rig {
     pub(super) fn describe_device(&mut self, port: u32) {
         self.words(CONTEXTS + 8, &[OUTPUT as u32, 0]);
         self.words(INPUT, &[0, 3]);
-        self.words(INPUT + 0x20, &[1 << 27 | 4 << 20, port << 16, 0, 0]);
-        self.words(INPUT + 0x40, &[0, 512 << 16 | 4 << 3 | 3 << 1, ring(1) as u32 | 1, 0, 8]);
+        self.words(INPUT + self.stride, &[1 << 27 | 4 << 20, port << 16, 0, 0]);
+        self.words(INPUT + 2 * self.stride, &[0, 512 << 16 | 4 << 3 | 3 << 1, ring(1) as u32 | 1, 0, 8]);
     }
 
     /// The same with endpoints: device context index, type, interval.
@@ -266,9 +287,9 @@ impl Rig {
     pub(super) fn configure(&mut self, endpoints: &[(u8, u32, u32)]) -> (u32, u32) {
         let add = endpoints.iter().fold(1, |add, (index, ..)| add | 1 << index);
         self.words(INPUT, &[0, add]);
-        self.words(INPUT + 0x20, &[31 << 27 | 4 << 20, 1 << 16, 0, 0]);
+        self.words(INPUT + self.stride, &[31 << 27 | 4 << 20, 1 << 16, 0, 0]);
         for &(index, kind, interval) in endpoints {
-            let at = INPUT + 0x20 * (u64::from(index) + 1);
+            let at = INPUT + self.stride * (u64::from(index) + 1);
             self.words(at, &[interval << 16, 1024 << 16 | kind << 3, ring(index) as u32 | 1, 0, 0]);
         }
         self.command(INPUT, kind(12) | 1 << 24)
@@ -291,7 +312,7 @@ impl Rig {
 
     /// State of an endpoint in the device context.
     pub(super) fn endpoint_state(&self, index: u64) -> u32 {
-        self.word(OUTPUT + 0x20 * index) & 7
+        self.word(OUTPUT + self.stride * index) & 7
     }
 
     /// State of the slot in the device context.

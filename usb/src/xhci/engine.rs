@@ -205,8 +205,14 @@ impl Engine {
     }
 
     fn hear_doorbells(&mut self) {
+        if !self.shared.take_rang() {
+            return;
+        }
         for slot in 1..=self.shared.config.slots {
             let rung = self.shared.take_doorbells(usize::from(slot));
+            if rung == 0 {
+                continue;
+            }
             for endpoint in (1..32).filter(|endpoint| rung >> endpoint & 1 != 0) {
                 if !self.slots.kick(&self.shared, slot, endpoint) {
                     self.refuse_doorbell(slot, endpoint);

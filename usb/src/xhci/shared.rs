@@ -1,6 +1,6 @@
 //! What the vCPUs' end and the worker's end have in common.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// By slot: a bit for each endpoint whose doorbell rang. Slot 0 is the command ring.
     doorbells: Vec<AtomicU32>,
+    /// Some doorbell of an endpoint rang.
+    rang: AtomicBool,
     /// A bit for each port whose device, or whose link, has news.
     news: AtomicU32,
     wake: Box<dyn Fn() + Send + Sync>,
@@ -32,7 +34,7 @@ impl Shared {
     ) -> Self {
         let state = Mutex::new(State::new(&config));
         let doorbells = (0..=config.slots).map(|_| AtomicU32::new(0)).collect();
-        Self { config, memory, interrupts, clock, state, doorbells, news: AtomicU32::new(0), wake }
+        Self { config, memory, interrupts, clock, state, doorbells, rang: AtomicBool::new(false), news: AtomicU32::new(0), wake }
     }
 
     /// The present.
@@ -61,6 +63,9 @@ impl Shared {
             && target < 32
         {
             doorbell.fetch_or(1 << target, Ordering::Release);
+            if slot != 0 {
+                self.rang.store(true, Ordering::Release);
+            }
             self.wake();
         }
     }
@@ -73,6 +78,11 @@ impl Shared {
             0 => 0,
             _ => doorbell.swap(0, Ordering::Acquire),
         }
+    }
+
+    /// Whether a doorbell of an endpoint rang since the last call.
+    pub(crate) fn take_rang(&self) -> bool {
+        self.rang.load(Ordering::Relaxed) && self.rang.swap(false, Ordering::Acquire)
     }
 
     /// Forgets all doorbells that rang.

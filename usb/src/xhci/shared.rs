@@ -34,7 +34,17 @@ impl Shared {
     ) -> Self {
         let state = Mutex::new(State::new(&config));
         let doorbells = (0..=config.slots).map(|_| AtomicU32::new(0)).collect();
-        Self { config, memory, interrupts, clock, state, doorbells, rang: AtomicBool::new(false), news: AtomicU32::new(0), wake }
+        Self {
+            config,
+            memory,
+            interrupts,
+            clock,
+            state,
+            doorbells,
+            rang: AtomicBool::new(false),
+            news: AtomicU32::new(0),
+            wake,
+        }
     }
 
     /// The present.

@@ -16,7 +16,8 @@ use crate::config::{DiskBus, DiskConfig, UsbConfig, UsbDevice, UsbKind, UsbStora
 #[command(next_help_heading = "USB")]
 pub(crate) struct UsbArgs {
     /// A USB device, repeatable; it brings the controller (usb=on). storage takes disk=FILE, media=disk|cdrom,
-    /// removable=on|off, speed=super|high and the keys of --disk; serial takes file=FILE; hub=N puts a device of high speed behind the Nth hub
+    /// removable=on|off, speed=super|high and the keys of --disk; serial takes file=FILE; hub=N puts a device of high speed behind the Nth hub;
+    /// id=NAME names it for QMP
     #[arg(long = "usb", value_name = "storage,disk=FILE[,…]|kbd|mouse|tablet|hub|serial,file=FILE")]
     devices: Vec<UsbArg>,
     /// Record all USB transfers in FILE, which Wireshark opens
@@ -100,6 +101,7 @@ impl FromStr for UsbArg {
     fn from_str(text: &str) -> Result<Self, UsbError> {
         let Fields { first: name, mut pairs } = Fields::parse(text)?;
         let hub = take(&mut pairs, "hub").map(hub_number).transpose()?;
+        let id = take(&mut pairs, "id");
         let (kind, disk) = match name.as_str() {
             "storage" => storage(&mut pairs, hub.is_some())?,
             "serial" => (UsbKind::Serial(take(&mut pairs, "file").ok_or(UsbError::NoFile)?.into()), None),
@@ -111,13 +113,13 @@ impl FromStr for UsbArg {
         };
         match pairs.into_iter().next() {
             Some((key, _)) => Err(unknown(key, &kind)),
-            None => Ok(Self { device: UsbDevice { kind, hub }, disk }),
+            None => Ok(Self { device: UsbDevice { id, kind, hub }, disk }),
         }
     }
 }
 
 fn unknown(key: String, kind: &UsbKind) -> UsbError {
-    let hint = if matches!(kind, UsbKind::Serial(_)) { "use file or hub" } else { "use hub or none" };
+    let hint = if matches!(kind, UsbKind::Serial(_)) { "use file, hub or id" } else { "use hub or id" };
     UsbError::Key { key, name: kind.name(), hint }
 }
 
@@ -186,7 +188,7 @@ mod tests {
     fn storage_joins_the_disks() {
         let (usb, disks) = resolved(&["kbd", "storage,disk=a,,b.raw,readonly=on,bootindex=3,removable=on"]);
         let storage = UsbStorage { disk: 1, cdrom: false, removable: true, speed: Speed::Super };
-        assert_eq!(usb.devices[1], UsbDevice { kind: UsbKind::Storage(storage), hub: None });
+        assert_eq!(usb.devices[1], UsbDevice { id: None, kind: UsbKind::Storage(storage), hub: None });
         let expected = DiskConfig {
             bus: DiskBus::Usb,
             readonly: true,
@@ -223,8 +225,8 @@ mod tests {
         assert_eq!(refused("storage"), "storage has no disk, write storage,disk=FILE");
         assert_eq!(refused("storage,disk="), "storage has no disk, write storage,disk=FILE");
         assert_eq!(refused("serial"), "serial has no file, write serial,file=FILE");
-        assert_eq!(refused("kbd,layout=de"), "unknown key `layout` of kbd, use hub or none");
-        assert_eq!(refused("serial,file=a,speed=1"), "unknown key `speed` of serial, use file or hub");
+        assert_eq!(refused("kbd,layout=de"), "unknown key `layout` of kbd, use hub or id");
+        assert_eq!(refused("serial,file=a,speed=1"), "unknown key `speed` of serial, use file, hub or id");
     }
 
     #[test]

@@ -33,6 +33,8 @@ impl Config {
 /// One device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsbDevice {
+    /// What programs know it by.
+    pub id: Option<String>,
     /// What it is.
     pub kind: UsbKind,
     /// The hub it is behind, counted from 1 in the order of the command line; the controller's own ports if none.

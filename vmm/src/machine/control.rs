@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::remote::Call;
+use super::remote::{Call, Notice};
 use crate::kvm::DebugExit;
 
 /// What somebody wants of the control thread.
@@ -50,6 +50,8 @@ pub(super) enum Event {
     },
     /// A program outside wants something, and waits for the answer.
     Call(Call),
+    /// A program outside did something that all are to hear of.
+    Announced(Notice),
 }
 
 /// What made the machine reset.

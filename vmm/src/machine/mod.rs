@@ -26,6 +26,9 @@ pub mod tables;
 mod timers;
 mod usb;
 mod usb_devices;
+pub mod usb_hands;
+pub mod usb_nodes;
+pub mod usb_plugs;
 mod vcpus;
 mod virtio;
 

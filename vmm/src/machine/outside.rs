@@ -42,7 +42,7 @@ impl Sockets {
         let mut servers = Servers { qmp: None, gdb: None };
         if !self.qmp.is_empty() {
             let facts = Facts::new(config, plan, vcpus.threads());
-            let server = qmp::Server::start(self.qmp, programs.next()?, facts);
+            let server = qmp::Server::start(self.qmp, programs.next()?, facts, machine.plugs());
             servers.qmp = Some(server.context("start QMP's thread")?);
         }
         if let (Some(socket), Some(debugger)) = (self.gdb, &config.control.gdb) {

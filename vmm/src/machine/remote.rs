@@ -32,29 +32,8 @@ pub enum Command {
     Reset,
     /// The power button is pressed.
     PowerButton,
-    /// Keys of the first USB keyboard are pressed, and released.
-    Press(Chord),
     /// The run ends at once.
     Quit,
-}
-
-/// Keys that are pressed together, as usages of a USB keyboard.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chord([u8; 8]);
-
-impl Chord {
-    /// The keys with these usages; none if there are none, or more than 8.
-    #[must_use]
-    pub fn new(usages: &[u8]) -> Option<Self> {
-        let mut chord = [0; 8];
-        chord.get_mut(..usages.len())?.copy_from_slice(usages);
-        (!usages.is_empty()).then_some(Self(chord))
-    }
-
-    /// The usages, in the order in which they are pressed.
-    pub fn usages(&self) -> impl DoubleEndedIterator<Item = u8> + use<> {
-        self.0.into_iter().filter(|usage| *usage != 0)
-    }
 }
 
 /// What the machine is doing.
@@ -71,7 +50,7 @@ pub enum RunState {
 }
 
 /// What happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The vCPUs stand still.
     Stopped,
@@ -93,6 +72,8 @@ pub enum Notice {
         /// Why.
         exit: DebugExit,
     },
+    /// The device of this id was pulled out.
+    Unplugged(Arc<str>),
     /// The machine is off.
     Shutdown(Ending),
 }
@@ -128,13 +109,10 @@ pub enum Refused {
     /// There is nothing to press.
     #[error("a machine without ACPI has no power button")]
     NoPowerButton,
-    /// There is nothing to type on.
-    #[error("the machine has no keyboard, give it one with --usb kbd")]
-    NoKeyboard,
 }
 
 /// What the control thread says to one program.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Message {
     Notice(Notice),
     Answer(Result<RunState, Refused>),
@@ -217,6 +195,11 @@ impl Remote {
                 Err(_) => return Err(Refused::Ending),
             }
         }
+    }
+
+    /// Lets every program hear of what this one did.
+    pub fn announce(&self, notice: Notice) {
+        self.control.tell(Event::Announced(notice));
     }
 
     /// From the next resume on, only the vCPUs that are not `held` run.

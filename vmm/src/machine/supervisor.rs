@@ -92,6 +92,10 @@ impl<'a> Supervisor<'a> {
                 Ok(None)
             }
             Event::Call(call) => self.call(call),
+            Event::Announced(notice) => {
+                self.tell(notice);
+                Ok(None)
+            }
         }
     }
 
@@ -200,7 +204,6 @@ impl<'a> Supervisor<'a> {
             }
             Command::Resume => self.resume(),
             Command::PowerButton => self.press(),
-            Command::Press(chord) => self.machine.type_chord(chord),
             Command::Reset => {
                 self.reset(Cause::Remote)?;
                 Ok(())
@@ -244,7 +247,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn tell(&self, notice: Notice) {
-        self.listeners.iter().for_each(|listener| listener.tell(notice));
+        self.listeners.iter().for_each(|listener| listener.tell(notice.clone()));
     }
 
     fn answer(&self, program: usize, answer: Result<RunState, Refused>) {

@@ -1,26 +1,27 @@
 //! The USB controllers: on the system bus, or as a PCI function.
 
+use std::sync::Arc;
+
 use anyhow::Context as _;
 use usb::pci::XhciFunction;
 use usb::xhci::{self, Xhci};
 
 use super::build::{Builder, Machine};
 use super::disks::Disk;
-use super::remote::{Chord, Refused};
-use super::usb_devices::{Hands, UsbDevices};
+use super::usb_devices::UsbDevices;
+use super::usb_plugs::Plugs;
 
 impl Machine {
-    /// Presses keys of the first keyboard, and releases them.
-    pub(super) fn type_chord(&self, chord: Chord) -> Result<(), Refused> {
-        let hands = self.usb.as_ref().map(|usb| &usb.hands);
-        if hands.is_some_and(|hands| hands.type_chord(chord)) { Ok(()) } else { Err(Refused::NoKeyboard) }
+    /// The ports of the USB controller, if there is one.
+    pub(super) fn plugs(&self) -> Option<Arc<Plugs>> {
+        self.usb.as_ref().map(|usb| Arc::clone(&usb.plugs))
     }
 }
 
 /// What runs until the machine ends.
 pub(super) struct Usb {
     _controllers: Vec<Xhci>,
-    hands: Hands,
+    plugs: Arc<Plugs>,
 }
 
 impl Builder<'_> {
@@ -34,8 +35,8 @@ impl Builder<'_> {
         let (on_pci, function) = self.pci_usb()?.unzip();
         let controllers: Vec<_> = system.into_iter().chain(on_pci).collect();
         let Some(last) = controllers.last() else { return Ok((None, None)) };
-        let hands = devices.plug(self.plan, disks, last.control())?;
-        Ok((Some(Usb { _controllers: controllers, hands }), function))
+        let plugs = Arc::new(devices.plug(self.plan, disks, last.control())?);
+        Ok((Some(Usb { _controllers: controllers, plugs }), function))
     }
 
     /// The controller of `usb=on`.

@@ -1,28 +1,34 @@
-//! The devices on USB: what the host contributes to each, and how they are plugged in.
+//! The devices on USB: what the host contributes to each, and how they are made.
 
 use std::fs::File;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
 use scsi::{Kind, Loading, Target, Unit};
-use usb::xhci::{Control, PortId};
-use usb::{Capture, Hub, Keyboard, Mouse, Serial, Speed, Storage, Tablet, UsbDevice};
+use usb::xhci::Control;
+use usb::{Capture, Hub, Keyboard, Mouse, Serial, Speed, Storage, Tablet};
 
 use super::disks::Disk;
-use super::plan::{Plan, UsbPlace};
-use super::remote::Chord;
-use crate::config::{UsbConfig, UsbKind, UsbStorage};
+use super::plan::Plan;
+use super::usb_hands::Hands;
+use super::usb_plugs::{Made, Path as PortPath, Plugs, PlugsError};
+use crate::config::{UsbConfig, UsbDevice, UsbKind, UsbStorage};
 
 /// What the devices use of the host's, open.
 pub(super) struct UsbDevices {
-    devices: Vec<Opened>,
+    devices: Vec<(Option<String>, Opened)>,
     capture: Option<Capture>,
 }
 
-/// A device that is not made yet.
+/// A device whose disk is not looked up yet.
 enum Opened {
     Storage(UsbStorage),
+    Other(Model),
+}
+
+/// A device that is to be made.
+pub(super) enum Model {
+    Storage(StorageModel),
     Keyboard,
     Mouse,
     Tablet,
@@ -30,59 +36,49 @@ enum Opened {
     Serial(File),
 }
 
-/// What types on the keyboards.
-#[derive(Default)]
-pub(super) struct Hands {
-    keyboards: Mutex<Vec<Keyboard>>,
-}
-
-impl Hands {
-    /// Presses keys of the first keyboard and releases them; false if there is none.
-    pub(super) fn type_chord(&self, chord: Chord) -> bool {
-        let mut keyboards = self.keyboards.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(keyboard) = keyboards.first_mut() else { return false };
-        chord.usages().for_each(|usage| keyboard.press(usage));
-        chord.usages().rev().for_each(|usage| keyboard.release(usage));
-        true
-    }
+/// A mass storage device, with its contents.
+pub(super) struct StorageModel {
+    pub(super) disk: Disk,
+    /// What tells it from others; else its number does.
+    pub(super) serial: Option<String>,
+    pub(super) cdrom: bool,
+    pub(super) removable: bool,
+    pub(super) speed: Speed,
 }
 
 impl UsbDevices {
     /// Opens everything that `config` names but for the disks.
     pub(super) fn open(config: &UsbConfig) -> anyhow::Result<Self> {
-        let devices =
-            config.devices.iter().map(|device| open(&device.kind)).collect::<anyhow::Result<_>>()?;
+        let open = |device: &UsbDevice| Ok((device.id.clone(), open(&device.kind)?));
+        let devices = config.devices.iter().map(open).collect::<anyhow::Result<_>>()?;
         let capture = config.pcap.as_deref().map(record).transpose()?;
         Ok(Self { devices, capture })
     }
 
-    /// Makes the devices, those of the controller's own ports with what is behind them, and plugs them in.
-    pub(super) fn plug(self, plan: &Plan, disks: &[Disk], control: &Control) -> anyhow::Result<Hands> {
-        let mut maker = Maker {
-            devices: self.devices.into_iter().map(Some).collect(),
-            capture: self.capture,
-            places: &plan.usb_places,
-            disks,
-            keyboards: Vec::new(),
-        };
-        let roots = plan.usb_places.iter().enumerate().filter(|(_, place)| place.hub.is_none());
-        for (n, place) in roots {
-            let device = maker.make(n)?;
-            control.attach(Some(root_port(place)), device).context("--usb")?;
+    /// Makes the devices and plugs them in, hubs before what is behind them.
+    pub(super) fn plug(self, plan: &Plan, disks: &[Disk], control: &Control) -> anyhow::Result<Plugs> {
+        let plugs = Plugs::new(control.clone(), self.capture);
+        for ((id, opened), place) in self.devices.into_iter().zip(&plan.usb_places) {
+            let path = Some(PortPath(place.path.clone()));
+            let model = match opened {
+                Opened::Storage(storage) => Model::Storage(StorageModel::of(storage, disks)?),
+                Opened::Other(model) => model,
+            };
+            plugs.plug(id.as_deref(), path, |hands, number| model.make(hands, number)).context("--usb")?;
         }
-        Ok(Hands { keyboards: Mutex::new(maker.keyboards) })
+        Ok(plugs)
     }
 }
 
 fn open(kind: &UsbKind) -> anyhow::Result<Opened> {
-    Ok(match kind {
-        UsbKind::Storage(storage) => Opened::Storage(*storage),
-        UsbKind::Keyboard => Opened::Keyboard,
-        UsbKind::Mouse => Opened::Mouse,
-        UsbKind::Tablet => Opened::Tablet,
-        UsbKind::Hub => Opened::Hub,
-        UsbKind::Serial(path) => Opened::Serial(create(path, "--usb serial,file=")?),
-    })
+    Ok(Opened::Other(match kind {
+        UsbKind::Storage(storage) => return Ok(Opened::Storage(*storage)),
+        UsbKind::Keyboard => Model::Keyboard,
+        UsbKind::Mouse => Model::Mouse,
+        UsbKind::Tablet => Model::Tablet,
+        UsbKind::Hub => Model::Hub,
+        UsbKind::Serial(path) => Model::Serial(create(path, "--usb serial,file=")?),
+    }))
 }
 
 fn record(path: &Path) -> anyhow::Result<Capture> {
@@ -94,65 +90,50 @@ fn create(path: &Path, option: &str) -> anyhow::Result<File> {
     File::create(path).with_context(|| format!("{option}: create {}", path.display()))
 }
 
-/// SuperSpeed ports come first. xHCI 1.2, 7.2.
-fn root_port(place: &UsbPlace) -> PortId {
-    let first = place.path.first().copied().unwrap_or_default();
-    match place.speed {
-        Speed::Super => PortId(first),
-        _ => PortId(usb::xhci::Config::default().usb3_ports + first),
+impl Model {
+    /// The device with this number, and the hand on it.
+    pub(super) fn make(self, hands: &Hands, number: u32) -> Result<Made, PlugsError> {
+        let device: Box<dyn usb::UsbDevice> = match self {
+            Self::Storage(storage) => return storage.make(number),
+            Self::Keyboard => {
+                let (keyboard, device) = Keyboard::new();
+                hands.keyboard(number, keyboard);
+                Box::new(device)
+            }
+            Self::Mouse => {
+                let (mouse, device) = Mouse::new();
+                hands.mouse(number, mouse);
+                Box::new(device)
+            }
+            Self::Tablet => {
+                let (tablet, device) = Tablet::new();
+                hands.tablet(number, tablet);
+                Box::new(device)
+            }
+            Self::Hub => Box::new(Hub::new()),
+            Self::Serial(file) => Box::new(Serial::new(Box::new(file)).1),
+        };
+        Ok(Made { device, backend: None })
     }
 }
 
-struct Maker<'a> {
-    devices: Vec<Option<Opened>>,
-    capture: Option<Capture>,
-    places: &'a [UsbPlace],
-    disks: &'a [Disk],
-    keyboards: Vec<Keyboard>,
-}
-
-impl Maker<'_> {
-    /// Device number `n`, which is made once. Hubs are few in a row.
-    fn make(&mut self, n: usize) -> anyhow::Result<Box<dyn UsbDevice>> {
-        let opened = self.devices.get_mut(n).and_then(Option::take).context("--usb: no such device")?;
-        let device = match opened {
-            Opened::Storage(storage) => self.storage(n, storage)?,
-            Opened::Keyboard => self.keyboard(),
-            Opened::Mouse => Box::new(Mouse::new().1),
-            Opened::Tablet => Box::new(Tablet::new().1),
-            Opened::Hub => self.hub(n)?,
-            Opened::Serial(file) => Box::new(Serial::new(Box::new(file)).1),
-        };
-        Ok(match &self.capture {
-            Some(capture) => capture.tap(device),
-            None => device,
-        })
+impl StorageModel {
+    fn of(storage: UsbStorage, disks: &[Disk]) -> anyhow::Result<Self> {
+        let disk = disks.get(storage.disk).context("--usb storage: no such disk")?.clone();
+        let serial = disk.serial().map(Into::into);
+        let UsbStorage { cdrom, removable, speed, .. } = storage;
+        Ok(Self { disk, serial, cdrom, removable, speed })
     }
 
-    fn keyboard(&mut self) -> Box<dyn UsbDevice> {
-        let (keyboard, device) = Keyboard::new();
-        self.keyboards.push(keyboard);
-        Box::new(device)
-    }
-
-    fn hub(&mut self, n: usize) -> anyhow::Result<Box<dyn UsbDevice>> {
-        let mut hub = Hub::new();
-        for (behind, _) in self.places.iter().enumerate().filter(|(_, place)| place.hub == Some(n)) {
-            hub.plug(self.make(behind)?).context("--usb")?;
-        }
-        Ok(Box::new(hub))
-    }
-
-    fn storage(&self, n: usize, storage: UsbStorage) -> anyhow::Result<Box<dyn UsbDevice>> {
-        let disk = self.disks.get(storage.disk).context("--usb storage: no such disk")?;
-        let serial = match disk.serial() {
-            Some(text) => text.into(),
-            None => format!("{:012}", n + 1), // BOT 1.0, 4.1.1: at least 12 digits that no other device has
-        };
-        let loading = if storage.removable { Loading::Removable } else { Loading::Fixed };
-        let kind = if storage.cdrom { Kind::CdRom } else { Kind::Disk };
-        let unit = Unit::new(kind, loading, serial.parse()?).with(disk.backend.clone());
-        let unit = unit.with_cache(disk.scsi_cache());
-        Ok(Box::new(Storage::new(storage.speed, Target::new(vec![unit]), &serial)))
+    fn make(self, number: u32) -> Result<Made, PlugsError> {
+        // BOT 1.0, 4.1.1: at least 12 digits that no other device has.
+        let serial = self.serial.unwrap_or_else(|| format!("{:012}", number + 1));
+        let loading = if self.removable { Loading::Removable } else { Loading::Fixed };
+        let kind = if self.cdrom { Kind::CdRom } else { Kind::Disk };
+        let backend = self.disk.backend.clone();
+        let unit = Unit::new(kind, loading, serial.parse()?).with(backend.clone());
+        let unit = unit.with_cache(self.disk.scsi_cache());
+        let device = Storage::new(self.speed, Target::new(vec![unit]), &serial);
+        Ok(Made { device: Box::new(device), backend: Some(backend) })
     }
 }

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::facts::{Drive, Facts};
 use super::protocol::{Arguments, QmpError, Request, version};
-use super::{human, keys};
+use super::{human, input, keys, nodes, plugging};
 use crate::machine::remote::{Command, Notice, Refused, RunState};
+use crate::machine::usb_plugs::Plugs;
 
 /// The machine that is controlled.
 pub(super) trait Machine {
@@ -18,13 +19,22 @@ pub(super) trait Machine {
     fn news(&mut self) -> Vec<Notice>;
     /// What it is.
     fn facts(&self) -> &Facts;
+    /// Its USB ports, if it has a controller.
+    fn plugs(&self) -> Option<&Plugs>;
+    /// Lets every client hear of something.
+    fn announce(&mut self, notice: Notice);
 }
 
 type Action = fn(&mut dyn Machine, &mut Arguments) -> Result<Value, QmpError>;
 
 const COMMANDS: &[(&str, Action)] = &[
+    (nodes::ADD, nodes::add),
+    (nodes::DELETE, nodes::delete),
     ("cont", |machine, _| act(machine, Command::Resume)),
+    (plugging::ADD, plugging::add),
+    (plugging::DELETE, plugging::delete),
     ("human-monitor-command", human::command),
+    (input::NAME, input::send),
     ("query-block", |machine, _| Ok(machine.facts().drives.iter().map(block).collect())),
     ("query-chardev", |machine, _| Ok(chardevs(machine.facts()))),
     ("query-commands", |_, _| Ok(names().map(|name| json!({ "name": name })).collect())),
@@ -48,6 +58,10 @@ const COMMANDS: &[(&str, Action)] = &[
     ("system_reset", |machine, _| act(machine, Command::Reset)),
 ];
 
+/// The commands that take their arguments themselves.
+const WITH_ARGUMENTS: [&str; 7] =
+    [human::NAME, keys::NAME, input::NAME, plugging::ADD, plugging::DELETE, nodes::ADD, nodes::DELETE];
+
 /// The name that ends the negotiation, and is an error after it.
 pub(super) const NEGOTIATE: &str = "qmp_capabilities";
 
@@ -56,7 +70,7 @@ pub(super) fn execute(machine: &mut dyn Machine, request: Request) -> Result<Val
     let Request { command, mut arguments } = request;
     let found = COMMANDS.iter().find(|(name, _)| *name == command);
     let (_, action) = found.ok_or_else(|| QmpError::no_command(&command))?;
-    if ![human::NAME, keys::NAME].contains(&command.as_str()) {
+    if !WITH_ARGUMENTS.contains(&command.as_str()) {
         arguments.finish()?;
         arguments = Arguments::default();
     }
@@ -74,7 +88,7 @@ fn act(machine: &mut dyn Machine, command: Command) -> Result<Value, QmpError> {
 /// What QMP makes of a refusal.
 pub(super) fn refused(error: Refused) -> QmpError {
     match error {
-        Refused::NoPowerButton | Refused::NoKeyboard => QmpError::no_device(error.to_string()),
+        Refused::NoPowerButton => QmpError::no_device(error.to_string()),
         Refused::Off => QmpError::generic("Resetting the Virtual Machine is required"),
         Refused::Ending => QmpError::generic(error.to_string()),
     }

@@ -29,6 +29,10 @@ fn name_and_data(notice: Notice) -> Option<(&'static str, Option<Value>)> {
             let reason = if guest { "guest-reset" } else { "host-qmp-system-reset" };
             ("RESET", Some(json!({ "guest": guest, "reason": reason })))
         }
+        Notice::Unplugged(id) => {
+            let path = format!("/machine/peripheral/{id}");
+            ("DEVICE_DELETED", Some(json!({ "device": &*id, "path": path })))
+        }
         Notice::Shutdown(ending) => {
             let reason = reason(ending);
             ("SHUTDOWN", Some(json!({ "guest": reason.starts_with("guest"), "reason": reason })))

@@ -1,31 +1,112 @@
 //! `send-key`: keys by QEMU's names for them, as usages of USB keyboards.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::commands::{Machine, refused};
+use super::commands::Machine;
+use super::input::missing;
+use super::plugging::plugs;
 use super::protocol::{Arguments, QmpError};
-use crate::machine::remote::{Chord, Command};
+use crate::machine::usb_hands::Chord;
 
 /// The command's name.
 pub(super) const NAME: &str = "send-key";
 
-/// Presses all keys, then releases them. How long they are held is the guest's affair: it reads each change in its turn.
+/// How long keys are held if nothing is said, in milliseconds.
+const HOLD: u64 = 100;
+/// Keys that may be pressed together.
+const MOST_KEYS: usize = 8;
+
+/// Has all keys pressed, held for a while and released; what was sent before comes first.
 pub(super) fn send(machine: &mut dyn Machine, arguments: &mut Arguments) -> Result<Value, QmpError> {
     let keys = arguments.list("keys")?;
-    arguments.ignore("hold-time");
+    let hold = arguments.optional_number("hold-time")?.unwrap_or(HOLD);
     std::mem::take(arguments).finish()?;
     let usages = keys.iter().map(usage).collect::<Result<Vec<_>, _>>()?;
-    let chord = Chord::new(&usages).ok_or_else(|| QmpError::generic("send-key takes 1 to 8 keys"))?;
-    machine.call(Command::Press(chord)).map(|_| json!({})).map_err(refused)
+    if !(1..=MOST_KEYS).contains(&usages.len()) {
+        return Err(QmpError::generic("send-key takes 1 to 8 keys"));
+    }
+    let chord = Chord { usages, hold: Duration::from_millis(hold) };
+    plugs(machine)?.type_chord(chord).map_err(missing)?;
+    Ok(json!({}))
 }
 
 /// The usage of a `KeyValue`.
-fn usage(key: &Value) -> Result<u8, QmpError> {
-    let member = |name| key.get(name).and_then(Value::as_str);
-    match (member("type"), member("data")) {
-        (Some("qcode"), Some(name)) => find(name)
+pub(super) fn usage(key: &Value) -> Result<u8, QmpError> {
+    let text = |name| key.get(name).and_then(Value::as_str);
+    match (text("type"), text("data"), key.get("data").and_then(Value::as_u64)) {
+        (Some("qcode"), Some(name), _) => find(name)
             .ok_or_else(|| QmpError::generic(format!("Parameter 'data' does not accept value '{name}'"))),
-        _ => Err(QmpError::generic("Parameter 'keys' takes keys of type 'qcode' alone")),
+        (Some("number"), _, Some(number)) => by_number(number)
+            .ok_or_else(|| QmpError::generic(format!("Parameter 'data' does not accept value '{number}'"))),
+        _ => Err(QmpError::generic("a key is of type 'qcode' or 'number', with its name or number as data")),
+    }
+}
+
+/// By the PC's scan code (set 1), with bit 7 for those that follow 0xE0.
+fn by_number(number: u64) -> Option<u8> {
+    const ROWS: [(u8, &str); 4] =
+        [(0x02, "1234567890-="), (0x10, "qwertyuiop[]"), (0x1e, "asdfghjkl;'`"), (0x2c, "zxcvbnm,./")];
+    const OTHERS: &[(u8, u8)] = &[
+        (0x01, 0x29),
+        (0x0e, 0x2a),
+        (0x0f, 0x2b),
+        (0x1c, 0x28),
+        (0x1d, 0xe0),
+        (0x2a, 0xe1),
+        (0x2b, 0x31),
+        (0x36, 0xe5),
+        (0x38, 0xe2),
+        (0x39, 0x2c),
+        (0x3a, 0x39),
+        (0x57, 0x44),
+        (0x58, 0x45),
+        (0x9d, 0xe4),
+        (0xb8, 0xe6),
+        (0xc7, 0x4a),
+        (0xc8, 0x52),
+        (0xc9, 0x4b),
+        (0xcb, 0x50),
+        (0xcd, 0x4f),
+        (0xcf, 0x4d),
+        (0xd0, 0x51),
+        (0xd1, 0x4e),
+        (0xd2, 0x49),
+        (0xd3, 0x4c),
+        (0xdb, 0xe3),
+        (0xdc, 0xe7),
+        (0xdd, 0x65),
+    ];
+    let number = u8::try_from(number).ok()?;
+    if let 0x3b..=0x44 = number {
+        return Some(number - 0x3b + 0x3a); // F1 to F10
+    }
+    let row =
+        ROWS.iter().find_map(|(first, row)| row.as_bytes().get(usize::from(number.checked_sub(*first)?)));
+    match row {
+        Some(symbol) => of_symbol(*symbol),
+        None => OTHERS.iter().find(|(known, _)| *known == number).map(|(_, usage)| *usage),
+    }
+}
+
+/// The key with this symbol on a keyboard of the United States.
+fn of_symbol(symbol: u8) -> Option<u8> {
+    const SYMBOLS: &[(u8, &str)] = &[
+        (b'-', "minus"),
+        (b'=', "equal"),
+        (b'[', "bracket_left"),
+        (b']', "bracket_right"),
+        (b';', "semicolon"),
+        (b'\'', "apostrophe"),
+        (b'`', "grave_accent"),
+        (b',', "comma"),
+        (b'.', "dot"),
+        (b'/', "slash"),
+    ];
+    match SYMBOLS.iter().find(|(known, _)| *known == symbol) {
+        Some((_, name)) => find(name),
+        None => find(str::from_utf8(&[symbol]).ok()?),
     }
 }
 
@@ -123,5 +204,13 @@ mod tests {
         let expected = [0x04, 0x1d, 0x1e, 0x26, 0x27, 0x28, 0x45, 0xe0, 0xe7].map(Some);
         assert_eq!(usages, expected);
         assert_eq!([find("A"), find(""), find("enter")], [None; 3]);
+    }
+
+    #[test]
+    fn numbers_are_scan_codes() {
+        let usages = [0x02, 0x0b, 0x10, 0x1e, 0x28, 0x2c, 0x35, 0x1c, 0x3b, 0x44, 0xc8].map(by_number);
+        let names = ["1", "0", "q", "a", "apostrophe", "z", "slash", "ret", "f1", "f10", "up"].map(find);
+        assert_eq!(usages, names);
+        assert_eq!([by_number(0), by_number(0x7f), by_number(0x1_0002)], [None; 3]);
     }
 }

@@ -34,6 +34,7 @@ enum Class {
     GenericError,
     CommandNotFound,
     DeviceNotActive,
+    DeviceNotFound,
 }
 
 impl QmpError {
@@ -51,6 +52,11 @@ impl QmpError {
     pub(super) fn negotiate() -> Self {
         let text = "Expecting capabilities negotiation with 'qmp_capabilities'";
         Self { class: Class::CommandNotFound, text: text.into() }
+    }
+
+    /// No device has the name.
+    pub(super) fn not_found(text: impl Into<String>) -> Self {
+        Self { class: Class::DeviceNotFound, text: text.into() }
     }
 
     /// The machine lacks the device.
@@ -94,6 +100,41 @@ impl Arguments {
                 Err(QmpError::generic(format!("Invalid parameter type for '{name}', expected: string")))
             }
             None => Err(QmpError::generic(format!("Parameter '{name}' is missing"))),
+        }
+    }
+
+    /// The text of `name`, if it is there.
+    pub(super) fn optional_text(&mut self, name: &str) -> Result<Option<String>, QmpError> {
+        if self.0.contains_key(name) { self.text(name).map(Some) } else { Ok(None) }
+    }
+
+    /// The whole number of `name`, if it is there.
+    pub(super) fn optional_number(&mut self, name: &str) -> Result<Option<u64>, QmpError> {
+        let wrong = || QmpError::generic(format!("Invalid parameter type for '{name}', expected: integer"));
+        self.0.remove(name).map(|value| value.as_u64().ok_or_else(wrong)).transpose()
+    }
+
+    /// Whether `name` is on; also as the command line has it.
+    pub(super) fn flag(&mut self, name: &str) -> Result<bool, QmpError> {
+        match self.0.remove(name) {
+            None => Ok(false),
+            Some(Value::Bool(on)) => Ok(on),
+            Some(Value::String(text)) if ["on", "true"].contains(&text.as_str()) => Ok(true),
+            Some(Value::String(text)) if ["off", "false"].contains(&text.as_str()) => Ok(false),
+            Some(_) => {
+                Err(QmpError::generic(format!("Invalid parameter type for '{name}', expected: boolean")))
+            }
+        }
+    }
+
+    /// The object `name`, if it is there and one; else it stays.
+    pub(super) fn object(&mut self, name: &str) -> Option<Self> {
+        match self.0.remove(name)? {
+            Value::Object(members) => Some(Self(members)),
+            other => {
+                self.0.insert(name.into(), other);
+                None
+            }
         }
     }
 

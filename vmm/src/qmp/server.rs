@@ -1,6 +1,7 @@
 //! The thread that serves every client.
 
 use std::io;
+use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use super::commands::Machine;
 use super::facts::Facts;
 use super::session::Session;
 use crate::machine::remote::{Command, Notice, Refused, Remote, RunState};
+use crate::machine::usb_plugs::Plugs;
 use crate::socket::{Socket, Stream, is_temporary};
 
 /// Clients at a time; others wait in the sockets' queues.
@@ -21,12 +23,17 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub struct Server(JoinHandle<()>);
 
 impl Server {
-    /// Serves the clients of `sockets`, who control the machine behind `remote` and ask for `facts`.
+    /// Serves the clients of `sockets`, who control the machine behind `remote` and its USB ports, and ask for `facts`.
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn start(sockets: Vec<Socket>, remote: Remote, facts: Facts) -> io::Result<Self> {
-        let worker = Worker { sockets, clients: Vec::new(), remote, facts };
+    pub fn start(
+        sockets: Vec<Socket>,
+        remote: Remote,
+        facts: Facts,
+        plugs: Option<Arc<Plugs>>,
+    ) -> io::Result<Self> {
+        let worker = Worker { sockets, clients: Vec::new(), remote, facts, plugs };
         Builder::new().name("qmp".into()).spawn(move || worker.run()).map(Self)
     }
 
@@ -41,6 +48,7 @@ struct Worker {
     clients: Vec<Client>,
     remote: Remote,
     facts: Facts,
+    plugs: Option<Arc<Plugs>>,
 }
 
 struct Client {
@@ -110,7 +118,7 @@ impl Worker {
     /// Passes on what happened; false if nothing more will.
     fn hear(&mut self) -> bool {
         let clients = &mut self.clients;
-        self.remote.hear(|notice| clients.iter_mut().for_each(|client| client.tell(notice)))
+        self.remote.hear(|notice| clients.iter_mut().for_each(|client| client.tell(notice.clone())))
     }
 
     fn accept(&mut self, socket: usize) {
@@ -124,10 +132,12 @@ impl Worker {
         match client.stream.read(&mut buffer) {
             Ok(0) => client.ended = true,
             Ok(count) => {
-                let mut machine = Controlled::new(&self.remote, &self.facts);
+                let mut machine = Controlled::new(&self.remote, &self.facts, self.plugs.as_deref());
                 client.session.receive(buffer.get(..count).unwrap_or_default(), &mut machine);
                 let others = self.clients.iter_mut().enumerate().filter(|(other, _)| *other != number);
-                others.for_each(|(_, other)| machine.heard.iter().for_each(|notice| other.tell(*notice)));
+                others.for_each(|(_, other)| {
+                    machine.heard.iter().for_each(|notice| other.tell(notice.clone()))
+                });
             }
             Err(error) if is_temporary(&error) => {}
             Err(_) => client.gone = true,
@@ -213,6 +223,7 @@ impl Client {
 struct Controlled<'a> {
     remote: &'a Remote,
     facts: &'a Facts,
+    plugs: Option<&'a Plugs>,
     /// What happened during the commands.
     heard: Vec<Notice>,
     /// How much of it the client knows.
@@ -220,8 +231,8 @@ struct Controlled<'a> {
 }
 
 impl<'a> Controlled<'a> {
-    fn new(remote: &'a Remote, facts: &'a Facts) -> Self {
-        Self { remote, facts, heard: Vec::new(), known: 0 }
+    fn new(remote: &'a Remote, facts: &'a Facts, plugs: Option<&'a Plugs>) -> Self {
+        Self { remote, facts, plugs, heard: Vec::new(), known: 0 }
     }
 }
 
@@ -238,5 +249,13 @@ impl Machine for Controlled<'_> {
 
     fn facts(&self) -> &Facts {
         self.facts
+    }
+
+    fn plugs(&self) -> Option<&Plugs> {
+        self.plugs
+    }
+
+    fn announce(&mut self, notice: Notice) {
+        self.remote.announce(notice);
     }
 }

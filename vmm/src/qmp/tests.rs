@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use super::commands::Machine;
 use super::facts::{Drive, Facts};
 use super::session::Session;
-use crate::machine::remote::{Chord, Command, Ending, Notice, Refused, RunState};
+use crate::machine::remote::{Command, Ending, Notice, Refused, RunState};
+use crate::machine::usb_plugs::{self, Plugs};
 use crate::topology::Topology;
 
 struct Fake {
@@ -14,6 +15,8 @@ struct Fake {
     news: Vec<Notice>,
     calls: Vec<Command>,
     facts: Facts,
+    /// A controller and its ports.
+    usb: Option<(usb::xhci::Xhci, Plugs)>,
 }
 
 impl Fake {
@@ -29,7 +32,7 @@ impl Fake {
             serial: Some("stdio".into()),
             debugcon: None,
         };
-        Self { state: RunState::Running, news: Vec::new(), calls: Vec::new(), facts }
+        Self { state: RunState::Running, news: Vec::new(), calls: Vec::new(), facts, usb: None }
     }
 }
 
@@ -42,7 +45,6 @@ impl Machine for Fake {
             Command::Resume => (RunState::Running, Some(Notice::Resumed)),
             Command::Reset => (self.state, Some(Notice::Reset { guest: false })),
             Command::PowerButton => return Err(Refused::NoPowerButton),
-            Command::Press(_) => (self.state, None),
             Command::Quit => (self.state, Some(Notice::Shutdown(Ending::Remote))),
         };
         self.state = state;
@@ -56,6 +58,14 @@ impl Machine for Fake {
 
     fn facts(&self) -> &Facts {
         &self.facts
+    }
+
+    fn plugs(&self) -> Option<&Plugs> {
+        self.usb.as_ref().map(|(_, plugs)| plugs)
+    }
+
+    fn announce(&mut self, notice: Notice) {
+        self.news.push(notice);
     }
 }
 
@@ -230,23 +240,91 @@ proptest! {
     }
 }
 
+/// A client of a machine with USB and nothing on it.
+fn ready_for_usb() -> (Session, Fake) {
+    let (session, mut machine) = ready();
+    machine.usb = Some(usb_plugs::empty());
+    (session, machine)
+}
+
+/// What a command comes to, with the events that it leads to.
+fn usb_command((session, machine): &mut (Session, Fake), name: &str, arguments: Value) -> Vec<Value> {
+    answers(session, machine, &json!({ "execute": name, "arguments": arguments }).to_string())
+}
+
+fn is_done(answers: &[Value]) -> bool {
+    answers.last().is_some_and(|answer| answer["return"] == json!({}))
+}
+
+/// Class and text of an error.
+fn error(answers: &[Value]) -> (&str, &str) {
+    let error = &answers[0]["error"];
+    (error["class"].as_str().unwrap(), error["desc"].as_str().unwrap())
+}
+
 #[test]
-fn keys_are_pressed_together() {
-    let (mut session, mut machine) = ready();
+fn keys_go_to_a_keyboard_and_nothing_else() {
+    let mut client = ready_for_usb();
     let key = |name: &str| json!({ "type": "qcode", "data": name });
-    let send =
-        |keys: Value| json!({ "execute": "send-key", "arguments": { "keys": keys, "hold-time": 100 } });
-    let reply = answers(
-        &mut session,
-        &mut machine,
-        &send(json!([key("ctrl"), key("alt"), key("delete")])).to_string(),
-    );
-    assert_eq!(reply, [json!({ "return": {} })]);
-    assert_eq!(machine.calls, [Command::Press(Chord::new(&[0xe0, 0xe2, 0x4c]).unwrap())]);
-    for wrong in
-        [json!([]), json!([key("any")]), json!([{ "type": "number", "data": 30 }]), json!(vec![key("a"); 9])]
-    {
-        let reply = answers(&mut session, &mut machine, &send(wrong).to_string());
-        assert_eq!(reply[0]["error"]["class"], "GenericError");
+    let chord = json!({ "keys": [key("ctrl"), key("alt"), key("delete")], "hold-time": 1 });
+    assert_eq!(error(&usb_command(&mut client, "send-key", chord.clone())).0, "DeviceNotActive");
+    assert!(is_done(&usb_command(&mut client, "device_add", json!({ "driver": "usb-kbd", "id": "k" }))));
+    assert!(is_done(&usb_command(&mut client, "send-key", chord)));
+    let a = json!({ "type": "key", "data": { "down": true, "key": key("a") } });
+    assert!(is_done(&usb_command(&mut client, "input-send-event", json!({ "events": [a] }))));
+    let moved = json!({ "events": [{ "type": "abs", "data": { "axis": "x", "value": 1 } }] });
+    assert_eq!(error(&usb_command(&mut client, "input-send-event", moved)).0, "DeviceNotActive");
+    let nothing = json!({ "type": "number", "data": 0 });
+    for wrong in [json!([]), json!([key("any")]), json!([nothing]), json!(vec![key("a"); 9])] {
+        let answers = usb_command(&mut client, "send-key", json!({ "keys": wrong }));
+        assert_eq!(error(&answers).0, "GenericError");
     }
+}
+
+#[test]
+fn disk_is_plugged_in_and_out_with_its_contents() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("disk.raw");
+    std::fs::write(&path, [0; 4096]).unwrap();
+    let mut client = ready_for_usb();
+    let file = json!({ "driver": "file", "filename": path });
+    let node = json!({ "driver": "raw", "node-name": "n", "file": file, "cache": { "direct": false } });
+    assert!(is_done(&usb_command(&mut client, "blockdev-add", node.clone())));
+    assert_eq!(
+        error(&usb_command(&mut client, "blockdev-add", node)).1,
+        "Duplicate nodes with node-name='n'"
+    );
+    let disk =
+        json!({ "driver": "usb-storage", "id": "stick", "drive": "n", "port": "3", "removable": true });
+    let delete = json!({ "node-name": "n" });
+    assert!(is_done(&usb_command(&mut client, "device_add", disk.clone())));
+    assert_eq!(error(&usb_command(&mut client, "device_add", disk)).1, "Node n is in use");
+    assert_eq!(error(&usb_command(&mut client, "blockdev-del", delete.clone())).1, "Node n is in use");
+    let gone = usb_command(&mut client, "device_del", json!({ "id": "stick" }));
+    assert!(is_done(&gone));
+    assert_eq!(gone[0]["event"], "DEVICE_DELETED");
+    assert_eq!(gone[0]["data"], json!({ "device": "stick", "path": "/machine/peripheral/stick" }));
+    let again = usb_command(&mut client, "device_del", json!({ "id": "stick" }));
+    assert_eq!(error(&again), ("DeviceNotFound", "Device 'stick' not found"));
+    assert!(is_done(&usb_command(&mut client, "blockdev-del", delete)));
+}
+
+#[test]
+fn devices_that_cannot_be_plugged_in_say_why() {
+    let mut client = ready_for_usb();
+    for (arguments, text) in [
+        (json!({ "driver": "usb-storage" }), "Parameter 'drive' is missing"),
+        (json!({ "driver": "usb-storage", "drive": "n" }), "Cannot find device='' nor node-name='n'"),
+        (json!({ "driver": "usb-kbd", "port": "x" }), "Parameter 'port' is no USB port: 'x'"),
+        (json!({ "driver": "usb-kbd", "port": "1.2" }), "USB port 9 leads to no hub"),
+        (json!({ "driver": "usb-kbd", "layout": "de" }), "Parameter 'layout' is unexpected"),
+    ] {
+        assert_eq!(error(&usb_command(&mut client, "device_add", arguments)), ("GenericError", text));
+    }
+    let floppy = usb_command(&mut client, "device_add", json!({ "driver": "floppy" }));
+    assert!(error(&floppy).1.starts_with("'floppy' is not a valid device model name"));
+    let (mut session, mut machine) = ready();
+    let request = json!({ "execute": "device_add", "arguments": { "driver": "usb-kbd" } }).to_string();
+    let refused = answers(&mut session, &mut machine, &request);
+    assert!(error(&refused).1.starts_with("the machine has no USB"));
 }

@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn usb_controller_comes_after_the_disks_and_takes_the_devices() {
         let mut config = Config { extras: vec![ExtraDevice::Xhci], ..config(&["a,bus=nvme"]) };
-        config.usb.devices.push(UsbDevice { kind: UsbKind::Keyboard, hub: None });
+        config.usb.devices.push(UsbDevice { id: None, kind: UsbKind::Keyboard, hub: None });
         let plan = plan(&config).unwrap();
         assert_eq!((plan.pci_usb(), plan.usb), (Some(2), None));
         let options = MachineOptions { pcie: Switch::Off, ..MachineOptions::default() };

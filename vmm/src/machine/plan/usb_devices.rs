@@ -67,6 +67,14 @@ pub enum UsbError {
         /// The hub.
         hub: u32,
     },
+    /// A name for two.
+    #[error("--usb {name},id={id}: another device has this id, choose another")]
+    Duplicate {
+        /// The device.
+        name: &'static str,
+        /// Its id.
+        id: String,
+    },
     /// Devices and no controller.
     #[error(
         "--usb and --machine usb=off exclude each other: devices need the controller, so leave one of them out"
@@ -88,7 +96,13 @@ pub(super) fn places(config: &UsbConfig) -> Result<Vec<UsbPlace>, UsbError> {
         return Err(UsbError::NothingToRecord);
     }
     let mut places = Vec::new();
-    for device in &config.devices {
+    for (n, device) in config.devices.iter().enumerate() {
+        let before = config.devices.iter().take(n);
+        if let Some(id) =
+            before.filter_map(|other| other.id.as_ref()).find(|id| Some(*id) == device.id.as_ref())
+        {
+            return Err(UsbError::Duplicate { name: device.kind.name(), id: id.clone() });
+        }
         let place = match device.hub {
             None => at_root(device, &places)?,
             Some(hub) => behind(device, hub, &config.devices, &places)?,
@@ -150,7 +164,7 @@ mod tests {
     use crate::config::UsbStorage;
 
     const fn device(kind: UsbKind, hub: Option<u32>) -> UsbDevice {
-        UsbDevice { kind, hub }
+        UsbDevice { id: None, kind, hub }
     }
 
     const fn storage(speed: Speed, hub: Option<u32>) -> UsbDevice {

@@ -84,12 +84,15 @@ struct Held<T> {
 /// The buttons of a mouse or tablet that are down.
 type Buttons = u8;
 
+/// Where the pen is, from the left and from the top.
+type Place = (u16, u16);
+
 /// What there is to type and point on, in the order in which it came.
 #[derive(Default)]
 struct Tools {
     keyboards: Vec<Held<Keyboard>>,
     mice: Vec<Held<(Mouse, Buttons)>>,
-    tablets: Vec<Held<(Tablet, Buttons, (u16, u16))>>,
+    tablets: Vec<Held<(Tablet, Buttons, Place)>>,
 }
 
 /// The hands.

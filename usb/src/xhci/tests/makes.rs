@@ -19,7 +19,7 @@ fn contexts_of_64_bytes_are_where_the_driver_has_them() {
     rig.doorbell(1, 3);
     assert_eq!((rig.events()[0].code, rig.bytes(BUFFER, 4)), (1, b"data".to_vec()));
     assert_eq!(rig.command(0, kind(15) | 3 << 16 | 1 << 24), (1, 1));
-    assert_eq!(rig.word(OUTPUT + 0xc8), ring(3) as u32 + 16 | 1, "dequeue pointer");
+    assert_eq!(rig.word(OUTPUT + 0xc8), (ring(3) as u32 + 16) | 1, "dequeue pointer");
 }
 
 #[test]

@@ -58,11 +58,18 @@ impl FromStr for NamedPort {
 
     fn from_str(text: &str) -> Result<Self, PortError> {
         let (name, end) = text.split_once(',').ok_or(PortError::Name)?;
+        Ok(Self(PortConfig { kind: Self::kind(name.into())?, end: end.parse()? }))
+    }
+}
+
+impl NamedPort {
+    /// A port of the name `name`.
+    pub(crate) fn kind(name: String) -> Result<Kind, PortError> {
         let is_good = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
         if !(1..=LONGEST).contains(&name.len()) || !name.bytes().all(is_good) {
             return Err(PortError::Name);
         }
-        Ok(Self(PortConfig { kind: Kind::Named(name.into()), end: end.parse()? }))
+        Ok(Kind::Named(name))
     }
 }
 

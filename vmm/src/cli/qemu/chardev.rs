@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::monitors;
 use super::opts::{self, Opts};
 use super::{Reason, Wrong};
-use crate::config::{Console, Endpoint, Monitor, Side};
+use crate::config::{Console, Endpoint, Monitor, PortEnd, Side};
 
 /// The port of the firmware's log.
 const DEBUGCON_PORT: u64 = 0x402;
@@ -32,6 +32,8 @@ enum Backend {
     Null,
     Absent,
     Socket(Monitor),
+    Pty,
+    Pipe(PathBuf),
 }
 
 impl Chardevs {
@@ -56,7 +58,7 @@ impl Chardevs {
         Ok(())
     }
 
-    /// `-chardev stdio|file|null,id=ID…`.
+    /// `-chardev stdio|file|null|socket|pty|pipe,id=ID…`.
     fn chardev(&mut self, text: &str) -> Result<(), Reason> {
         let mut opts = Opts::parse_or_json(text, "backend")?;
         let kind = opts.need("backend")?;
@@ -68,8 +70,14 @@ impl Chardevs {
             }
             "file" => Backend::File(opts.need("path")?.into()),
             "null" => Backend::Null,
+            "pty" => Backend::Pty,
+            "pipe" => Backend::Pipe(opts.need("path")?.into()),
             "socket" => Backend::Socket(monitors::socket(&mut opts)?),
-            _ => return Err(format!("unknown backend `{kind}`, use stdio, file, null or socket").into()),
+            _ => {
+                return Err(
+                    format!("unknown backend `{kind}`, use stdio, file, null, socket, pty or pipe").into()
+                );
+            }
         };
         opts.ignore(&["mux", "logfile", "logappend"]);
         opts.only("append", &["off"], "a file begins empty, use append=off")?;
@@ -135,12 +143,10 @@ impl Chardevs {
             Backend::File(path) => Console::File(path),
             Backend::Null => Console::File("/dev/null".into()),
             Backend::Absent => Console::None,
-            Backend::Socket(_) => {
+            Backend::Socket(_) | Backend::Pty | Backend::Pipe(_) => {
                 let text = self.serials.first().map_or("", String::as_str);
-                return Err(wrong(
-                    text,
-                    "the serial port cannot be a socket yet, use stdio or file:PATH".into(),
-                ));
+                let reason = "the serial port is stdio or file:PATH alone; -device virtconsole takes this";
+                return Err(wrong(text, reason.into()));
             }
         })
     }
@@ -155,7 +161,7 @@ impl Chardevs {
                 Err(wrong("the debug console is at port 0x402, add -global isa-debugcon.iobase=0x402".into()))
             }
             Backend::File(path) => Ok(Some(path)),
-            Backend::Stdio | Backend::Socket(_) => {
+            Backend::Stdio | Backend::Socket(_) | Backend::Pty | Backend::Pipe(_) => {
                 Err(wrong("the firmware's log goes to a file, use file:PATH".into()))
             }
         }
@@ -178,6 +184,30 @@ impl Chardevs {
                 Err("its back end listens at a Unix socket, use -chardev socket,path=PATH,server=off".into())
             }
         }
+    }
+
+    /// Whether `id` is the terminal, where QEMU's monitor for people would be behind Ctrl-a c.
+    pub(super) fn is_terminal(&self, id: &str) -> bool {
+        self.devices.iter().any(|(known, backend)| known == id && *backend == Backend::Stdio)
+    }
+
+    /// The character device `id` as the end of a port on virtio.
+    pub(super) fn port(&self, id: &str) -> Result<PortEnd, Reason> {
+        Ok(match self.backend(&format!("chardev:{id}"))? {
+            Backend::Stdio => PortEnd::Stdio,
+            Backend::File(path) => PortEnd::File(path),
+            Backend::Null | Backend::Absent => PortEnd::File("/dev/null".into()),
+            Backend::Pty => PortEnd::Pty,
+            Backend::Pipe(path) => PortEnd::Pipe(path),
+            Backend::Socket(Monitor { endpoint: Endpoint::Unix(path), side: Side::Server }) => {
+                PortEnd::Socket(path)
+            }
+            Backend::Socket(_) => {
+                return Err(
+                    "a port waits for nobody, use -chardev socket,path=PATH,server=on,wait=off".into()
+                );
+            }
+        })
     }
 
     /// QEMU's short form of a character device.

@@ -8,8 +8,10 @@ use super::machine::{Machine, firmware};
 use super::memory::Memory;
 use super::monitors::Monitors;
 use super::nets::Nets;
-use super::opts::Opts;
+use super::opts::{self, Opts};
+use super::ports::{self, Ports};
 use super::processor::Processor;
+use super::usb::Usb;
 use super::vhost_user::{self, VhostUsers};
 use super::{Aliases, Parsed, QemuError, Reason, Wrong};
 use crate::cli::run::default_firmware;
@@ -27,6 +29,8 @@ pub(super) struct CommandLine {
     monitors: Monitors,
     nets: Nets,
     vhost_users: VhostUsers,
+    ports: Ports,
+    usb: Usb,
     extras: Vec<ExtraDevice>,
     kernel: Option<String>,
     initrd: Option<String>,
@@ -49,6 +53,8 @@ impl CommandLine {
             monitors: Monitors::default(),
             nets: Nets::default(),
             vhost_users: VhostUsers::default(),
+            ports: Ports::default(),
+            usb: Usb::default(),
             extras: Vec::new(),
             kernel: None,
             initrd: None,
@@ -97,6 +103,8 @@ impl CommandLine {
             "initrd" => self.initrd = Some(value.into()),
             "append" => self.append = value.into(),
             "bios" => self.machine.bios = Some(firmware(value)),
+            "usb" => self.machine.machine("usb=on")?,
+            "echr" => echr(value)?,
             "no-reboot" => self.on_reset = OnReset::End,
             "dry-run" => self.dry_run = true,
             "action" => self.action(value)?,
@@ -133,6 +141,17 @@ impl CommandLine {
             name if vhost_user::BLK.contains(&name) => {
                 self.nets.plug(name);
                 return self.vhost_users.blk(text, opts);
+            }
+            name if ports::BUS.contains(&name) => {
+                self.nets.plug(name);
+                return self.ports.bus(opts);
+            }
+            "virtconsole" => return self.ports.console(text, opts),
+            "virtserialport" => return self.ports.port(text, opts),
+            name if Usb::knows(name) => return self.usb.device(opts, &driver, &mut self.extras),
+            "i8042" => {
+                self.note("-device i8042", "of the keyboard controller there is what resets the machine");
+                self.extras.push(ExtraDevice::KeyboardReset);
             }
             "isa-debugcon" => return self.chardevs.debugcon(opts),
             "isa-serial" => return self.chardevs.serial_device(opts),
@@ -230,10 +249,12 @@ impl CommandLine {
         let options = machine.options;
         let (memory, backing) = self.memory.finish(machine.memory_backend.as_deref()).map_err(wrong)?;
         let (console, debugcon) = self.chardevs.finish(&mut notes).map_err(wrong)?;
-        let control = self.monitors.finish(&self.chardevs).map_err(wrong)?;
+        let control = self.monitors.finish(&self.chardevs, &mut notes).map_err(wrong)?;
         let disks = self.drives.finish(&mut notes).map_err(wrong)?;
         let mut virtio = self.nets.finish(&mut notes).map_err(wrong)?;
         virtio.vhost_user = self.vhost_users.finish(&self.chardevs).map_err(wrong)?;
+        virtio.ports = self.ports.finish(&self.chardevs).map_err(wrong)?;
+        let usb = self.usb.finish(&disks);
         let guest_info = self.guest.finish().map_err(wrong)?;
         let cpus = self.processor.topology().map_err(wrong)?;
         let kernel = kernel(self.kernel, self.initrd, self.append)?;
@@ -248,6 +269,7 @@ impl CommandLine {
             firmware,
             kernel,
             disks,
+            usb,
             virtio,
             console,
             debugcon,
@@ -264,13 +286,23 @@ impl CommandLine {
 const DEBUG_EXIT_PORT: u16 = 0x501;
 
 /// The devices of `-device`, for messages.
-const DEVICES: [&str; 23] = [
+const DEVICES: [&str; 33] = [
     "vhost-user-blk-device",
     "vhost-user-blk-pci",
     "vhost-user-blk",
     "vhost-user-fs-device",
     "vhost-user-fs-pci",
     "vhost-user-fs",
+    "virtio-serial-device",
+    "virtio-serial-pci",
+    "virtio-serial",
+    "virtconsole",
+    "virtserialport",
+    "i8042",
+    "qemu-xhci",
+    "usb-kbd",
+    "usb-mouse",
+    "usb-tablet",
     "virtio-balloon-device",
     "virtio-balloon-pci",
     "virtio-blk-device",
@@ -296,6 +328,14 @@ fn unknown_device(driver: &str) -> Reason {
         None => "`-device help` lists what there is".into(),
     };
     format!("unknown device `{driver}`, {hint}").into()
+}
+
+/// `-echr N`: the key is Ctrl-a, which is 1.
+fn echr(text: &str) -> Result<(), Reason> {
+    match opts::number(text) {
+        Some(1) => Ok(()),
+        _ => Err("the key is Ctrl-a, use -echr 1".into()),
+    }
 }
 
 /// Driver, property and value of `-global` in either form.

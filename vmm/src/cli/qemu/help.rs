@@ -39,7 +39,7 @@ pub(crate) struct DeviceHelp {
     properties: &'static [(&'static str, &'static str)],
 }
 
-const DEVICES: [DeviceHelp; 14] = [
+const DEVICES: [DeviceHelp; 22] = [
     DeviceHelp {
         name: "virtio-blk-device",
         bus: "virtio-bus",
@@ -88,6 +88,24 @@ const DEVICES: [DeviceHelp; 14] = [
         category: "Misc",
         properties: &[("rng", "str")],
     },
+    DeviceHelp { name: "virtio-serial-device", bus: "virtio-bus", category: "Input", properties: &[] },
+    DeviceHelp {
+        name: "virtconsole",
+        bus: "virtio-serial-bus",
+        category: "Input",
+        properties: &[("chardev", "str")],
+    },
+    DeviceHelp {
+        name: "virtserialport",
+        bus: "virtio-serial-bus",
+        category: "Input",
+        properties: &[("chardev", "str"), ("name", "str")],
+    },
+    DeviceHelp { name: "qemu-xhci", bus: "PCI", category: "USB", properties: &[] },
+    DeviceHelp { name: "usb-kbd", bus: "usb-bus", category: "Input", properties: &[] },
+    DeviceHelp { name: "usb-mouse", bus: "usb-bus", category: "Input", properties: &[] },
+    DeviceHelp { name: "usb-tablet", bus: "usb-bus", category: "Input", properties: &[] },
+    DeviceHelp { name: "i8042", bus: "ISA", category: "Input", properties: &[] },
     DeviceHelp { name: "virtio-balloon-device", bus: "virtio-bus", category: "Misc", properties: &[] },
     DeviceHelp { name: "pc-testdev", bus: "ISA", category: "Misc", properties: &[] },
     DeviceHelp { name: "isa-serial", bus: "ISA", category: "Input", properties: &[("chardev", "str")] },
@@ -129,7 +147,7 @@ impl Help {
             Self::Processors => cpu::list("/dev/kvm".as_ref()),
             Self::Devices => devices(),
             Self::Properties(device) => device_properties(device),
-            Self::Chardevs => "Available chardev backend types: \n  file\n  null\n  socket\n  stdio\n".into(),
+            Self::Chardevs => "Available chardev backend types: \n  file\n  null\n  pipe\n  pty\n  socket\n  stdio\n".into(),
             Self::Objects => {
                 "List of user creatable objects:\n  memory-backend-file\n  memory-backend-memfd\n  memory-backend-ram\n  rng-builtin\n  rng-random\n"
                     .into()
@@ -169,7 +187,7 @@ fn options() -> String {
 
 fn devices() -> String {
     let mut text = String::new();
-    for category in ["Storage", "Network", "Input", "Misc"] {
+    for category in ["USB", "Storage", "Network", "Input", "Misc"] {
         let of_category = DEVICES.iter().filter(|device| device.category == category);
         let lines = of_category.map(|device| format!("name \"{}\", bus {}\n", device.name, device.bus));
         let gap = if text.is_empty() { "" } else { "\n" };

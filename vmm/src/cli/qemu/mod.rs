@@ -24,10 +24,14 @@ mod monitors;
 mod nets;
 mod options;
 mod opts;
+mod ports;
 mod processor;
 mod run;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tools;
+mod usb;
 mod vhost_user;
 
 pub(crate) use run::{main, options_of};

@@ -11,6 +11,8 @@ pub(super) struct Monitors {
     config: ControlConfig,
     /// Character devices on which QMP is spoken, by id.
     by_chardev: Vec<String>,
+    /// Character devices on which people would speak to QEMU, by id.
+    for_people: Vec<String>,
 }
 
 impl Monitors {
@@ -66,14 +68,23 @@ impl Monitors {
         opts.finish()?;
         match mode.as_deref() {
             Some("control") => self.by_chardev.push(id),
-            _ => return Err("there is no monitor for people, use mode=control".into()),
+            None | Some("readline") => self.for_people.push(id),
+            Some(other) => return Err(format!("mode={other}: use mode=control").into()),
         }
         Ok(())
     }
 
     /// All of it, with the sockets of `chardevs`.
-    pub(super) fn finish(self, chardevs: &Chardevs) -> Result<ControlConfig, Wrong> {
-        let Self { mut config, by_chardev } = self;
+    pub(super) fn finish(self, chardevs: &Chardevs, notes: &mut Vec<String>) -> Result<ControlConfig, Wrong> {
+        let Self { mut config, by_chardev, for_people } = self;
+        for id in for_people {
+            if !chardevs.is_terminal(&id) {
+                return Err(("-mon chardev", id, "there is no monitor for people, use mode=control".into()));
+            }
+            notes.push(
+                "-mon changes nothing: instead of a monitor the console has keys, Ctrl-a h lists them".into(),
+            );
+        }
         for id in by_chardev {
             let monitor = chardevs.monitor(&id);
             config.qmp.push(monitor.map_err(|reason| ("-mon chardev", id, reason))?);

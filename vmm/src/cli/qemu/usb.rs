@@ -1,0 +1,52 @@
+//! `-device qemu-xhci`, `usb-kbd`, `usb-mouse` and `usb-tablet`; `usb-storage` is a drive.
+
+use super::Reason;
+use super::opts::Opts;
+use crate::config::{DiskBus, DiskConfig, ExtraDevice, UsbConfig, UsbDevice, UsbKind, UsbStorage};
+
+/// Controllers that are taken for ours: they are xHCI, too.
+const CONTROLLERS: [&str; 2] = ["qemu-xhci", "nec-usb-xhci"];
+/// What a person works with.
+const INPUT: [(&str, UsbKind); 3] =
+    [("usb-kbd", UsbKind::Keyboard), ("usb-mouse", UsbKind::Mouse), ("usb-tablet", UsbKind::Tablet)];
+
+/// The devices that are no drives.
+#[derive(Default)]
+pub(super) struct Usb(Vec<UsbKind>);
+
+impl Usb {
+    /// Whether `driver` is one of these.
+    pub(super) fn knows(driver: &str) -> bool {
+        CONTROLLERS.contains(&driver) || INPUT.iter().any(|(name, _)| *name == driver)
+    }
+
+    /// `-device DRIVER[,id=ID][,bus=BUS][,port=PORT]`. A controller goes to `extras`, once.
+    pub(super) fn device(
+        &mut self,
+        mut opts: Opts,
+        driver: &str,
+        extras: &mut Vec<ExtraDevice>,
+    ) -> Result<(), Reason> {
+        if CONTROLLERS.contains(&driver) {
+            opts.ignore(&["id", "p2", "p3", "addr"]);
+            if extras.contains(&ExtraDevice::Xhci) {
+                return Err("there is one USB controller, leave this one out".into());
+            }
+            extras.push(ExtraDevice::Xhci);
+        }
+        if let Some((_, kind)) = INPUT.iter().find(|(name, _)| *name == driver) {
+            opts.ignore(&["id", "bus", "port", "display"]);
+            self.0.push(kind.clone());
+        }
+        opts.finish()
+    }
+
+    /// Everything on USB: the drives among `disks`, then the others.
+    pub(super) fn finish(self, disks: &[DiskConfig]) -> UsbConfig {
+        let storage = |disk| UsbStorage { disk, cdrom: false, removable: false, speed: ::usb::Speed::Super };
+        let drives = disks.iter().enumerate().filter(|(_, disk)| disk.bus == DiskBus::Usb);
+        let drives = drives.map(|(at, _)| UsbKind::Storage(storage(at)));
+        let devices = drives.chain(self.0).map(|kind| UsbDevice { kind, hub: None }).collect();
+        UsbConfig { devices, pcap: None }
+    }
+}

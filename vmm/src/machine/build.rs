@@ -86,6 +86,8 @@ pub(super) struct Machine {
     /// Comes with ACPI.
     pub(super) sleep_button: Option<Trigger>,
     pub(super) generation: Option<Generation>,
+    /// The host's hand on the balloon, if there is one.
+    pub(super) balloon: Option<virtio::balloon::Control>,
     console: Option<Console>,
     _timers: Option<Timers>,
     /// The USB controller, until the machine ends.
@@ -126,6 +128,8 @@ impl Machine {
         let serial = builder.com1(console, &waker)?;
         let log = builder.debugcon(debugcon, &waker)?;
         let mut virtio = virtio.with_memory(ram.memory());
+        let teller = Arc::clone(&control);
+        let balloon = virtio.balloon(move |bytes| teller.tell(Event::Balloon(bytes)))?;
         builder.transports(|device| virtio.device(device, &disks))?;
         let (usb, usb_function) = builder.usb(usb, &disks)?;
         let pcie = builder
@@ -146,6 +150,7 @@ impl Machine {
             power_button: triggers.as_ref().map(|triggers| triggers.power_button.clone()),
             sleep_button: triggers.map(|triggers| triggers.sleep_button),
             generation,
+            balloon,
             console: Some(console),
             _timers: timers,
             usb,

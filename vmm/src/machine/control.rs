@@ -39,6 +39,8 @@ pub(super) enum Event {
     Quit,
     /// A signal asks the process to end.
     Signal(i32),
+    /// The guest's balloon holds this many bytes now.
+    Balloon(u64),
     /// A vCPU cannot go on.
     Failed(anyhow::Error),
     /// A vCPU stopped for its debugger.

@@ -74,6 +74,8 @@ pub enum Notice {
     },
     /// The device of this id was pulled out.
     Unplugged(Arc<str>),
+    /// The balloon leaves the guest this many bytes now.
+    Balloon(u64),
     /// The machine is off.
     Shutdown(Ending),
 }

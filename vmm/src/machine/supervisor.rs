@@ -22,6 +22,8 @@ const GRACE: Duration = Duration::from_secs(30);
 pub(super) struct Supervisor<'a> {
     machine: &'a Machine,
     vcpus: &'a Vcpus,
+    /// RAM in bytes.
+    memory: u64,
     on_reset: OnReset,
     on_power_off: OnPowerOff,
     state: RunState,
@@ -46,6 +48,7 @@ impl<'a> Supervisor<'a> {
         Self {
             machine,
             vcpus,
+            memory: config.memory,
             on_reset: config.on_reset,
             on_power_off: config.control.on_power_off,
             state: match config.control.start {
@@ -89,6 +92,10 @@ impl<'a> Supervisor<'a> {
             }
             Event::Debug { vcpu, exit } => {
                 self.stop_for_debugger(vcpu, exit);
+                Ok(None)
+            }
+            Event::Balloon(bytes) => {
+                self.tell(Notice::Balloon(self.memory.saturating_sub(bytes)));
                 Ok(None)
             }
             Event::Call(call) => self.call(call),

@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use chardev::{Chardev, Files, Keep, Pty, Socket};
 use net::{Null, Passt, Stream, Tap};
 use virtio::VirtioDevice;
-use virtio::balloon::Balloon;
+use virtio::balloon::{self, Balloon};
 use virtio::blk::Blk;
 use virtio::console::{Console, Kind, MAX_PORTS};
 use virtio::net::{Mac, Net, Options};
@@ -31,6 +31,8 @@ pub(super) struct Backends {
     console: Option<Console>,
     vsock: Option<Vsock>,
     balloon: Option<u64>,
+    /// The host's hand on it, once it is made.
+    hand: Option<balloon::Control>,
     /// Where a balloon takes its pages from, once it is known.
     memory: GuestMemoryMmap,
     rng: Option<Rng>,
@@ -45,14 +47,33 @@ impl Backends {
         let vhost_user = (config.nets.len()..).zip(&config.vhost_user);
         let vhost_user = vhost_user.map(|(n, device)| open_vhost_user(device, n).map(Some));
         let vhost_user = vhost_user.collect::<anyhow::Result<_>>()?;
-        let (balloon, memory) = (config.balloon, GuestMemoryMmap::new());
+        let (balloon, hand, memory) = (config.balloon, None, GuestMemoryMmap::new());
         let vsock = config.vsock.as_ref().map(open_vsock).transpose()?;
-        Ok(Self { nets, vhost_user, console: open_console(&config.ports)?, vsock, balloon, memory, rng })
+        Ok(Self {
+            nets,
+            vhost_user,
+            console: open_console(&config.ports)?,
+            vsock,
+            balloon,
+            hand,
+            memory,
+            rng,
+        })
     }
 
     /// Lets devices use `memory` other than by their queues.
     pub(super) fn with_memory(self, memory: &GuestMemoryMmap) -> Self {
         Self { memory: memory.clone(), ..self }
+    }
+
+    /// The host's hand on the balloon, if there is one; `changed` is told how many bytes it holds.
+    pub(super) fn balloon(
+        &mut self,
+        changed: impl Fn(u64) + Send + Sync + 'static,
+    ) -> anyhow::Result<Option<balloon::Control>> {
+        let Some(bytes) = self.balloon.take() else { return Ok(None) };
+        self.hand = Some(balloon::Control::new(bytes, changed).context("--balloon: make an eventfd")?);
+        Ok(self.hand.clone())
     }
 
     /// Makes the device `which`, once, for whatever transport the plan has for it.
@@ -66,9 +87,9 @@ impl Backends {
             Virtio::VhostUser(n) => self.vhost_user.get_mut(n)?.take().map(|device| Box::new(device) as _),
             Virtio::Console => self.console.take().map(|console| Box::new(console) as _),
             Virtio::Vsock => self.vsock.take().map(|vsock| Box::new(vsock) as _),
-            Virtio::Balloon => self.balloon.take().map(|size| {
+            Virtio::Balloon => self.hand.take().map(|hand| {
                 let memory = self.memory.clone();
-                Box::new(Balloon::new(size, memory, release)) as _
+                Box::new(Balloon::new(hand, memory, release)) as _
             }),
             Virtio::Rng => self.rng.take().map(|rng| Box::new(rng) as _),
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::facts::{Drive, Facts};
 use super::protocol::{Arguments, QmpError, Request, version};
-use super::{human, input, keys, nodes, plugging};
+use super::{balloon, human, input, keys, nodes, plugging};
 use crate::machine::remote::{Command, Notice, Refused, RunState};
 use crate::machine::usb_plugs::Plugs;
 
@@ -28,6 +28,7 @@ pub(super) trait Machine {
 type Action = fn(&mut dyn Machine, &mut Arguments) -> Result<Value, QmpError>;
 
 const COMMANDS: &[(&str, Action)] = &[
+    ("balloon", balloon::set),
     (nodes::ADD, nodes::add),
     (nodes::DELETE, nodes::delete),
     ("cont", |machine, _| act(machine, Command::Resume)),
@@ -35,17 +36,21 @@ const COMMANDS: &[(&str, Action)] = &[
     (plugging::DELETE, plugging::delete),
     ("human-monitor-command", human::command),
     (input::NAME, input::send),
+    ("query-balloon", |machine, _| balloon::query(machine)),
     ("query-block", |machine, _| Ok(machine.facts().drives.iter().map(block).collect())),
     ("query-chardev", |machine, _| Ok(chardevs(machine.facts()))),
     ("query-commands", |_, _| Ok(names().map(|name| json!({ "name": name })).collect())),
     ("query-cpus-fast", |machine, _| Ok(cpus(machine.facts()))),
     ("query-current-machine", |_, _| Ok(json!({ "wakeup-suspend-support": false }))),
+    ("query-hotpluggable-cpus", |_, _| Ok(json!([]))),
     ("query-iothreads", |_, _| Ok(json!([]))),
     ("query-kvm", |_, _| Ok(json!({ "enabled": true, "present": true }))),
     ("query-machines", |_, _| Ok(machines())),
+    ("query-memory-devices", |_, _| Ok(json!([]))),
     ("query-memory-size-summary", |machine, _| Ok(json!({ "base-memory": machine.facts().memory }))),
     ("query-migrate", |_, _| Ok(json!({}))),
     ("query-name", |machine, _| Ok(name(machine.facts()))),
+    ("query-named-block-nodes", |machine, _| Ok(machine.facts().drives.iter().map(node).collect())),
     ("query-pci", |_, _| Ok(json!([]))),
     ("query-status", |machine, _| status(machine)),
     ("query-target", |_, _| Ok(json!({ "arch": "x86_64" }))),
@@ -53,14 +58,27 @@ const COMMANDS: &[(&str, Action)] = &[
     ("query-version", |_, _| Ok(version())),
     ("quit", |machine, _| act(machine, Command::Quit)),
     (keys::NAME, keys::send),
+    (SCREENDUMP, |_, _| Err(QmpError::no_device("this machine has no display, read its serial port"))),
     ("stop", |machine, _| act(machine, Command::Pause)),
     ("system_powerdown", |machine, _| act(machine, Command::PowerButton)),
     ("system_reset", |machine, _| act(machine, Command::Reset)),
 ];
 
+/// A command whose arguments do not matter.
+const SCREENDUMP: &str = "screendump";
+
 /// The commands that take their arguments themselves.
-const WITH_ARGUMENTS: [&str; 7] =
-    [human::NAME, keys::NAME, input::NAME, plugging::ADD, plugging::DELETE, nodes::ADD, nodes::DELETE];
+const WITH_ARGUMENTS: [&str; 9] = [
+    SCREENDUMP,
+    balloon::NAME,
+    human::NAME,
+    keys::NAME,
+    input::NAME,
+    plugging::ADD,
+    plugging::DELETE,
+    nodes::ADD,
+    nodes::DELETE,
+];
 
 /// The name that ends the negotiation, and is an error after it.
 pub(super) const NEGOTIATE: &str = "qmp_capabilities";
@@ -137,39 +155,44 @@ fn cpus(facts: &Facts) -> Value {
     (0..).zip(&facts.threads).map(cpu).collect()
 }
 
-/// `BlockInfo`: throttling and what else is a member of it is off.
+/// `BlockInfo`.
 fn block(drive: &Drive) -> Value {
-    let path = drive.path.display().to_string();
-    let size = File::open(&drive.path).and_then(|mut file| file.seek(SeekFrom::End(0))).unwrap_or_default();
     json!({
         "device": drive.name,
         "type": "unknown",
         "removable": false,
         "locked": false,
         "io-status": "ok",
-        "inserted": {
-            "node-name": drive.name,
-            "file": path,
-            "drv": "raw",
-            "ro": drive.readonly,
-            "encrypted": false,
-            "backing_file_depth": 0,
-            "detect_zeroes": "off",
-            "write_threshold": 0,
-            "bps": 0, "bps_rd": 0, "bps_wr": 0,
-            "iops": 0, "iops_rd": 0, "iops_wr": 0,
-            "cache": { "writeback": true, "direct": false, "no-flush": false },
-            "image": { "filename": path, "format": "raw", "virtual-size": size },
-        },
+        "inserted": node(drive),
+    })
+}
+
+/// `BlockDeviceInfo`: throttling and what else is a member of it is off.
+fn node(drive: &Drive) -> Value {
+    let path = drive.path.display().to_string();
+    let size = File::open(&drive.path).and_then(|mut file| file.seek(SeekFrom::End(0))).unwrap_or_default();
+    json!({
+        "node-name": drive.name,
+        "file": path,
+        "drv": drive.format,
+        "ro": drive.readonly,
+        "encrypted": false,
+        "backing_file_depth": 0,
+        "detect_zeroes": "off",
+        "write_threshold": 0,
+        "bps": 0, "bps_rd": 0, "bps_wr": 0,
+        "iops": 0, "iops_rd": 0, "iops_wr": 0,
+        "cache": { "writeback": true, "direct": false, "no-flush": false },
+        "image": { "filename": path, "format": drive.format, "virtual-size": size },
     })
 }
 
 fn chardevs(facts: &Facts) -> Value {
-    let device = |label: &str, target: &Option<String>| {
-        let target = target.as_ref()?;
-        Some(json!({ "label": label, "filename": target, "frontend-open": true }))
-    };
-    [device("serial0", &facts.serial), device("debugcon", &facts.debugcon)].into_iter().flatten().collect()
+    let device =
+        |label: &str, target: &str| json!({ "label": label, "filename": target, "frontend-open": true });
+    let fixed = [("serial0", &facts.serial), ("debugcon", &facts.debugcon)];
+    let fixed = fixed.into_iter().filter_map(|(label, target)| Some(device(label, target.as_ref()?)));
+    fixed.chain(facts.ports.iter().map(|(label, target)| device(label, target))).collect()
 }
 
 fn machines() -> Value {

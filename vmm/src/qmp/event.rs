@@ -23,6 +23,7 @@ fn name_and_data(notice: Notice) -> Option<(&'static str, Option<Value>)> {
         Notice::Debug { .. } => return None,
         Notice::Stopped => ("STOP", None),
         Notice::Resumed => ("RESUME", None),
+        Notice::Balloon(actual) => ("BALLOON_CHANGE", Some(json!({ "actual": actual }))),
         Notice::PowerDown => ("POWERDOWN", None),
         Notice::Panicked => ("GUEST_PANICKED", Some(json!({ "action": "poweroff" }))),
         Notice::Reset { guest } => {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Config, Console};
+use crate::config::{Config, Console, PortConfig, PortEnd};
 use crate::machine::Plan;
 use crate::topology::Topology;
 
@@ -19,12 +19,16 @@ pub struct Facts {
     pub topology: Topology,
     /// The host's thread of each vCPU.
     pub threads: Vec<i32>,
+    /// The hand on the balloon, if there is one.
+    pub balloon: Option<virtio::balloon::Control>,
     /// The disks.
     pub drives: Vec<Drive>,
     /// What COM1 is connected to, if there is one.
     pub serial: Option<String>,
     /// Where the firmware's log goes, if anywhere.
     pub debugcon: Option<String>,
+    /// The virtio ports, by name or number, and what each is connected to.
+    pub ports: Vec<(String, String)>,
 }
 
 /// A disk.
@@ -36,12 +40,35 @@ pub struct Drive {
     pub path: PathBuf,
     /// The guest may not write.
     pub readonly: bool,
+    /// The format of the image, as far as it was said.
+    pub format: String,
+}
+
+/// A port's label, and what it is connected to.
+fn port((n, port): (u32, &PortConfig)) -> (String, String) {
+    let label = match &port.kind {
+        virtio::console::Kind::Console => format!("console{n}"),
+        virtio::console::Kind::Named(name) => name.clone(),
+    };
+    let end = match &port.end {
+        PortEnd::Stdio => "stdio".into(),
+        PortEnd::Pty => "pty".into(),
+        PortEnd::File(path) => format!("file:{}", path.display()),
+        PortEnd::Pipe(path) => format!("pipe:{}", path.display()),
+        PortEnd::Socket(path) => format!("unix:{}", path.display()),
+    };
+    (label, end)
 }
 
 impl Facts {
-    /// The facts of the machine of `config` and `plan`, whose vCPUs run on `threads`.
+    /// The facts of the machine of `config` and `plan`, whose vCPUs run on `threads`, with the hand on its balloon.
     #[must_use]
-    pub fn new(config: &Config, plan: &Plan, threads: Vec<i32>) -> Self {
+    pub fn new(
+        config: &Config,
+        plan: &Plan,
+        threads: Vec<i32>,
+        balloon: Option<virtio::balloon::Control>,
+    ) -> Self {
         let console = match &config.console {
             Console::Stdio => "stdio".into(),
             Console::File(path) => path.display().to_string(),
@@ -51,6 +78,7 @@ impl Facts {
             name: format!("disk{n}"),
             path: disk.path.clone(),
             readonly: disk.readonly,
+            format: disk.image.format.map_or_else(|| "raw".into(), |format| format.to_string()),
         });
         Self {
             name: config.control.name.clone(),
@@ -58,9 +86,11 @@ impl Facts {
             memory: config.memory,
             topology: config.cpus,
             threads,
+            balloon,
             drives: drives.collect(),
             serial: plan.com1.map(|_| console),
             debugcon: config.debugcon.as_ref().map(|path| path.display().to_string()),
+            ports: (0..).zip(&config.virtio.ports).map(port).collect(),
         }
     }
 }

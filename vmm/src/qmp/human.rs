@@ -2,14 +2,16 @@
 
 use serde_json::{Value, json};
 
+use super::balloon;
 use super::commands::{Machine, refused, state_name};
+use super::facts::Drive;
 use super::protocol::{Arguments, QmpError};
 use crate::machine::remote::{Command, RunState};
 
 /// The command's name.
 pub(super) const NAME: &str = "human-monitor-command";
 
-const HELP: &str = "cont, c\r\ninfo cpus|kvm|name|status|uuid|version\r\nquit, q\r\nstop, s\r\nsystem_powerdown\r\n\
+const HELP: &str = "cont, c\r\nballoon MIB\r\ninfo balloon|block|chardev|cpus|kvm|name|status|uuid|version\r\nquit, q\r\nstop, s\r\nsystem_powerdown\r\n\
                     system_reset\r\n";
 
 /// Carries out a line; what it prints is the result.
@@ -27,6 +29,10 @@ pub(super) fn command(machine: &mut dyn Machine, arguments: &mut Arguments) -> R
         ["system_powerdown"] => Command::PowerButton,
         ["system_reset"] => Command::Reset,
         ["quit" | "q"] => Command::Quit,
+        ["balloon", mib] => {
+            let bytes = mib.parse::<u64>().ok().and_then(|mib| mib.checked_mul(1 << 20)).unwrap_or(0);
+            return balloon::leave(machine, bytes).map(|()| json!(""));
+        }
         [word, ..] => return Ok(json!(format!("unknown command: '{word}'\r\n"))),
     };
     machine.call(action).map_err(refused)?;
@@ -34,11 +40,24 @@ pub(super) fn command(machine: &mut dyn Machine, arguments: &mut Arguments) -> R
 }
 
 fn info(machine: &mut dyn Machine, what: &str) -> Result<String, QmpError> {
+    if what == "balloon" {
+        return balloon::left(machine).map(|bytes| format!("balloon: actual={}\r\n", bytes >> 20));
+    }
     let facts = machine.facts();
     Ok(match what {
         "status" => status(machine.call(Command::Status).map_err(refused)?),
         "name" => facts.name.as_ref().map_or_else(String::new, |name| format!("{name}\r\n")),
         "uuid" => facts.uuid.as_ref().map_or_else(String::new, |uuid| format!("{uuid}\r\n")),
+        "block" => {
+            let line =
+                |drive: &Drive| format!("{}: {} ({})\r\n", drive.name, drive.path.display(), drive.format);
+            facts.drives.iter().map(line).collect()
+        }
+        "chardev" => {
+            let serial = facts.serial.iter().map(|target| ("serial0", target.as_str()));
+            let ports = facts.ports.iter().map(|(label, target)| (label.as_str(), target.as_str()));
+            serial.chain(ports).map(|(label, target)| format!("{label}: filename={target}\r\n")).collect()
+        }
         "kvm" => "kvm support: enabled\r\n".into(),
         "version" => concat!("7.2.0tinderbox ", env!("CARGO_PKG_VERSION"), "\r\n").into(),
         "cpus" => {

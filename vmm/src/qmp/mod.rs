@@ -15,6 +15,7 @@
 //!
 //! Protocol: QEMU's `docs/interop/qmp-spec`, version 7.2. Left out: commands out of band, file descriptors, migration.
 
+mod balloon;
 mod commands;
 mod event;
 mod facts;

@@ -59,6 +59,11 @@ impl QmpError {
         Self { class: Class::DeviceNotFound, text: text.into() }
     }
 
+    /// An argument is not there.
+    fn missing(name: &str) -> Self {
+        Self::generic(format!("Parameter '{name}' is missing"))
+    }
+
     /// The machine lacks the device.
     pub(super) fn no_device(text: impl Into<String>) -> Self {
         Self { class: Class::DeviceNotActive, text: text.into() }
@@ -99,7 +104,7 @@ impl Arguments {
             Some(_) => {
                 Err(QmpError::generic(format!("Invalid parameter type for '{name}', expected: string")))
             }
-            None => Err(QmpError::generic(format!("Parameter '{name}' is missing"))),
+            None => Err(QmpError::missing(name)),
         }
     }
 
@@ -138,6 +143,11 @@ impl Arguments {
         }
     }
 
+    /// The number `name`, from 0.
+    pub(super) fn number(&mut self, name: &str) -> Result<u64, QmpError> {
+        self.optional_number(name)?.ok_or_else(|| QmpError::missing(name))
+    }
+
     /// The list `name`.
     pub(super) fn list(&mut self, name: &str) -> Result<Vec<Value>, QmpError> {
         match self.0.remove(name) {
@@ -145,7 +155,7 @@ impl Arguments {
             Some(_) => {
                 Err(QmpError::generic(format!("Invalid parameter type for '{name}', expected: array")))
             }
-            None => Err(QmpError::generic(format!("Parameter '{name}' is missing"))),
+            None => Err(QmpError::missing(name)),
         }
     }
 

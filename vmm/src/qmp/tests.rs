@@ -21,16 +21,23 @@ struct Fake {
 
 impl Fake {
     fn new() -> Self {
-        let drive = Drive { name: "disk0".into(), path: "/nonexistent/a.raw".into(), readonly: true };
+        let drive = Drive {
+            name: "disk0".into(),
+            path: "/nonexistent/a.raw".into(),
+            readonly: true,
+            format: "raw".into(),
+        };
         let facts = Facts {
             name: Some("vm".into()),
             uuid: None,
             memory: 512 << 20,
             topology: Topology { sockets: 1, dies: 1, cores: 1, threads: 2 },
             threads: vec![100, 101],
+            balloon: virtio::balloon::Control::new(0, |_| {}).ok(),
             drives: vec![drive],
             serial: Some("stdio".into()),
             debugcon: None,
+            ports: vec![("agent".into(), "unix:/run/a".into())],
         };
         Self { state: RunState::Running, news: Vec::new(), calls: Vec::new(), facts, usb: None }
     }
@@ -164,8 +171,36 @@ fn queries_describe_the_machine() {
     let chardevs = answer(r#"{"execute":"query-chardev"}"#);
     assert_eq!(
         chardevs["return"],
-        json!([{ "label": "serial0", "filename": "stdio", "frontend-open": true }])
+        json!([
+            { "label": "serial0", "filename": "stdio", "frontend-open": true },
+            { "label": "agent", "filename": "unix:/run/a", "frontend-open": true },
+        ])
     );
+}
+
+#[test]
+fn balloon_is_sized_by_what_it_leaves() {
+    let set =
+        |value: Value| answer(&json!({ "execute": "balloon", "arguments": { "value": value } }).to_string());
+    assert_eq!(set(json!(256 << 20)), json!({ "return": {} }));
+    assert_eq!(set(json!(u64::MAX)), json!({ "return": {} }));
+    assert_eq!(set(json!(-1))["error"]["desc"], "Invalid parameter type for 'value', expected: integer");
+    assert_eq!(set(json!(0))["error"]["desc"], "Parameter 'value' expects a size");
+    assert_eq!(answer(r#"{"execute":"query-balloon"}"#), json!({ "return": { "actual": 512 << 20 } }));
+    let (mut session, mut machine) = ready();
+    machine.facts.balloon = None;
+    let refused = answers(&mut session, &mut machine, r#"{"execute":"query-balloon"}"#);
+    assert_eq!(refused[0]["error"]["class"], "DeviceNotActive");
+    session.sent(usize::MAX);
+    assert!(session.tell(Notice::Balloon(7)));
+    let event: Value = serde_json::from_slice(session.output()).unwrap();
+    assert_eq!((&event["event"], &event["data"]), (&json!("BALLOON_CHANGE"), &json!({ "actual": 7 })));
+}
+
+#[test]
+fn there_is_nothing_to_dump() {
+    let error = answer(r#"{"execute":"screendump","arguments":{"filename":"/tmp/a.ppm"}}"#);
+    assert_eq!(error["error"]["desc"], "this machine has no display, read its serial port");
 }
 
 #[test]
@@ -176,6 +211,9 @@ fn monitor_for_people_understands_a_few_words() {
     };
     assert_eq!(human("info status"), "VM status: running\r\n");
     assert_eq!(human("  system_reset "), "");
+    assert_eq!(human("balloon 256"), "");
+    assert_eq!(human("info balloon"), "balloon: actual=512\r\n");
+    assert_eq!(human("info block"), "disk0: /nonexistent/a.raw (raw)\r\n");
     assert_eq!(human("xp /4x 0"), "unknown command: 'xp'\r\n");
     assert!(description(r#"{"execute":"human-monitor-command"}"#).contains("'command-line' is missing"));
 }

@@ -3,6 +3,13 @@
 //! The guest gives pages up to reach the size that it is asked for, unless it would run out of memory (deflate on OOM), and
 //! tells of pages that happen to be free (free page reporting); the host takes both back. Left out: statistics, hints.
 
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::event::{EventfdFlags, eventfd};
 use vm_memory::{GuestAddress, GuestMemory as _, GuestMemoryMmap, Permissions, VolatileSlice};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -36,21 +43,86 @@ struct Config {
 /// Gives a piece of guest memory back to the host. It reads as zeroes afterwards.
 pub type Release = fn(&VolatileSlice<'_>);
 
+/// The host's hand on a balloon: how much it shall hold, and how much it does.
+#[derive(Clone)]
+pub struct Control(Arc<Shared>);
+
+struct Shared {
+    /// Pages that the guest shall give up.
+    target: AtomicU32,
+    /// Pages that it has given up, by its own word.
+    actual: AtomicU32,
+    /// The target changed.
+    event: OwnedFd,
+    /// Called with the balloon's bytes when the guest says that they changed; it should do little.
+    changed: Box<dyn Fn(u64) + Send + Sync>,
+}
+
+impl Control {
+    /// A balloon that shall hold `bytes`. `changed` is told of what it really holds, on the thread of a vCPU.
+    ///
+    /// # Errors
+    /// When the host has no event to give.
+    pub fn new(bytes: u64, changed: impl Fn(u64) + Send + Sync + 'static) -> io::Result<Self> {
+        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let (target, actual) = (AtomicU32::new(pages(bytes)), AtomicU32::new(0));
+        Ok(Self(Arc::new(Shared { target, actual, event, changed: Box::new(changed) })))
+    }
+
+    /// The balloon shall hold `bytes`.
+    pub fn set(&self, bytes: u64) {
+        self.0.target.store(pages(bytes), Ordering::Relaxed);
+        // A full counter means that the device knows already.
+        let _ = rustix::io::write(&self.0.event, &1_u64.to_ne_bytes());
+    }
+
+    /// Bytes that the guest has given up, by its own word.
+    #[must_use]
+    pub fn actual(&self) -> u64 {
+        u64::from(self.0.actual.load(Ordering::Relaxed)) * PAGE
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Control({} bytes)", self.actual())
+    }
+}
+
+fn pages(bytes: u64) -> u32 {
+    u32::try_from(bytes / PAGE).unwrap_or(u32::MAX)
+}
+
 /// A virtio balloon.
 pub struct Balloon {
     // Glue.
     memory: GuestMemoryMmap,
     release: Release,
+    control: Control,
     // Volatile, but for the number of pages.
     config: Config,
 }
 
 impl Balloon {
-    /// A balloon in `memory` that shall hold `bytes` of it; `release` gives pages back.
+    /// A balloon in `memory` that shall hold as much of it as `control` says; `release` gives pages back.
     #[must_use]
-    pub fn new(bytes: u64, memory: GuestMemoryMmap, release: Release) -> Self {
-        let pages = u32::try_from(bytes / PAGE).unwrap_or(u32::MAX);
-        Self { memory, release, config: Config { num_pages: pages.into(), ..Config::default() } }
+    pub fn new(control: Control, memory: GuestMemoryMmap, release: Release) -> Self {
+        let mut balloon = Self { memory, release, control, config: Config::default() };
+        balloon.take_target();
+        balloon
+    }
+
+    fn take_target(&mut self) {
+        self.config.num_pages = self.control.0.target.load(Ordering::Relaxed).into();
+    }
+
+    /// The guest said how much the balloon holds.
+    fn tell_actual(&self) {
+        let actual = self.config.actual.get();
+        let before = self.control.0.actual.swap(actual, Ordering::Relaxed);
+        if before != actual {
+            (self.control.0.changed)(u64::from(actual) * PAGE);
+        }
     }
 
     /// Gives back the pages whose numbers are in `list`. Neighbours go together, for they mostly come together.
@@ -102,11 +174,22 @@ impl VirtioDevice for Balloon {
         });
         if let Some(place) = place {
             place.copy_from_slice(data);
+            self.tell_actual();
         }
+    }
+
+    fn host_events(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.control.0.event.as_fd())
+    }
+
+    fn host_event(&mut self) {
+        let _ = rustix::io::read(&self.control.0.event, &mut [0; 8]);
+        self.take_target();
     }
 
     fn begin(&mut self, _features: Features) {
         self.config.actual = 0.into();
+        self.tell_actual();
     }
 
     fn serve(&mut self, queue: u16, requests: &mut Requests<'_>) -> Result<(), Broken> {

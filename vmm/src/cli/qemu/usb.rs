@@ -12,7 +12,7 @@ const INPUT: [(&str, UsbKind); 3] =
 
 /// The devices that are no drives.
 #[derive(Default)]
-pub(super) struct Usb(Vec<UsbKind>);
+pub(super) struct Usb(Vec<(UsbKind, Option<String>)>);
 
 impl Usb {
     /// Whether `driver` is one of these.
@@ -35,8 +35,9 @@ impl Usb {
             extras.push(ExtraDevice::Xhci);
         }
         if let Some((_, kind)) = INPUT.iter().find(|(name, _)| *name == driver) {
-            opts.ignore(&["id", "bus", "port", "display"]);
-            self.0.push(kind.clone());
+            let id = opts.take("id");
+            opts.ignore(&["bus", "port", "display"]);
+            self.0.push((kind.clone(), id));
         }
         opts.finish()
     }
@@ -45,8 +46,9 @@ impl Usb {
     pub(super) fn finish(self, disks: &[DiskConfig]) -> UsbConfig {
         let storage = |disk| UsbStorage { disk, cdrom: false, removable: false, speed: ::usb::Speed::Super };
         let drives = disks.iter().enumerate().filter(|(_, disk)| disk.bus == DiskBus::Usb);
-        let drives = drives.map(|(at, _)| UsbKind::Storage(storage(at)));
-        let devices = drives.chain(self.0).map(|kind| UsbDevice { kind, hub: None }).collect();
+        let drives = drives.map(|(at, _)| (UsbKind::Storage(storage(at)), None));
+        let devices = drives.chain(self.0).map(|(kind, id)| UsbDevice { kind, hub: None, id });
+        let devices = devices.collect();
         UsbConfig { devices, pcap: None }
     }
 }

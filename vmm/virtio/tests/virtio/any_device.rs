@@ -49,7 +49,9 @@ fn subject(kind: usize) -> Subject {
         }
         3 => Box::new(Rng::new().unwrap()),
         _ => {
-            let rig = Rig::with_balloon(|memory| Balloon::new(1 << 20, memory, zero));
+            let rig = Rig::with_balloon(|memory| {
+                Balloon::new(virtio::balloon::Control::new(1 << 20, |_| {}).unwrap(), memory, zero)
+            });
             return Subject { rig, _wire: None, _folder: folder };
         }
     };

@@ -1,7 +1,10 @@
 //! A balloon: pages that are given back read as zeroes, and nothing else changes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rstest::rstest;
-use virtio::balloon::Balloon;
+use virtio::balloon::{Balloon, Control};
 use vm_memory::VolatileSlice;
 
 use crate::rig::{Buffer, MEMORY_END, Rig, Ring, feature, reg};
@@ -16,7 +19,12 @@ fn mark(slice: &VolatileSlice<'_>) {
 }
 
 fn start() -> (Rig, Ring, Ring) {
-    let rig = Rig::with_balloon(|memory| Balloon::new(64 << 20, memory, mark));
+    let control = Control::new(64 << 20, |_| {}).unwrap();
+    start_with(control)
+}
+
+fn start_with(control: Control) -> (Rig, Ring, Ring) {
+    let rig = Rig::with_balloon(|memory| Balloon::new(control, memory, mark));
     let [inflate, reporting] = [0x1_0000, 0x2_0000].map(|address| Ring::new(16, address));
     rig.start(feature::ALL, &inflate);
     rig.start_queue(2, &reporting);
@@ -35,6 +43,25 @@ fn balloon_asks_for_its_size() {
     assert_eq!((rig.read(reg::CONFIG), rig.read(reg::CONFIG + 4)), (16384, 77));
     rig.write(reg::CONFIG, 1);
     assert_eq!(rig.read(reg::CONFIG), 16384, "the host's to decide");
+}
+
+#[test]
+fn host_changes_the_size_and_hears_what_the_guest_gives() {
+    let heard = Arc::new(AtomicU64::new(0));
+    let listener = Arc::clone(&heard);
+    let control = Control::new(64 << 20, move |bytes| listener.store(bytes, Ordering::SeqCst)).unwrap();
+    let (rig, ..) = start_with(control.clone());
+    control.set(1 << 20);
+    rig.wait_until("the new size", || rig.read(reg::CONFIG) == 256);
+    assert_eq!(rig.read(reg::INTERRUPT_STATUS) & 2, 2, "the driver was not told");
+    rig.write(reg::CONFIG + 4, 255);
+    assert_eq!((heard.load(Ordering::SeqCst), control.actual()), (255 << 12, 255 << 12));
+    rig.write(reg::STATUS, 0);
+    assert_eq!(
+        (heard.load(Ordering::SeqCst), control.actual()),
+        (0, 0),
+        "a reset guest has all of its memory"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
 use crate::guest;
 
@@ -108,16 +108,10 @@ pub fn debian_boot_file(name: &str) -> anyhow::Result<PathBuf> {
     Ok(crate::setting("TINDERBOX_DEBIAN_BOOT")?.join(name))
 }
 
-/// A copy of the Debian image that the test may write to, out of those that were made beforehand: copying is slow in an
-/// emulated host.
-pub(crate) fn debian_disk(dir: &Path) -> anyhow::Result<PathBuf> {
-    let copies = crate::setting("TINDERBOX_DEBIAN_COPIES")?;
-    let mine = dir.join("debian.raw");
-    for copy in fs::read_dir(&copies).with_context(|| format!("read {}", copies.display()))? {
-        // Another test may be faster; then the next is ours.
-        if fs::rename(copy?.path(), &mine).is_ok() {
-            return Ok(mine);
-        }
-    }
-    bail!("no copy of the image is left in {}", copies.display())
+/// The copy of the Debian image that the one test of this run may write to for whom it was made: copying is slow in an
+/// emulated host, and copies are large.
+pub(crate) fn debian_copy(dir: &Path) -> anyhow::Result<PathBuf> {
+    let (copy, mine) = (crate::setting("TINDERBOX_DEBIAN_COPY")?, dir.join("debian.raw"));
+    fs::rename(&copy, &mine).with_context(|| format!("take {}, which is there once", copy.display()))?;
+    Ok(mine)
 }

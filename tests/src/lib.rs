@@ -13,7 +13,8 @@
 //! | `TINDERBOX` | the program under test |
 //! | `TINDERBOX_TEST_DIR` | where logs and disks of each test are kept |
 //! | `TINDERBOX_DEBIAN_BOOT` | a folder with kernels of Debian's, and the initial RAM disk of one |
-//! | `TINDERBOX_DEBIAN_COPIES` | a folder with a copy of the Debian image for each test that boots it |
+//! | `TINDERBOX_DEBIAN` | the Debian image, which nobody writes to |
+//! | `TINDERBOX_DEBIAN_COPY` | a copy of it, for one test of the file |
 //! | `TINDERBOX_PYTHON` | an interpreter with the packages of `qmp/requirements.txt` |
 //! | `TINDERBOX_TEST_PATIENCE` | factor on every time-out, for emulated hosts |
 #![forbid(unsafe_code)]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::disk::{debian_boot_file, debian_disk};
+use crate::disk::{debian_boot_file, debian_copy};
 
 /// What Linux says of tables and devices that it has to work around.
 const COMPLAINTS: &str =
@@ -69,12 +69,21 @@ impl VmBuilder {
         Ok(self.args(files).args(["--cmdline", cmdline]))
     }
 
-    /// Adds a fresh copy of the Debian image as a disk.
+    /// Adds the Debian image as a disk; what the guest writes is gone when the machine ends.
     ///
     /// # Errors
-    /// When none is left.
+    /// When `cargo xtask test` did not say where it is.
     pub fn debian_disk(self, options: &str) -> anyhow::Result<Self> {
-        let disk = debian_disk(&self.dir)?;
+        let disk = crate::setting("TINDERBOX_DEBIAN")?;
+        Ok(self.disk(&disk, &format!(",snapshot=on{options}")))
+    }
+
+    /// Adds a copy of the Debian image as a disk, of which there is one for all tests of a file.
+    ///
+    /// # Errors
+    /// When it has been taken.
+    pub fn debian_copy(self, options: &str) -> anyhow::Result<Self> {
+        let disk = debian_copy(&self.dir)?;
         Ok(self.disk(&disk, options))
     }
 

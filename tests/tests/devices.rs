@@ -147,7 +147,7 @@ fn every_virtio_device_works_beside_the_others() -> Result<()> {
         [format!("org.agent.0,{}", socket("agent")), format!("log,file:{}", dir.join("log").display())];
     let wire = if has_network()? { "passt,mtu=9000" } else { "null,mtu=9000" };
     let args = ["--cpus", "2", "--memory", "512M", "--rng", "--net", wire, "--net", "null"];
-    let builder = builder.debian_disk(",snapshot=on")?.args(args);
+    let builder = builder.debian_disk("")?.args(args);
     let builder = builder.args(["--balloon", "16M", "--vsock", &vsock]);
     let builder = builder.args(["--virtio-console", "pty", "--virtio-console", &socket("console")]);
     let builder = builder.args(ports.iter().flat_map(|port| ["--virtio-port", port]));

@@ -56,7 +56,7 @@ const READ_BACK: &str =
 fn nvme_disks_keep_their_data_through_every_reset() -> Result<()> {
     let builder = VmBuilder::new("nvme")?;
     let blank = blank_disk(builder.dir(), "blank.raw", 8 << 20, "")?;
-    let builder = builder.debian_disk(",bus=nvme")?.disk(&blank, ",bus=nvme,serial=second");
+    let builder = builder.debian_copy(",bus=nvme")?.disk(&blank, ",bus=nvme,serial=second");
     let builder = builder.debian_kernel("vmlinuz", &ROOT.replace("vda1", "nvme0n1p1"))?;
     let mut vm = builder.args(["--cpus", "2", "--memory", "512M"]).start()?;
     vm.login()?;

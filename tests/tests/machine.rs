@@ -9,7 +9,7 @@ use machine_tests::{Vm, VmBuilder, blank_disk, patience};
 
 const MIB: u64 = 1 << 20;
 
-/// Boots a fresh copy of the image.
+/// Boots the image.
 fn debian(name: &str, args: &[&str]) -> Result<VmBuilder> {
     Ok(VmBuilder::new(name)?.debian_disk("")?.args(args))
 }
@@ -60,7 +60,7 @@ fn one_cpu_finds_a_complete_machine_and_powers_off() -> Result<()> {
 
 #[test]
 fn two_cpus_and_three_disks_survive_a_reboot() -> Result<()> {
-    let builder = debian("two_cpus", &["--cpus", "2", "--memory", "1G"])?;
+    let builder = VmBuilder::new("two_cpus")?.debian_copy("")?.args(["--cpus", "2", "--memory", "1G"]);
     let data = blank_disk(builder.dir(), "data.raw", 64 * MIB, "data")?;
     let fixed = blank_disk(builder.dir(), "fixed.raw", 8 * MIB, "fixed")?;
     let before = fs::read(&fixed)?;

@@ -163,10 +163,10 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
             }
             let suite = Suite::new(&ring.name(), tinderbox)?;
             debian.extract_boot(&suite.folder.join("boot"))?;
-            if !matches!(ring, Ring::Switches | Ring::Acpi) {
-                suite.copy_image(&debian.raw, filter)?;
+            if matches!(ring, Ring::Machine | Ring::Kernels) {
+                run::copy(&debian.raw, &suite.copy())?;
             }
-            suite.run(choice.accel, filter)
+            Suite { debian: Some(debian.raw.clone()), ..suite }.run(choice.accel, filter)
         })
     };
     match lab::spare_processor() {
@@ -210,6 +210,8 @@ struct Suite {
     program: PathBuf,
     tinderbox: PathBuf,
     folder: PathBuf,
+    /// The image for those tests that boot it.
+    debian: Option<PathBuf>,
     python: Option<PathBuf>,
 }
 
@@ -219,8 +221,9 @@ impl Suite {
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| format!("empty {}", folder.display()))?;
         }
-        fs::create_dir_all(folder.join("copies")).with_context(|| format!("create {}", folder.display()))?;
-        Ok(Self { program: product::machine_tests(name)?, tinderbox: tinderbox.into(), folder, python: None })
+        fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        let program = product::machine_tests(name)?;
+        Ok(Self { program, tinderbox: tinderbox.into(), folder, debian: None, python: None })
     }
 
     /// All but Debian itself are small guests, and have another lab beside theirs.
@@ -229,13 +232,9 @@ impl Suite {
         (!large).then_some(2048)
     }
 
-    /// A copy of the image for each test that will run.
-    fn copy_image(&self, image: &Path, filter: Option<&str>) -> anyhow::Result<()> {
-        let list =
-            Command::new(&self.program).arg("--list").args(filter).output().context("list the tests")?;
-        let tests =
-            String::from_utf8_lossy(&list.stdout).lines().filter(|line| line.ends_with(": test")).count();
-        (0..tests).try_for_each(|n| run::copy(image, &self.folder.join(format!("copies/{n}.raw"))))
+    /// Where one test finds an image that it may write to.
+    fn copy(&self) -> PathBuf {
+        self.folder.join("copy.raw")
     }
 
     fn run(&self, accel: Accel, filter: Option<&str>) -> anyhow::Result<()> {
@@ -271,7 +270,8 @@ impl Suite {
         command.push(setting("TINDERBOX", &self.tinderbox));
         command.extend(self.python.as_deref().map(|python| setting("TINDERBOX_PYTHON", python)));
         command.push(setting("TINDERBOX_TEST_DIR", &self.folder));
-        command.push(setting("TINDERBOX_DEBIAN_COPIES", &self.folder.join("copies")));
+        command.extend(self.debian.as_deref().map(|image| setting("TINDERBOX_DEBIAN", image)));
+        command.push(setting("TINDERBOX_DEBIAN_COPY", &self.copy()));
         command.push(setting("TINDERBOX_DEBIAN_BOOT", &self.folder.join("boot")));
         command.push(format!("TINDERBOX_TEST_PATIENCE={patience}").into());
         command.push(self.program.clone().into());

@@ -15,6 +15,7 @@
 //! | `TINDERBOX_DEBIAN_BOOT` | a folder with kernels of Debian's, and the initial RAM disk of one |
 //! | `TINDERBOX_DEBIAN` | the Debian image, which nobody writes to |
 //! | `TINDERBOX_DEBIAN_COPY` | a copy of it, for one test of the file |
+//! | `TINDERBOX_ACPI_MACHINES` | a file with a machine a line, its name and its arguments with tabs between them |
 //! | `TINDERBOX_PYTHON` | an interpreter with the packages of `qmp/requirements.txt` |
 //! | `TINDERBOX_TEST_PATIENCE` | factor on every time-out, for emulated hosts |
 #![forbid(unsafe_code)]
@@ -45,6 +46,20 @@ fn setting(name: &str) -> anyhow::Result<PathBuf> {
 /// When `cargo xtask test` did not say.
 pub fn program() -> anyhow::Result<PathBuf> {
     setting("TINDERBOX")
+}
+
+/// Machines whose tables are to be examined: the name and the arguments of each.
+///
+/// # Errors
+/// When `cargo xtask test` did not say which.
+pub fn acpi_machines() -> anyhow::Result<Vec<(String, Vec<String>)>> {
+    let path = setting("TINDERBOX_ACPI_MACHINES")?;
+    let text = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    let machine = |line: &str| {
+        let mut words = line.split('\t').filter(|word| !word.is_empty()).map(str::to_owned);
+        Some((words.next()?, words.collect()))
+    };
+    Ok(text.lines().filter_map(machine).collect())
 }
 
 /// An interpreter with the package `qemu.qmp`.

@@ -214,8 +214,8 @@ fn dry_run_shows_a_kernel_and_what_it_finds() {
 #[test]
 fn vcpus_that_cannot_be_are_usage_errors() {
     let cpus = |text: &str| usage(&["run", "--cpus", text]);
-    assert_eq!(cpus("0"), "--cpus 0 is out of range: this machine has 1 to 254 vCPUs");
-    assert_eq!(cpus("255"), "--cpus 255 is out of range: this machine has 1 to 254 vCPUs");
+    assert_eq!(cpus("0"), "--cpus 0 is out of range: this machine has 1 to 288 vCPUs");
+    assert_eq!(cpus("289"), "--cpus 289 is out of range: this machine has 1 to 288 vCPUs");
     assert_eq!(cpus("two"), "--cpus two: not a number of vCPUs, write for example 4");
     let contradiction =
         "--cpus 4,sockets=3: 4 vCPUs and sockets=3 contradict each other: 4 is no multiple of 3";

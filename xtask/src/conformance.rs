@@ -4,6 +4,7 @@ mod acpiexec;
 mod cell;
 mod fwts;
 mod golden;
+pub(crate) mod guest;
 mod html;
 mod iasl;
 mod matrix;
@@ -19,7 +20,8 @@ use std::thread;
 
 use anyhow::ensure;
 
-use crate::{files, host, paths, product, progress};
+use crate::accel::Accel;
+use crate::{files, host, paths, product, progress, test};
 use cell::{Examined, STEPS, Tools};
 use fwts::Fwts;
 use matrix::Cell;
@@ -40,6 +42,12 @@ pub(crate) struct Args {
     /// Examine as many machines made up by chance, and no others
     #[arg(long, value_name = "N", conflicts_with_all = ["bless", "filter"])]
     random: Option<u64>,
+    /// Have Debian's kernel look at the tables of each machine, instead of tools
+    #[arg(long, conflicts_with_all = ["bless", "random"])]
+    guest: bool,
+    /// With --guest: where 64-bit guests run [default: as for the tests]
+    #[arg(long, requires = "guest")]
+    accel: Option<Accel>,
     /// Examine the machines with this in their names
     filter: Option<String>,
 }
@@ -55,6 +63,11 @@ pub(crate) fn run(subject: Subject) -> anyhow::Result<ExitCode> {
     let wanted = |cell: &Cell| args.filter.as_deref().is_none_or(|filter| cell.name.contains(filter));
     let cells: Vec<_> = cells.filter(wanted).collect();
     ensure!(!cells.is_empty(), "no machine has {:?} in its name", args.filter.unwrap_or_default());
+    if args.guest {
+        let (list, too_large) = guest::list(&cells);
+        println!("without those that need too much memory: {}", too_large.join(", "));
+        return test::acpi_machines(&list, args.accel);
+    }
     ensure!(!args.bless || args.filter.is_none(), "--bless takes all golden machines, leave the filter out");
     verdict(acpi(&cells, fwts(), args.bless)?)
 }

@@ -23,7 +23,7 @@ use clap::ValueEnum as _;
 use crate::accel::{self, Accel};
 use crate::debian::PrivateApt;
 use crate::lab::{self, Lab};
-use crate::{check, firmware, host, image, matrix, paths, product, python, run};
+use crate::{check, conformance, files, firmware, host, image, matrix, paths, product, python, run};
 
 /// Options of the verb.
 #[derive(clap::Args)]
@@ -121,7 +121,7 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     })?;
     // The lab has no Python.
     if accel == Accel::Kvm {
-        let suite = Suite { python: Some(python::environment()?), ..Suite::new("qmp", tinderbox)? };
+        let suite = Suite::new("qmp", tinderbox)?.with("TINDERBOX_PYTHON", python::environment()?);
         suite.run(accel, args.filter.as_deref())?;
         host::ensure_packages("the debugger's tests", &["gdb"])?;
         Suite::new("gdb", tinderbox)?.run(accel, args.filter.as_deref())?;
@@ -142,6 +142,17 @@ fn tboot(folder: &Path) -> anyhow::Result<()> {
     let status = Command::new("gzip").args(["--decompress", "--stdout"]).arg(&packed).stdout(file).status();
     ensure!(status.context("start gzip")?.success(), "unpack {}", packed.display());
     Ok(())
+}
+
+/// Has Debian's kernel look at the tables of the machines in `list`.
+pub(crate) fn acpi_machines(list: &str, accel: Option<Accel>) -> anyhow::Result<ExitCode> {
+    let tinderbox = product::build(product::FIRMWARE)?;
+    let choice = accel::choose(accel, &tinderbox)?;
+    eprintln!("{}", choice.why);
+    let suite = Suite::new("acpi", &tinderbox)?.with_acpi_machines(list)?;
+    image::debian()?.extract_boot(&suite.folder.join("boot"))?;
+    suite.run(choice.accel, Some("machines_of_the_list"))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What needs 64-bit guests: the rings of `first`, and those of `second`, beside them if there are labs for both.
@@ -166,7 +177,11 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
             if matches!(ring, Ring::Machine | Ring::Kernels) {
                 run::copy(&debian.raw, &suite.copy())?;
             }
-            Suite { debian: Some(debian.raw.clone()), ..suite }.run(choice.accel, filter)
+            let mut suite = suite.with("TINDERBOX_DEBIAN", debian.raw.clone());
+            if *ring == Ring::Acpi {
+                suite = suite.with_acpi_machines(&conformance::guest::golden())?;
+            }
+            suite.run(choice.accel, filter)
         })
     };
     match lab::spare_processor() {
@@ -210,9 +225,8 @@ struct Suite {
     program: PathBuf,
     tinderbox: PathBuf,
     folder: PathBuf,
-    /// The image for those tests that boot it.
-    debian: Option<PathBuf>,
-    python: Option<PathBuf>,
+    /// What else the tests are told.
+    settings: Vec<(&'static str, PathBuf)>,
 }
 
 impl Suite {
@@ -223,13 +237,26 @@ impl Suite {
         }
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         let program = product::machine_tests(name)?;
-        Ok(Self { program, tinderbox: tinderbox.into(), folder, debian: None, python: None })
+        Ok(Self { program, tinderbox: tinderbox.into(), folder, settings: Vec::new() })
     }
 
     /// All but Debian itself are small guests, and have another lab beside theirs.
     fn lab_memory_mib(&self) -> Option<u64> {
         let large = ["machine", "uefi"].iter().any(|name| self.folder.ends_with(name));
         (!large).then_some(2048)
+    }
+
+    /// Tells the tests of `path`.
+    fn with(mut self, setting: &'static str, path: PathBuf) -> Self {
+        self.settings.push((setting, path));
+        self
+    }
+
+    /// Gives the tests of the ring `acpi` a list of machines.
+    fn with_acpi_machines(self, list: &str) -> anyhow::Result<Self> {
+        let path = self.folder.join("machines.txt");
+        files::write(&path, list)?;
+        Ok(self.with("TINDERBOX_ACPI_MACHINES", path))
     }
 
     /// Where one test finds an image that it may write to.
@@ -268,9 +295,8 @@ impl Suite {
         };
         let mut command: Vec<OsString> = vec!["env".into(), "RUST_BACKTRACE=0".into()];
         command.push(setting("TINDERBOX", &self.tinderbox));
-        command.extend(self.python.as_deref().map(|python| setting("TINDERBOX_PYTHON", python)));
         command.push(setting("TINDERBOX_TEST_DIR", &self.folder));
-        command.extend(self.debian.as_deref().map(|image| setting("TINDERBOX_DEBIAN", image)));
+        command.extend(self.settings.iter().map(|(name, path)| setting(name, path)));
         command.push(setting("TINDERBOX_DEBIAN_COPY", &self.copy()));
         command.push(setting("TINDERBOX_DEBIAN_BOOT", &self.folder.join("boot")));
         command.push(format!("TINDERBOX_TEST_PATIENCE={patience}").into());

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use bus::IrqLine;
 use kvm_bindings::{
-    KVM_CAP_SPLIT_IRQCHIP, KVM_IRQ_ROUTING_IRQCHIP, KVM_IRQCHIP_IOAPIC, KVM_IRQCHIP_PIC_MASTER,
-    KVM_IRQCHIP_PIC_SLAVE, kvm_enable_cap, kvm_irq_routing_entry, kvm_irqchip, kvm_pit_config,
+    KVM_CAP_SPLIT_IRQCHIP, KVM_CAP_X2APIC_API, KVM_IRQ_ROUTING_IRQCHIP, KVM_IRQCHIP_IOAPIC,
+    KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE, KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK,
+    KVM_X2APIC_API_USE_32BIT_IDS, kvm_enable_cap, kvm_irq_routing_entry, kvm_irqchip, kvm_pit_config,
     kvm_pit_state2,
 };
-use kvm_ioctls::VmFd;
+use kvm_ioctls::{Cap, VmFd};
 
 use super::{Context as _, KvmError};
 use crate::config::Irqchip;
@@ -33,6 +34,17 @@ fn split(vm: &VmFd, gsis: u32) -> Result<(), KvmError> {
     let mut split = kvm_enable_cap { cap: KVM_CAP_SPLIT_IRQCHIP, ..Default::default() };
     split.args[0] = gsis.into();
     vm.enable_cap(&split).context("split the interrupt controllers")
+}
+
+/// Lets messages name APIC ids of 32 bits.
+pub(super) fn widen_apic_ids(kvm: &kvm_ioctls::Kvm, vm: &VmFd) -> Result<(), KvmError> {
+    let flags = KVM_X2APIC_API_USE_32BIT_IDS | KVM_X2APIC_API_DISABLE_BROADCAST_QUIRK;
+    if kvm.check_extension_int(Cap::X2ApicApi) & flags as i32 != flags as i32 {
+        return Err(KvmError::Missing("KVM_CAP_X2APIC_API, without which it has no APIC ids above 254"));
+    }
+    let mut wide = kvm_enable_cap { cap: KVM_CAP_X2APIC_API, ..Default::default() };
+    wide.args[0] = flags.into();
+    vm.enable_cap(&wide).context("allow APIC ids above 254")
 }
 
 /// KVM's PIC, IOAPIC and PIT at power-on, to be given back at each reset.

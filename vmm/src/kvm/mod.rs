@@ -159,7 +159,7 @@ impl Kvm {
         if plan.topology.threads > 1 {
             cpuid::topology::offer_threads(&mut offered);
         }
-        let cpuid = cpuid::of_model(offered, &plan.cpu)?;
+        let mut cpuid = cpuid::of_model(offered, &plan.cpu)?;
         let (asked, most) = (plan.apic_ids.len(), self.0.get_max_vcpus());
         if asked > most {
             return Err(KvmError::Cpus { asked, most });
@@ -168,8 +168,13 @@ impl Kvm {
         fd.set_identity_map_address(plan.kvm_identity_map.start).context("place KVM's identity map")?;
         fd.set_tss_address(plan.kvm_tss.start as usize).context("place KVM's TSS")?;
         let irqchip = irqchip::create(&fd, plan)?;
+        let wide = plan.has_wide_apic_ids();
+        if wide {
+            irqchip::widen_apic_ids(&self.0, &fd)?;
+            cpuid::offer_wide_messages(&mut cpuid);
+        }
         let msrs = self.0.get_msr_index_list().context("list the MSRs")?;
-        Ok(Vm { fd: Arc::new(fd), irqchip, cpuid, msrs: msrs.as_slice().to_vec() })
+        Ok(Vm { fd: Arc::new(fd), irqchip, wide, cpuid, msrs: msrs.as_slice().to_vec() })
     }
 
     /// The features that this host offers a guest.
@@ -214,6 +219,8 @@ fn open_device(path: &Path) -> Result<kvm_ioctls::Kvm, KvmError> {
 pub struct Vm {
     fd: Arc<VmFd>,
     irqchip: Option<KernelIrqchip>,
+    /// Whether messages name APIC ids of more than eight bits.
+    wide: bool,
     cpuid: Vec<kvm_cpuid_entry2>,
     msrs: Vec<u32>,
 }
@@ -223,7 +230,7 @@ impl Vm {
     #[must_use]
     pub fn routes(&self) -> Routes {
         let wiring = self.irqchip.as_ref().map_or_else(Vec::new, |_| irqchip::wiring());
-        Routes::new(Arc::clone(&self.fd), wiring)
+        Routes::new(Arc::clone(&self.fd), wiring, self.wide)
     }
 
     /// The wire to input `gsi` of the controllers in KVM, if there are any and they have it.

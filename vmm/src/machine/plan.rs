@@ -43,10 +43,10 @@ pub const GIB: u64 = 1 << 30;
 const LOW_RAM_LIMIT: u64 = 3 * GIB;
 /// Where the rest of RAM goes.
 const HIGH_RAM: u64 = 4 * GIB;
-/// What xAPIC ids can name without the broadcast id 255.
-const MAX_CPUS: u32 = 254;
-/// The last APIC id of xAPIC mode.
-const LAST_APIC_ID: u32 = 254;
+/// As many as QEMU's microvm has.
+const MAX_CPUS: u32 = 288;
+/// The last APIC id of xAPIC mode, where 255 is everybody's.
+const LAST_XAPIC_ID: u32 = 254;
 
 /// A range of guest-physical memory, or of ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -300,11 +300,21 @@ pub enum PlanError {
     /// Nothing to start.
     #[error("--firmware none starts nothing by itself, give it a kernel with --kernel FILE")]
     NothingToStart,
-    /// The arrangement leaves so many gaps that ids run out.
+    /// An APIC id that something of the machine cannot name.
     #[error(
-        "--cpus {0}: its last APIC id is {1}, beyond {LAST_APIC_ID}; choose powers of two, which leave no gaps"
+        "--cpus {cpus}: its last APIC id is {last}, but --machine {switch} names none beyond {LAST_XAPIC_ID}; \
+         take fewer vCPUs or {instead}"
     )]
-    ApicIds(Topology, u32),
+    ApicIds {
+        /// The vCPUs.
+        cpus: Topology,
+        /// The last id.
+        last: u32,
+        /// What cannot name it.
+        switch: &'static str,
+        /// What can.
+        instead: &'static str,
+    },
     /// Two options that exclude each other.
     #[error(
         "--machine {option} and --machine {other} exclude each other: {reason}, so leave one of them out"
@@ -446,7 +456,7 @@ impl Plan {
             topology: config.cpus,
             numa: NumaPlan::new(config, low_ram, high_ram)?,
             cpu: config.cpu.clone(),
-            apic_ids: apic_ids(config.cpus)?,
+            apic_ids: apic_ids(config)?,
             lapic: Range::new(0xfee0_0000, 0x1000),
             irqchip: options.irqchip,
             ioapics: devices::ioapics(options),
@@ -480,7 +490,7 @@ impl Plan {
     pub fn check(config: &Config, phys_bits: u32) -> Result<(), PlanError> {
         check_memory(config, phys_bits)?;
         check_pages(config.memory, virtio::backing(config)?.pages)?;
-        apic_ids(config.cpus)?;
+        apic_ids(config)?;
         let (low_ram, high_ram) = ram(config.memory);
         NumaPlan::new(config, low_ram, high_ram)?;
         boot_order(&config.disks)?;
@@ -494,6 +504,12 @@ impl Plan {
         GenerationPlan::new(config)?;
         usb_devices::places(&config.usb)?;
         virtio::transports(config).map(|_| ())
+    }
+
+    /// Whether a vCPU has an APIC id that takes more than xAPIC mode, and messages with more than eight bits for it.
+    #[must_use]
+    pub fn has_wide_apic_ids(&self) -> bool {
+        self.apic_ids.last().is_some_and(|&last| last > LAST_XAPIC_ID)
     }
 
     /// The device number of the USB controller on PCI, if there is one.
@@ -560,14 +576,19 @@ fn check_pages(memory: u64, pages: Pages) -> Result<(), PlanError> {
     }
 }
 
-fn apic_ids(topology: Topology) -> Result<Vec<u32>, PlanError> {
-    let count = topology.count();
+fn apic_ids(config: &Config) -> Result<Vec<u32>, PlanError> {
+    let (cpus, options) = (config.cpus, &config.options);
+    let count = cpus.count();
     if !(1..=MAX_CPUS).contains(&count) {
         return Err(PlanError::Cpus(count));
     }
-    let ids: Vec<_> = (0..count).map(|index| topology.apic_id(index)).collect();
-    match ids.last() {
-        Some(&last) if last > LAST_APIC_ID => Err(PlanError::ApicIds(topology, last)),
+    let ids: Vec<_> = (0..count).map(|index| cpus.apic_id(index)).collect();
+    let last = ids.last().copied().unwrap_or_default();
+    // Bytes in the MP table, and in the redirection entries of KVM's own IOAPIC.
+    let refuse = |switch, instead| Err(PlanError::ApicIds { cpus, last, switch, instead });
+    match (last > LAST_XAPIC_ID, options.has_acpi(), options.irqchip) {
+        (true, false, _) => refuse("acpi=off", "acpi=on"),
+        (true, _, Irqchip::Kernel) => refuse("irqchip=kernel", "irqchip=split"),
         _ => Ok(ids),
     }
 }

@@ -199,7 +199,7 @@ fn machines() -> Value {
     json!([{
         "name": "microvm",
         "is-default": true,
-        "cpu-max": 254,
+        "cpu-max": 288,
         "hotpluggable-cpus": false,
         "numa-mem-supported": false,
         "deprecated": false,

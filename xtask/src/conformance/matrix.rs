@@ -22,6 +22,7 @@ const CPUS: &[Choice] = &[
     ("7 cpus", &["--cpus", "7"]),
     ("64 cpus", &["--cpus", "64"]),
     ("254 cpus", &["--cpus", "254"]),
+    ("288 cpus", &["--cpus", "288"]),
 ];
 const DISKS: &[Choice] = &[
     ("no disk", &[]),
@@ -112,9 +113,41 @@ const DEVICES: &[Choice] = &[
     ),
 ];
 
+/// What can be plugged into the host bridge.
+const PCI: &[Choice] = &[
+    ("root port", &["--device=root-port,id=a"]),
+    (
+        "disks behind 3 root ports",
+        &[
+            "--device=root-port,id=a",
+            "--device=root-port,id=b",
+            "--device=root-port,id=c",
+            "--disk=0.raw,bus=virtio-pci,port=a",
+            "--disk=1.raw,bus=nvme,port=b",
+        ],
+    ),
+    (
+        "disks and xhci on the root bus",
+        &["--disk=0.raw,bus=nvme", "--disk=1.raw,bus=virtio-pci", "--device=xhci"],
+    ),
+    ("virtio devices on pci", &["--virtio-bus=pci", "--rng", "--balloon=0M", "--net=null"]),
+];
+const ROUTING: &[Choice] = &[
+    ("", &[]),
+    ("no ioapic2", &["--machine", "ioapic2=off"]),
+    ("irqchip in kvm", &["--machine", "irqchip=kernel"]),
+    ("usb, rtc", &["--machine", "usb=on,rtc=on"]),
+];
+
 /// Every combination of the choices of a grid's axes is a machine.
-const GRIDS: &[&[&[Choice]]] =
-    &[&[CPUS, DISKS, SERIAL], &[SWITCHES, FEW_DISKS, DEVICES], &[MEMORY], &[TOPOLOGY], &[NODES]];
+const GRIDS: &[&[&[Choice]]] = &[
+    &[CPUS, DISKS, SERIAL],
+    &[SWITCHES, FEW_DISKS, DEVICES],
+    &[PCI, ROUTING],
+    &[MEMORY],
+    &[TOPOLOGY],
+    &[NODES],
+];
 
 /// Machines whose disassembly is kept as text.
 const GOLDEN: &[(&str, &[&str])] = &[
@@ -141,6 +174,7 @@ const GOLDEN: &[(&str, &[&str])] = &[
     ("usb", &["--machine", "usb=on", "--disk", "0.raw"]),
     ("pcie", &["--machine", "pcie=on"]),
     ("pcie-no-ioapic2", &["--machine", "pcie=on,ioapic2=off"]),
+    ("root-ports", &["--device=root-port,id=a", "--device=root-port,id=b", "--disk=0.raw,bus=nvme,port=b"]),
 ];
 
 /// All machines, those with golden text first.
@@ -167,7 +201,7 @@ fn product(axes: &[&[Choice]]) -> Vec<Cell> {
 /// The cell with each choice of an axis.
 fn along(cell: &Cell, axis: &[Choice]) -> Vec<Cell> {
     let with = |&(name, args): &Choice| {
-        let gap = if cell.name.is_empty() { "" } else { ", " };
+        let gap = if cell.name.is_empty() || name.is_empty() { "" } else { ", " };
         let args = cell.args.iter().cloned().chain(args.iter().map(|&arg| arg.to_owned())).collect();
         Cell { name: format!("{}{gap}{name}", cell.name), args, ..cell.clone() }
     };

@@ -85,8 +85,12 @@ pub struct Redirection {
     pub level: bool,
     /// Sends nothing.
     pub masked: bool,
-    #[bits(39)]
+    #[bits(32)]
     __: u64,
+    /// Bits 14:8 of the APIC id, for guests whose hypervisor says that they count (`KVM_FEATURE_MSI_EXT_DEST_ID`). The data
+    /// sheet has them reserved.
+    #[bits(7)]
+    pub extended_destination: u8,
     /// Local APIC id, or set of processors.
     pub destination: u8,
 }
@@ -103,6 +107,7 @@ impl Redirection {
         .with_active_low(true)
         .with_level(true)
         .with_masked(true)
+        .with_extended_destination(0x7f)
         .with_destination(0xff)
         .into_bits();
 
@@ -118,7 +123,8 @@ impl Redirection {
     pub fn message(self) -> Msi {
         const LOCAL_APICS: u64 = 0xfee0_0000;
         let data = u32::from(self.vector()) | u32::from(self.delivery()) << 8 | u32::from(self.level()) << 15;
-        let address = LOCAL_APICS | u64::from(self.destination()) << 12 | u64::from(self.logical()) << 2;
+        let destination = u64::from(self.destination()) << 12 | u64::from(self.extended_destination()) << 5;
+        let address = LOCAL_APICS | destination | u64::from(self.logical()) << 2;
         Msi { address, data }
     }
 }
@@ -139,7 +145,8 @@ mod tests {
         assert_eq!(bits(Redirection::new().with_level(true)), 1 << 15);
         assert_eq!(bits(Redirection::new().with_masked(true)), 1 << 16);
         assert_eq!(bits(Redirection::new().with_destination(0xff)), 0xff << 56);
-        assert_eq!(Redirection::WRITABLE, 0xff00_0000_0001_afff);
+        assert_eq!(bits(Redirection::new().with_extended_destination(0x7f)), 0x7f << 49);
+        assert_eq!(Redirection::WRITABLE, 0xfffe_0000_0001_afff);
     }
 
     #[test]
@@ -147,6 +154,8 @@ mod tests {
         let entry =
             Redirection::new().with_vector(0x31).with_delivery(1).with_logical(true).with_destination(0xa5);
         assert_eq!(entry.message(), Msi { address: 0xfeea_5004, data: 0x0131 });
+        let entry = Redirection::new().with_destination(0x1f).with_extended_destination(1);
+        assert_eq!(entry.message(), Msi { address: 0xfee1_f020, data: 0 });
         let entry = Redirection::new().with_vector(0x22).with_level(true).with_active_low(true);
         assert_eq!(entry.message(), Msi { address: 0xfee0_0000, data: 0x8022 });
     }

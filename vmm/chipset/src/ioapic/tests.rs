@@ -144,7 +144,7 @@ fn entry_keeps_what_software_may_write() {
     let mut rig = Rig::new(0);
     rig.set(0x3e, 0xffff_ffff);
     rig.set(0x3f, 0xffff_ffff);
-    assert_eq!((rig.get(0x3e), rig.get(0x3f)), (0x0001_afff, 0xff00_0000));
+    assert_eq!((rig.get(0x3e), rig.get(0x3f)), (0x0001_afff, 0xfffe_0000));
 }
 
 #[test]

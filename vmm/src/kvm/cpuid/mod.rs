@@ -16,6 +16,8 @@ use crate::topology::Topology;
 const BASIC: std::ops::Range<u32> = 0..0x4000_0000;
 /// KVM's leaves, of which the first names the last.
 const HYPERVISOR: std::ops::Range<u32> = 0x4000_0000..0x4000_0100;
+/// What KVM does for its guests.
+const FEATURES: u32 = 0x4000_0001;
 /// TSC and local APIC timer frequencies, as VMware defined it.
 const TIMING: u32 = 0x4000_0010;
 
@@ -34,6 +36,12 @@ pub(super) fn offered(supported: &CpuId, deadline_timer: bool) -> Vec<kvm_cpuid_
         set(&mut leaf.ecx, 31, 31, 1); // a hypervisor is present
     }
     leaves
+}
+
+/// Tells a guest of KVM's that messages to IOAPICs and from functions name APIC ids of fifteen bits, as we then see to
+/// (`KVM_FEATURE_MSI_EXT_DEST_ID`).
+pub(super) fn offer_wide_messages(leaves: &mut [kvm_cpuid_entry2]) {
+    leaves.iter_mut().filter(|leaf| leaf.function == FEATURES).for_each(|leaf| set(&mut leaf.eax, 15, 15, 1));
 }
 
 /// The features that `leaves` show.

@@ -146,7 +146,7 @@ fn impossible_machines_are_refused_by_option() {
     assert!(
         message(Config { cpus: Topology::of_cores(0), ..default() }).starts_with("--cpus 0 is out of range")
     );
-    assert!(message(Config { cpus: Topology::of_cores(255), ..default() }).starts_with("--cpus 255"));
+    assert!(message(Config { cpus: Topology::of_cores(289), ..default() }).starts_with("--cpus 289"));
     let nothing = Config { firmware: FirmwareChoice::None, ..default() };
     assert!(message(nothing).starts_with("--firmware none starts nothing"));
 }
@@ -249,9 +249,16 @@ fn apic_ids_follow_the_topology_up_to_the_last() {
     let threes = |sockets| Topology { sockets, dies: 3, cores: 3, threads: 3 };
     let plan_of = |cpus| plan(Config { cpus, ..Config::default() });
     assert_eq!(plan_of(threes(3)).unwrap().apic_ids.last(), Some(&170));
+    assert!(!plan_of(threes(3)).unwrap().has_wide_apic_ids());
+    let wide = plan_of(threes(5)).unwrap();
+    assert_eq!((wide.apic_ids.last(), wide.has_wide_apic_ids()), (Some(&298), true));
+    let refused = |options| Plan::check(&Config { cpus: threes(5), options, ..Config::default() }, 46);
+    let kernel = MachineOptions { irqchip: Irqchip::Kernel, ..MachineOptions::default() };
     assert_eq!(
-        plan_of(threes(5)).unwrap_err().to_string(),
-        "--cpus sockets=5,dies=3,cores=3,threads=3: its last APIC id is 298, beyond 254; \
-         choose powers of two, which leave no gaps"
+        refused(kernel).unwrap_err().to_string(),
+        "--cpus sockets=5,dies=3,cores=3,threads=3: its last APIC id is 298, but --machine irqchip=kernel names none \
+         beyond 254; take fewer vCPUs or irqchip=split"
     );
+    let without_acpi = MachineOptions { acpi: Switch::Off, ..MachineOptions::default() };
+    assert!(refused(without_acpi).unwrap_err().to_string().ends_with("take fewer vCPUs or acpi=on"));
 }

@@ -108,6 +108,9 @@ impl Vcpu {
             if index == 0 {
                 entry::enter(&fd, entry)?;
             }
+            if index == 0 && plan.has_wide_apic_ids() {
+                entry::enter_x2apic_mode(&fd)?;
+            }
         }
         let reset = State::save(&fd, &vm.msrs)?;
         Ok(Self { fd, index, reset, waker: VcpuWaker::default() })

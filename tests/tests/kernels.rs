@@ -164,32 +164,6 @@ fn qboot_starts_an_elf_kernel_and_again_after_a_reset() -> Result<()> {
     vm.expect("Linux version", patience(30)).map(drop)
 }
 
-/// More CPUs than xAPIC mode has ids for, and an interrupt of a virtio-mmio disk that the last of them takes.
-#[test]
-fn last_of_288_cpus_takes_the_interrupt_of_a_disk() -> Result<()> {
-    let builder = VmBuilder::new("wide")?.debian_kernel("vmlinuz", SHELL)?;
-    let disk = blank_disk(builder.dir(), "data.raw", 1 << 20, "data")?;
-    let mut vm = builder.disk(&disk, "").args(["--cpus", "288", "--memory", "1G", "--no-reboot"]).start()?;
-    vm.expect("# ", patience(120))?;
-    vm.shell("mkdir -p /sys /proc; mount -t sysfs sysfs /sys; mount -t proc proc /proc; mount -t devtmpfs devtmpfs /dev")?;
-    ensure!(vm.shell("cat /sys/devices/system/cpu/online")? == "0-287");
-    let irq = vm.shell(
-        "modprobe virtio_mmio; modprobe virtio_blk; while [ ! -b /dev/vda ]; do sleep 1; done; \
-         while read -r irq rest; do case $rest in *virtio0) echo ${irq%:};; esac; done < /proc/interrupts",
-    )?;
-    vm.shell(&format!(
-        "echo 287 > /proc/irq/{irq}/smp_affinity_list; dd if=/dev/vda of=/dev/null bs=4k 2>/dev/null"
-    ))?;
-    ensure!(vm.shell(&format!("cat /proc/irq/{irq}/effective_affinity_list"))? == "287");
-    let count = "set -- $rest; shift 287; echo $1";
-    let taken = vm.shell(&format!(
-        "while read -r irq rest; do case $irq in {irq}:) {count};; esac; done < /proc/interrupts"
-    ))?;
-    ensure!(taken.parse::<u32>()? > 0, "{taken}");
-    vm.send("reboot\n")?;
-    vm.powers_off()
-}
-
 /// Nothing but the initial RAM disk: Debian's kernel cannot be told of virtio-mmio devices by its command line.
 #[test]
 fn cpus_start_by_the_mp_table_where_there_is_no_acpi() -> Result<()> {

@@ -8,6 +8,7 @@
 //! | uefi, acpi | as `machine`, after it | Debian by edk2; the tables as its kernel sees them |
 //! | switches, kernels | as `machine`, and beside it in a second lab | the machine's switches; Debian's kernel without its boot loader |
 //! | devices | as `machine`, if asked for by name | every virtio device under Debian's drivers |
+//! | cpus | the same | 288 of them |
 //! | backends | the same | devices whose other end is another process or the host's kernel |
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
@@ -65,11 +66,15 @@ enum Ring {
     Kernels,
     Devices,
     Backends,
+    Cpus,
 }
 
 impl Ring {
     /// Those that need 64-bit guests and run first in the one lab, then those that run beside them in another.
     const LINUX: [&[Self]; 2] = [&[Self::Machine, Self::Uefi, Self::Acpi], &[Self::Switches, Self::Kernels]];
+
+    /// Those that run if they are asked for by name.
+    const ASKED_FOR: [Self; 3] = [Self::Devices, Self::Backends, Self::Cpus];
 
     /// As the command line and `tests/tests` call it.
     fn name(self) -> String {
@@ -98,7 +103,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let [first, mut second] =
         Ring::LINUX.map(|rings| rings.iter().copied().filter(wanted).collect::<Vec<_>>());
-    second.extend([Ring::Devices, Ring::Backends].into_iter().filter(|ring| args.only.contains(ring)));
+    second.extend(Ring::ASKED_FOR.into_iter().filter(|ring| args.only.contains(ring)));
     if !(first.is_empty() && second.is_empty()) {
         linux_tests(&args, &tinderbox, &first, &second)?;
     }

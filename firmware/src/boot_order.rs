@@ -25,6 +25,20 @@ pub enum BootDevice {
         /// Which function of the device it is.
         function: u8,
     },
+    /// A target of a virtio SCSI host adapter on a virtio-mmio transport.
+    VirtioMmioTarget {
+        /// Address of the transport.
+        base: u64,
+        /// The target, whose unit 0 it is.
+        target: u8,
+    },
+    /// A target of a virtio SCSI host adapter in a PCI slot of the root bus.
+    VirtioPciTarget {
+        /// The adapter's device number.
+        device: u8,
+        /// The target, whose unit 0 it is.
+        target: u8,
+    },
     /// The first namespace of an NVMe controller in a PCI slot.
     NvmeNamespace {
         /// The device number of the root port that it is behind; none on the root bus.
@@ -81,6 +95,12 @@ impl fmt::Display for BootDevice {
             Self::VirtioMmioDisk { base } => write!(f, "/virtio-mmio@{base:016x}/disk@0,0"),
             Self::VirtioPciDisk { port, device, function } => {
                 write!(f, "{}/scsi@{}/disk@0,0", PciBus(*port), PciUnit(*device, *function))
+            }
+            Self::VirtioMmioTarget { base, target } => {
+                write!(f, "/virtio-mmio@{base:016x}/channel@0/disk@{target:x},0")
+            }
+            Self::VirtioPciTarget { device, target } => {
+                write!(f, "{}/scsi@{device:x}/channel@0/disk@{target:x},0", PciBus(None))
             }
             // edk2 knows NVMe by QEMU's first number for it, whatever the controller's own is.
             Self::NvmeNamespace { port, device, function } => {
@@ -147,6 +167,17 @@ mod tests {
         let disks = [0xfeb0_2e00, 0xfeb0_0000].map(|base| BootDevice::VirtioMmioDisk { base });
         let expected = "/virtio-mmio@00000000feb02e00/disk@0,0\n/virtio-mmio@00000000feb00000/disk@0,0\0";
         assert_eq!(encode(&disks), expected.as_bytes());
+    }
+
+    #[test]
+    fn scsi_disks_are_called_by_their_targets() {
+        let devices = [
+            BootDevice::VirtioMmioTarget { base: 0xfeb0_0200, target: 0x1f },
+            BootDevice::VirtioPciTarget { device: 3, target: 0 },
+        ];
+        let expected = "/virtio-mmio@00000000feb00200/channel@0/disk@1f,0\n\
+                        /pci@ffffffffffffffff/scsi@3/channel@0/disk@0,0\0";
+        assert_eq!(encode(&devices), expected.as_bytes());
     }
 
     #[test]

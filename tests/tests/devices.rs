@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread;
 
 use anyhow::{Context as _, Result, ensure};
-use machine_tests::{BootSector, Vm, VmBuilder, blank_disk, patience};
+use machine_tests::{BootSector, Vm, VmBuilder, blank_disk, boot_disc, patience};
 
 const MIB: u64 = 1 << 20;
 
@@ -116,11 +116,50 @@ fn memory_comes_back(vm: &mut Vm) -> Result<()> {
 fn images(vm: &mut Vm) -> Result<()> {
     ensure!(vm.shell("ls /sys/block/vdb/mq | wc -l")? == "2");
     ensure!(vm.shell("head -c 4 /dev/vdb")? == "base");
+    verify(vm, "/dev/vdb")?;
     vm.shell("mkfs.ext4 -q -E nodiscard /dev/vdb && mount /dev/vdb /mnt")?;
     vm.shell("dd if=/dev/urandom of=/mnt/random bs=1M count=20 conv=fsync 2>/dev/null")?;
     let trimmed = vm.shell("rm /mnt/random; fstrim -v /mnt")?;
     ensure!(trimmed.contains("trimmed"), "{trimmed}");
     vm.shell("umount /mnt && e2fsck -fn /dev/vdb 2>&1 && blkdiscard -z -o 1M -l 4M /dev/vdb")?;
+    Ok(())
+}
+
+/// A disk and a disc on SCSI: what is written comes back, and the disc has what the host's file has.
+fn scsi(vm: &mut Vm, disc: &str) -> Result<()> {
+    let kinds =
+        "for d in /sys/bus/scsi/devices/*:0; do echo $(cat $d/type $d/vendor $d/model); done | tr '\\n' ,";
+    let found = vm.shell(kinds)?;
+    ensure!(found == "0 TINDERBX HARDDISK,5 TINDERBX CD-ROM,", "{found}");
+    verify(vm, "/dev/sda")?;
+    let unmapped = vm.shell("blkdiscard -v /dev/sda && head -c 65536 /dev/sda | tr -d '\\0' | wc -c")?;
+    ensure!(unmapped.ends_with('0'), "{unmapped}");
+    let sum = vm.shell("sha256sum < /dev/sr0")?;
+    ensure!(sum.starts_with(disc), "{sum}");
+    let refused = vm.shell("dd if=/dev/zero of=/dev/sr0 bs=2048 count=1 2>&1 | head -1")?;
+    ensure!(refused.contains("Read-only") || refused.contains("failed to open"), "{refused}");
+    Ok(())
+}
+
+/// fio writes a disk in a scattered order, several requests at a time, and finds every block as it wrote it.
+fn verify(vm: &mut Vm, disk: &str) -> Result<()> {
+    let fio = format!(
+        "fio --name=v --filename={disk} --rw=randwrite --bsrange=512-64k --size=8M --direct=1 --ioengine=libaio \
+         --iodepth=16 --verify=crc32c --verify_fatal=1 --fsync=64 --output-format=terse >/tmp/fio 2>&1; echo $?"
+    );
+    let status = vm.shell(&fio)?;
+    ensure!(status == "0", "{disk}: {status} {}", vm.shell("tail -5 /tmp/fio")?);
+    Ok(())
+}
+
+/// The seed disk of cloud-init, as NoCloud looks for it.
+fn seed(vm: &mut Vm) -> Result<()> {
+    let found = vm.shell("blkid -t LABEL=CIDATA -o device -c /dev/null")?;
+    ensure!(found.starts_with("/dev/vd"), "{found:?}");
+    ensure!(vm.shell("cat /dev/disk/by-id/virtio-cloud-init | wc -c")? != "0");
+    let files =
+        vm.shell(&format!("mount -o ro {found} /mnt && cat /mnt/user-data /mnt/meta-data; umount /mnt"))?;
+    ensure!(files.contains("#cloud-config") && files.contains("instance-id: tinderbox"), "{files}");
     Ok(())
 }
 
@@ -130,15 +169,35 @@ fn random_bytes(vm: &mut Vm) -> Result<()> {
     Ok(())
 }
 
+/// What `sha256sum` says of a file.
+fn sum(path: &Path) -> Result<String> {
+    let output = Command::new("sha256sum").arg(path).output()?.stdout;
+    Ok(String::from_utf8(output)?.split(' ').next().context("a sum")?.to_owned())
+}
+
 #[test]
-fn every_virtio_device_works_beside_the_others() -> Result<()> {
+fn every_virtio_device_works_beside_the_others_on_mmio() -> Result<()> {
+    every_virtio_device_works_beside_the_others("mmio")
+}
+
+#[test]
+fn every_virtio_device_works_beside_the_others_on_pci() -> Result<()> {
+    every_virtio_device_works_beside_the_others("pci")
+}
+
+fn every_virtio_device_works_beside_the_others(bus: &str) -> Result<()> {
     let content: Vec<u8> = (0..4 * MIB).map(|n| ((n * n) >> 7) as u8).collect();
     let port = server(content.clone())?;
-    let builder = VmBuilder::new("devices")?;
+    let builder = VmBuilder::new(bus)?;
     let dir = builder.dir().to_owned();
     fs::write(dir.join("content"), content)?;
-    let sum = Command::new("sha256sum").arg(dir.join("content")).output()?.stdout;
-    let sum = String::from_utf8(sum)?.split(' ').next().context("a sum")?.to_owned();
+    let content = sum(&dir.join("content"))?;
+    let disc = boot_disc(&dir, "disc.iso")?;
+    let disc_sum = sum(&disc)?;
+    let target = blank_disk(&dir, "target.raw", 16 * MIB, "")?;
+    let user_data = dir.join("user-data");
+    fs::write(&user_data, "#cloud-config\n")?;
+    let cloud_init = format!("user-data={}", user_data.display());
     blank_disk(&dir, "base.raw", 64 * MIB, "base")?;
     qemu_img(&dir, "create -q -f qcow2 -b base.raw -F raw data.qcow2")?;
     let socket = |name: &str| format!("unix:{}", dir.join(name).display());
@@ -146,20 +205,24 @@ fn every_virtio_device_works_beside_the_others() -> Result<()> {
     let ports =
         [format!("org.agent.0,{}", socket("agent")), format!("log,file:{}", dir.join("log").display())];
     let wire = if has_network()? { "passt,mtu=9000" } else { "null,mtu=9000" };
-    let args = ["--cpus", "2", "--memory", "512M", "--rng", "--net", wire, "--net", "null"];
+    let args =
+        ["--cpus", "2", "--memory", "512M", "--rng", "--net", wire, "--net", "null", "--virtio-bus", bus];
     let builder = builder.debian_disk("")?.args(args);
-    let builder = builder.args(["--balloon", "16M", "--vsock", &vsock]);
+    let builder = builder.args(["--balloon", "16M", "--vsock", &vsock, "--cloud-init", &cloud_init]);
     let builder = builder.args(["--virtio-console", "pty", "--virtio-console", &socket("console")]);
     let builder = builder.args(ports.iter().flat_map(|port| ["--virtio-port", port]));
-    let mut vm = builder.disk(&dir.join("data.qcow2"), ",queues=2,bps=200M").start()?;
+    let builder = builder.disk(&dir.join("data.qcow2"), ",queues=2,bps=200M");
+    let mut vm = builder.disk(&target, ",bus=scsi").disk(&disc, ",media=cdrom").start()?;
     vm.login()?;
     let results = [
         ("random bytes", random_bytes(&mut vm)),
-        ("network", network_through_passt(&mut vm, port, &sum)),
+        ("network", network_through_passt(&mut vm, port, &content)),
         ("consoles", consoles_and_ports(&mut vm, &dir)),
         ("vsock", streams(&mut vm, &dir)),
         ("balloon", memory_comes_back(&mut vm)),
         ("images", images(&mut vm)),
+        ("SCSI", scsi(&mut vm, &disc_sum)),
+        ("cloud-init", seed(&mut vm)),
     ];
     let failures: Vec<_> = results
         .into_iter()

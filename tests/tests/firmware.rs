@@ -1,7 +1,7 @@
 //! SeaBIOS on `/dev/kvm` up to a boot sector of ours, and a kernel of ours: everything that needs no 64-bit guest, so it runs on any KVM.
 
 use anyhow::{Result, ensure};
-use machine_tests::{BootSector, Vm, VmBuilder, blank_disk, patience, tiny_kernel};
+use machine_tests::{BootSector, Vm, VmBuilder, blank_disk, boot_disc, patience, tiny_kernel};
 use rustix::process::Signal;
 
 /// Starts a machine with the boot sector that does `actions`.
@@ -43,6 +43,40 @@ fn firmware_finds_fw_cfg_acpi_and_the_disk() -> Result<()> {
         "/virtio-mmio@00000000feb00000/disk@0,0",
         "Booting from 0000:7c00",
     ] {
+        ensure!(log.contains(line), "no {line:?} in the firmware's log:\n{log}");
+    }
+    Ok(())
+}
+
+#[test]
+fn disk_on_scsi_boots_by_its_place_in_the_order_and_is_written() -> Result<()> {
+    let builder = VmBuilder::new("scsi_disk")?;
+    let other = blank_disk(builder.dir(), "other.raw", 1 << 20, "no boot sector")?;
+    let disk = BootSector::create(builder.dir(), "boot.raw", "P")?;
+    let builder = builder.disk(&other, ",bus=scsi").disk(disk.path(), ",bus=scsi,bootindex=0");
+    let mut vm = builder.start()?;
+    vm.expect("Booting from Hard Disk", patience(60))?;
+    runs_once(&mut vm)?;
+    let log = vm.firmware_log()?;
+    for line in [
+        "1: /virtio-mmio@00000000feb00000/channel@0/disk@1,0",
+        "virtio-scsi vendor='TINDERBX' product='HARDDISK' rev='0.1' type=0 removable=0",
+    ] {
+        ensure!(log.contains(line), "no {line:?} in the firmware's log:\n{log}");
+    }
+    ensure!(vm.wait(patience(5))?.code() == Some(0));
+    ensure!(disk.runs()? == 1, "the write reached the image");
+    Ok(())
+}
+
+#[test]
+fn disc_on_scsi_boots_by_el_torito() -> Result<()> {
+    let builder = VmBuilder::new("scsi_disc")?;
+    let disc = boot_disc(builder.dir(), "boot.iso")?;
+    let mut vm = builder.disk(&disc, ",media=cdrom").start()?;
+    vm.expect("boot: sector runs\r\n", patience(60))?;
+    let log = vm.firmware_log()?;
+    for line in ["product='CD-ROM' rev='0.1' type=5 removable=1", "Booting from DVD/CD"] {
         ensure!(log.contains(line), "no {line:?} in the firmware's log:\n{log}");
     }
     Ok(())

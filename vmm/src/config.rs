@@ -16,7 +16,8 @@ use std::path::PathBuf;
 
 pub use self::usb::{UsbConfig, UsbDevice, UsbKind, UsbStorage};
 pub use self::virtio::{
-    FsServer, NetConfig, PortConfig, PortEnd, VhostUserConfig, VirtioBus, VirtioConfig, VsockConfig, Wire,
+    CloudInit, FsServer, NetConfig, PmemConfig, PortConfig, PortEnd, VhostUserConfig, VirtioBus,
+    VirtioConfig, VsockConfig, Wire,
 };
 use ::virtio::blk;
 pub use control::{
@@ -125,6 +126,8 @@ pub struct DiskConfig {
     pub path: PathBuf,
     /// How the guest reaches it.
     pub bus: DiskBus,
+    /// What it is to the guest, on a bus that has both.
+    pub media: Media,
     /// The root port it is behind, if it is on PCI and not on the root bus.
     pub port: Option<String>,
     /// Its place on its PCI bus, if it is not to be the next free one.
@@ -145,6 +148,7 @@ impl DiskConfig {
         Self {
             path: path.into(),
             bus: DiskBus::default(),
+            media: Media::default(),
             port: None,
             addr: None,
             readonly: false,
@@ -163,6 +167,8 @@ pub enum DiskBus {
     VirtioMmio,
     /// virtio-blk as a PCI function.
     VirtioPci,
+    /// A target of the virtio SCSI host adapter.
+    Scsi,
     /// An NVMe controller, a PCI function.
     Nvme,
     /// A mass storage device on USB.
@@ -175,10 +181,21 @@ impl fmt::Display for DiskBus {
         f.write_str(match self {
             Self::VirtioMmio => "virtio-mmio",
             Self::VirtioPci => "virtio-pci",
+            Self::Scsi => "scsi",
             Self::Nvme => "nvme",
             Self::Usb => "usb",
         })
     }
+}
+
+/// What a disk is to the guest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Media {
+    /// A hard disk.
+    #[default]
+    Disk,
+    /// A disc in a CD-ROM drive.
+    CdRom,
 }
 
 /// What COM1 is connected to.

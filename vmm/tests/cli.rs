@@ -119,13 +119,17 @@ fn missing_and_repeated_values_are_usage_errors() {
 #[test]
 fn disks_that_cannot_be_are_usage_errors() {
     let disk = |text: &str| usage(&["run", "--disk", text]);
-    let bus = "--disk a.raw,bus=ide: unknown bus `ide`, use bus=virtio-mmio, bus=virtio-pci or bus=nvme";
+    let bus =
+        "--disk a.raw,bus=ide: unknown bus `ide`, use bus=virtio-mmio, bus=virtio-pci, bus=scsi or bus=nvme";
     assert_eq!(disk("a.raw,bus=ide"), bus);
-    let key = "--disk a,b=c: unknown key `b`, use bus, port, addr, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice";
+    let key = "--disk a,b=c: unknown key `b`, use bus, media, port, addr, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice";
     assert_eq!(disk("a,b=c"), key);
     let readonly = "--disk a,readonly=1: readonly=1 is no choice, use readonly=on or readonly=off";
     assert_eq!(disk("a,readonly=1"), readonly);
-    assert_eq!(disk(""), "--disk: no path, write PATH[,bus=virtio-mmio|virtio-pci|nvme][,readonly=on|off]");
+    assert_eq!(
+        disk(""),
+        "--disk: no path, write PATH[,bus=virtio-mmio|virtio-pci|scsi|nvme][,readonly=on|off]"
+    );
 }
 
 #[test]

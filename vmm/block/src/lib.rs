@@ -19,6 +19,7 @@
 //! |---|---|
 //! | [`RawImage`] | a regular file or a block device of the host, byte for byte |
 //! | `Image` | an image of any [`Format`] with what it stands on; for [`open()`] alone |
+//! | [`Contents`] | memory, from where they are read alone |
 //! | [`ReadOnly`] | another backend, whose contents it protects |
 //! | `Undisguised` | a raw disk whose format was guessed, and shall be guessed right the next time |
 //! | [`Throttled`] | another backend, slowed down to [`Limits`] |
@@ -29,6 +30,7 @@
 #![deny(clippy::indexing_slicing)]
 
 mod backend;
+mod contents;
 mod format;
 mod host_file;
 mod image;
@@ -42,6 +44,7 @@ mod throttle;
 mod undisguised;
 
 pub use backend::{Access, Backend, Error, Geometry, Room, SECTOR};
+pub use contents::Contents;
 pub use format::{Format, UnknownFormat};
 pub use host_file::{Cached, OpenMode};
 pub use open::{OpenOptions, open};

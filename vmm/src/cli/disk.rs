@@ -1,4 +1,4 @@
-//! `--disk PATH[,bus=virtio-mmio|virtio-pci|nvme][,port=ID][,addr=SLOT[.FUNCTION]][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]`, the plain `DISK`, and `--snapshot`.
+//! `--disk PATH[,bus=virtio-mmio|virtio-pci|scsi|nvme][,media=disk|cdrom][,port=ID][,addr=SLOT[.FUNCTION]][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]`, the plain `DISK`, and `--snapshot`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use clap::Args;
 use super::fields::{Fields, FieldsError};
 use super::image::{ImageError, ImageKeys};
 use super::machine::decimal;
-use crate::config::{DiskBus, DiskConfig, PciAddress};
+use crate::config::{DiskBus, DiskConfig, Media, PciAddress};
 
 /// The disks of a machine.
 #[derive(Args, Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct DiskArgs {
     /// iops-burst=N
     #[arg(
         long = "disk",
-        value_name = "PATH[,bus=virtio-mmio|virtio-pci|nvme][,port=ID][,addr=SLOT[.FUNCTION]][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]",
+        value_name = "PATH[,bus=virtio-mmio|virtio-pci|scsi|nvme][,media=disk|cdrom][,port=ID][,addr=SLOT[.FUNCTION]][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]",
         display_order = 2
     )]
     more: Vec<DiskConfig>,
@@ -45,24 +45,28 @@ impl DiskArgs {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DiskError {
     /// Nothing before the first comma.
-    #[error("no path, write PATH[,bus=virtio-mmio|virtio-pci|nvme][,readonly=on|off]")]
+    #[error("no path, write PATH[,bus=virtio-mmio|virtio-pci|scsi|nvme][,readonly=on|off]")]
     NoPath,
     /// A bus that this machine does not have.
-    #[error("unknown bus `{0}`, use bus=virtio-mmio, bus=virtio-pci or bus=nvme")]
+    #[error("unknown bus `{0}`, use bus=virtio-mmio, bus=virtio-pci, bus=scsi or bus=nvme")]
     Bus(String),
+    /// No kind of medium.
+    #[error("media={0} is no choice, use media=disk or media=cdrom")]
+    Media(String),
+    /// A disc where there are no drives for it.
+    #[error("media=cdrom is for bus=scsi, not bus={0}: leave one of them out, or use --usb storage")]
+    CdRom(DiskBus),
     /// A root port for what is not on PCI.
-    #[error(
-        "port={0} is a root port of PCI, and bus=virtio-mmio is not on PCI: use bus=virtio-pci or bus=nvme"
-    )]
-    Port(String),
+    #[error("port={0} is a root port of PCI, and bus={1} is not behind one: use bus=virtio-pci or bus=nvme")]
+    Port(String, DiskBus),
     /// No place on a PCI bus.
     #[error(
         "addr={0} is no PCI slot, write SLOT or SLOT.FUNCTION with SLOT from 0 to 1f and FUNCTION from 0 to 7"
     )]
     Address(String),
     /// A PCI slot for what is not on PCI.
-    #[error("addr={0} is a PCI slot, and bus=virtio-mmio is not on PCI: use bus=virtio-pci or bus=nvme")]
-    NotOnPci(PciAddress),
+    #[error("addr={0} is a PCI slot, and bus={1} has none for its disks: use bus=virtio-pci or bus=nvme")]
+    NotOnPci(PciAddress, DiskBus),
     /// Neither yes nor no.
     #[error("readonly={0} is no choice, use readonly=on or readonly=off")]
     Readonly(String),
@@ -74,7 +78,7 @@ pub enum DiskError {
     Serial(String),
     /// A key that disks do not have.
     #[error(
-        "unknown key `{0}`, use bus, port, addr, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice"
+        "unknown key `{0}`, use bus, media, port, addr, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice"
     )]
     Key(String),
     /// Nothing to be done with an image.
@@ -101,10 +105,11 @@ impl DiskConfig {
     /// The disk at `path` with the keys of `--disk`.
     pub(super) fn with_keys(path: String, pairs: Vec<(String, String)>) -> Result<Self, DiskError> {
         let mut disk = Self::new(path);
-        let mut image = ImageKeys::default();
+        let (mut bus, mut image) = (None, ImageKeys::default());
         for (key, value) in pairs {
             match key.as_str() {
-                "bus" => disk.bus = value.parse()?,
+                "bus" => bus = Some(value.parse()?),
+                "media" => disk.media = value.parse()?,
                 "port" => disk.port = Some(value),
                 "addr" => disk.addr = Some(value.parse()?),
                 "readonly" => disk.readonly = on_or_off(&value)?,
@@ -114,12 +119,23 @@ impl DiskConfig {
                 _ => return Err(DiskError::Key(key)),
             }
         }
-        if let (Some(port), DiskBus::VirtioMmio) = (&disk.port, disk.bus) {
-            return Err(DiskError::Port(port.clone()));
+        disk.bus = bus.unwrap_or(match disk.media {
+            Media::Disk => DiskBus::default(),
+            Media::CdRom => DiskBus::Scsi,
+        });
+        match (&disk.port, disk.bus) {
+            (Some(port), DiskBus::VirtioMmio | DiskBus::Scsi) => {
+                return Err(DiskError::Port(port.clone(), disk.bus));
+            }
+            _ if disk.media == Media::CdRom && disk.bus != DiskBus::Scsi => {
+                return Err(DiskError::CdRom(disk.bus));
+            }
+            _ => {}
         }
-        if let (Some(addr), DiskBus::VirtioMmio) = (disk.addr, disk.bus) {
-            return Err(DiskError::NotOnPci(addr));
+        if let (Some(addr), DiskBus::VirtioMmio | DiskBus::Scsi) = (disk.addr, disk.bus) {
+            return Err(DiskError::NotOnPci(addr, disk.bus));
         }
+        disk.readonly |= disk.media == Media::CdRom;
         disk.image = image.finish()?;
         Ok(disk)
     }
@@ -132,6 +148,7 @@ impl FromStr for DiskBus {
         match text {
             "virtio-mmio" | "mmio" => Ok(Self::VirtioMmio),
             "virtio-pci" | "pci" => Ok(Self::VirtioPci),
+            "scsi" | "virtio-scsi" => Ok(Self::Scsi),
             "nvme" => Ok(Self::Nvme),
             _ => Err(DiskError::Bus(text.into())),
         }
@@ -150,6 +167,18 @@ impl FromStr for PciAddress {
         match (number(device, 32), number(function, 8)) {
             (Some(device), Some(function)) => Ok(Self { device, function }),
             _ => Err(DiskError::Address(text.into())),
+        }
+    }
+}
+
+impl FromStr for Media {
+    type Err = DiskError;
+
+    fn from_str(text: &str) -> Result<Self, DiskError> {
+        match text {
+            "disk" => Ok(Self::Disk),
+            "cdrom" => Ok(Self::CdRom),
+            _ => Err(DiskError::Media(text.into())),
         }
     }
 }
@@ -207,7 +236,19 @@ mod tests {
         let behind = disk("a.raw,port=p,bus=virtio-pci").unwrap();
         assert_eq!((behind.bus, behind.port.as_deref()), (DiskBus::VirtioPci, Some("p")));
         assert_eq!(disk("a.raw,bus=pci").unwrap().port, None);
-        assert_eq!(disk("a.raw,port=p"), Err(DiskError::Port("p".into())));
+        assert_eq!(disk("a.raw,port=p"), Err(DiskError::Port("p".into(), DiskBus::VirtioMmio)));
+    }
+
+    #[test]
+    fn disc_is_read_only_in_a_drive_on_scsi() {
+        let disc = disk("a.iso,media=cdrom").unwrap();
+        assert_eq!((disc.bus, disc.media, disc.readonly), (DiskBus::Scsi, Media::CdRom, true));
+        assert_eq!(disk("a.iso,bus=scsi,media=cdrom,readonly=off"), Ok(disc));
+        let hard_disk = disk("a.raw,bus=scsi").unwrap();
+        assert_eq!((hard_disk.bus, hard_disk.media, hard_disk.readonly), (DiskBus::Scsi, Media::Disk, false));
+        assert_eq!(disk("a.iso,media=cdrom,bus=nvme"), Err(DiskError::CdRom(DiskBus::Nvme)));
+        assert_eq!(disk("a.iso,media=dvd"), Err(DiskError::Media("dvd".into())));
+        assert_eq!(disk("a.raw,bus=scsi,port=p"), Err(DiskError::Port("p".into(), DiskBus::Scsi)));
     }
 
     #[test]

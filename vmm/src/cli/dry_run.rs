@@ -14,7 +14,7 @@ pub(crate) use kernel::start;
 use super::table::columns;
 use crate::config::{Config, Console, DiskConfig, FirmwareChoice, Irqchip};
 use crate::machine::Plan;
-use crate::machine::plan::{Boot, E820Plan, Gsi, MIB, PortPlan, Range, TransportPlan};
+use crate::machine::plan::{Boot, E820Plan, Gsi, MIB, PortPlan, Range, ScsiPlace, TransportPlan};
 
 /// Everything that `plan` decided about the machine of `config`.
 pub(crate) fn describe(config: &Config, plan: &Plan) -> String {
@@ -99,6 +99,7 @@ fn memory(plan: &Plan) -> Vec<[String; 3]> {
     }
     map.extend(plan.generation.map(|plan| (plan.page, "VM generation id".into())));
     map.extend(plan.high_ram.map(|range| (range, "RAM".into())));
+    map.extend(plan.pmems.iter().zip(0..).map(|(range, n)| (*range, format!("pmem {n}"))));
     map.extend(plan.test_memory.map(|range| (range, "pc-testdev".into())));
     map.extend(plan.ioapics.iter().map(|ioapic| (ioapic.mmio, format!("IOAPIC {}", ioapic.id))));
     map.extend(plan.usb.map(|usb| (usb.mmio, "USB, xHCI".into())));
@@ -166,6 +167,10 @@ fn disk_row(place: Boot<'_>, n: usize, disk: &DiskConfig) -> [String; 4] {
         Boot::Transport(transport) => format!("virtio-mmio {}", transport.index),
         Boot::Usb(place) => usb::port(place),
         Boot::Function(function) => format!("PCI {function}"),
+        Boot::Scsi(ScsiPlace::Transport(transport), target) => {
+            format!("virtio-mmio {} target {target}", transport.index)
+        }
+        Boot::Scsi(ScsiPlace::Function(function), target) => format!("PCI {function} target {target}"),
     };
     [format!("disk {n}"), place, access.into(), disk.path.display().to_string()]
 }

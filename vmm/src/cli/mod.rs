@@ -12,6 +12,7 @@
 //! Whatever goes wrong ends up in one line on stderr, `tinderbox: <what>, <what to do>`.
 
 mod acpi;
+mod cloud_init;
 mod console;
 mod control;
 mod cpu;
@@ -34,6 +35,7 @@ mod memory;
 mod net;
 mod numa;
 mod options;
+mod pmem;
 mod ports;
 mod probe_kvm;
 mod qemu;

@@ -220,9 +220,9 @@ mod tests {
     use super::*;
     use crate::backing::Backing;
     use crate::config::{
-        Console, ControlConfig, ExtraDevice, FsServer, FwCfgFile, GuestInfo, KernelConfig, Monitor,
-        NodeConfig, NumaConfig, OnPowerOff, PortConfig, PortEnd, Side, Source, StartState, Switch, UsbConfig,
-        VhostUserConfig, VirtioBus, VirtioConfig, VsockConfig,
+        CloudInit, Console, ControlConfig, ExtraDevice, FsServer, FwCfgFile, GuestInfo, KernelConfig,
+        Monitor, NodeConfig, NumaConfig, OnPowerOff, PmemConfig, PortConfig, PortEnd, Side, Source,
+        StartState, Switch, UsbConfig, VhostUserConfig, VirtioBus, VirtioConfig, VsockConfig,
     };
     use crate::cpu::CpuModel;
     use crate::topology::Topology;
@@ -254,7 +254,7 @@ mod tests {
         let args = "--memory 6G,shared=on --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
                     --cmdline quiet --console none --debugcon file:fw.log --timeline boot.json,mark=up --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
-                    --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --net null --fs tag=src,socket=s --vhost-user blk,socket=b --virtio-console pty --vsock socket=v --balloon 64M \
+                    --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --net null --fs tag=src,socket=s --vhost-user blk,socket=b --virtio-console pty --vsock socket=v --balloon 64M --pmem p,size=64M --cloud-init user-data=u \
                     --name vm --pidfile pid --qmp unix:q --paused --no-shutdown";
         let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
@@ -288,6 +288,8 @@ mod tests {
                 ports: vec![PortConfig { kind: virtio::console::Kind::Console, end: PortEnd::Pty }],
                 vsock: Some(VsockConfig { cid: 3, socket: "v".into() }),
                 balloon: Some(64 << 20),
+                pmems: vec![PmemConfig { path: "p".into(), size: 64 << 20 }],
+                cloud_init: Some(CloudInit { user_data: "u".into(), meta_data: None, network_config: None }),
             },
             console: Console::None,
             debugcon: Some("fw.log".into()),

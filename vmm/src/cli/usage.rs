@@ -98,7 +98,7 @@ mod tests {
         let size = "--memory 5X: not a size, write for example 512M or 6G";
         assert_eq!(message("tinderbox run --memory 5X"), size);
         assert_eq!(message("tinderbox run --memory=5X"), size);
-        let bus = "--disk a.raw,bus=ide: unknown bus `ide`, use bus=virtio-mmio, bus=virtio-pci or bus=nvme";
+        let bus = "--disk a.raw,bus=ide: unknown bus `ide`, use bus=virtio-mmio, bus=virtio-pci, bus=scsi or bus=nvme";
         assert_eq!(message("tinderbox run --disk a.raw,bus=ide"), bus);
         assert_eq!(message("tinderbox run --cpus -1"), "unknown option -1, see `tinderbox run --help`");
     }

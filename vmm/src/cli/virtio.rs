@@ -5,11 +5,14 @@ use std::str::FromStr;
 use clap::Args;
 use virtio::console::Kind;
 
+use super::cloud_init::CLOUD_INIT;
 use super::machine::MemorySize;
 use super::net::NET;
 use super::ports::{END, NAMED, NamedPort};
 use super::vhost_user::{FS, Fs, VHOST_USER, VhostUser};
-use crate::config::{NetConfig, PortConfig, PortEnd, VirtioBus, VirtioConfig, VsockConfig};
+use crate::config::{
+    CloudInit, NetConfig, PmemConfig, PortConfig, PortEnd, VirtioBus, VirtioConfig, VsockConfig,
+};
 
 /// Devices that guests have drivers for anyway.
 #[derive(Args, Debug)]
@@ -44,6 +47,12 @@ pub(crate) struct VirtioArgs {
     /// A source of random bytes, virtio-rng: for guests whose CPU has none, or that trust it not
     #[arg(long)]
     rng: bool,
+    /// A file as persistent memory, /dev/pmem0 and so on, repeatable: virtio-pmem
+    #[arg(long = "pmem", value_name = "FILE,size=SIZE")]
+    pmems: Vec<PmemConfig>,
+    /// Orders for the guest's cloud-init, as its data source NoCloud finds them: on a disk called CIDATA
+    #[arg(long = "cloud-init", value_name = CLOUD_INIT)]
+    cloud_init: Option<CloudInit>,
 }
 
 impl VirtioArgs {
@@ -55,8 +64,8 @@ impl VirtioArgs {
         let file_systems = self.file_systems.into_iter().map(|fs| fs.0);
         let vhost_user = file_systems.chain(self.vhost_user.into_iter().map(|device| device.0)).collect();
         let balloon = self.balloon.map(|size| size.0);
-        let Self { bus, nets, vsock, rng, .. } = self;
-        VirtioConfig { bus, nets, vhost_user, ports, vsock, balloon, rng }
+        let Self { bus, nets, vsock, rng, pmems, cloud_init, .. } = self;
+        VirtioConfig { bus, nets, vhost_user, ports, vsock, balloon, rng, pmems, cloud_init }
     }
 }
 

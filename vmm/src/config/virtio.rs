@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use virtio::net::Mac;
 
+use super::{Config, DiskBus};
+
 /// What is plugged in besides disks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VirtioConfig {
@@ -21,6 +23,38 @@ pub struct VirtioConfig {
     pub balloon: Option<u64>,
     /// A source of random bytes.
     pub rng: bool,
+    /// Files that are memory of the guest's.
+    pub pmems: Vec<PmemConfig>,
+    /// Orders for cloud-init, on a disk of their own.
+    pub cloud_init: Option<CloudInit>,
+}
+
+/// A file that is memory of the guest's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PmemConfig {
+    /// The file, which is made if it is not there.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// The files of cloud-init's data source NoCloud.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudInit {
+    /// What is to be done.
+    pub user_data: PathBuf,
+    /// What the instance is called; it has a name if nobody gives it one.
+    pub meta_data: Option<PathBuf>,
+    /// How the network is set up, if not by cloud-init's own judgement.
+    pub network_config: Option<PathBuf>,
+}
+
+impl Config {
+    /// The disks that are targets of the SCSI host adapter, in their order, as indices into [`Config::disks`].
+    pub fn scsi_disks(&self) -> impl Iterator<Item = usize> {
+        let disks = self.disks.iter().enumerate();
+        disks.filter(|(_, disk)| disk.bus == DiskBus::Scsi).map(|(n, _)| n)
+    }
 }
 
 /// What virtio devices are plugged into.

@@ -103,7 +103,7 @@ impl Machine {
     /// Builds the machine of `plan`, to begin with `start`.
     pub(super) fn build(plan: &Plan, resources: Resources, mut start: Placed) -> anyhow::Result<Self> {
         let Resources { disks, virtio, usb, console, debugcon, guest_data, kvm } = resources;
-        let ram = GuestRam::allocate(plan)?;
+        let ram = GuestRam::allocate(plan, virtio.pmems())?;
         let vm = kvm.create_vm(plan)?;
         let smbios = guest_data.smbios(plan, &vm.processor(plan.topology))?;
         if let Some(tables) = &smbios {
@@ -130,10 +130,10 @@ impl Machine {
         let mut virtio = virtio.with_memory(ram.memory());
         let teller = Arc::clone(&control);
         let balloon = virtio.balloon(move |bytes| teller.tell(Event::Balloon(bytes)))?;
-        builder.transports(|device| virtio.device(device, &disks))?;
+        builder.transports(|device| virtio.device(device, plan, &disks))?;
         let (usb, usb_function) = builder.usb(usb, &disks)?;
         let pcie = builder
-            .pcie(&disks, |device| virtio.device(device, &disks), usb_function)?
+            .pcie(&disks, |device| virtio.device(device, plan, &disks), usb_function)?
             .filter(|_| start.kernel().is_some());
         pcie.iter().for_each(pcie::Host::assign);
         let board = Arc::new(builder.board);

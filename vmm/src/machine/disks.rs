@@ -5,7 +5,7 @@ use std::sync::Arc;
 use block::{Backend, Cached, OpenMode, OpenOptions, Throttled};
 use virtio::blk;
 
-use crate::config::{Cache, DiskConfig};
+use crate::config::{Cache, DiskBus, DiskConfig, Media};
 
 /// A disk's contents, and what the guest can tell it by.
 #[derive(Clone)]
@@ -14,6 +14,8 @@ pub(super) struct Disk {
     serial: blk::Serial,
     cache: Cache,
     queues: Option<u16>,
+    /// What it is on the SCSI host adapter, if it is there.
+    scsi: Option<scsi::Kind>,
 }
 
 impl Disk {
@@ -25,7 +27,12 @@ impl Disk {
             true => backend,
             false => Arc::new(Throttled::new(backend, image.limits)),
         };
-        Ok(Self { backend, serial: config.serial, cache: image.cache, queues: image.queues })
+        let kind = match config.media {
+            Media::Disk => scsi::Kind::Disk,
+            Media::CdRom => scsi::Kind::CdRom,
+        };
+        let scsi = (config.bus == DiskBus::Scsi).then_some(kind);
+        Ok(Self { backend, serial: config.serial, cache: image.cache, queues: image.queues, scsi })
     }
 
     /// The disk as virtio-blk has it.
@@ -40,6 +47,15 @@ impl Disk {
     /// What the guest can tell it by, if there is anything.
     pub(super) fn serial(&self) -> Option<&str> {
         self.serial.as_text().filter(|text| !text.is_empty())
+    }
+
+    /// The disk as a target of the SCSI host adapter: number `index` of the machine.
+    pub(super) fn target(&self, index: usize) -> Option<scsi::Target> {
+        let serial = self.serial().map_or_else(|| format!("{index}"), str::to_owned);
+        // What fits virtio-blk fits here.
+        let serial = serial.parse().ok()?;
+        let unit = scsi::Unit::new(self.scsi?, scsi::Loading::Fixed, serial).with(Arc::clone(&self.backend));
+        Some(scsi::Target::new(vec![unit.with_cache(self.scsi_cache())]))
     }
 
     /// When a write is done on a SCSI disk.

@@ -9,6 +9,7 @@ mod functions;
 mod generation;
 mod numa;
 mod pcie;
+mod pmem;
 #[cfg(test)]
 mod tests;
 mod usb;
@@ -233,6 +234,10 @@ pub struct Plan {
     pub usb_places: Vec<UsbPlace>,
     /// virtio-mmio, all of them.
     pub transports: Vec<TransportPlan>,
+    /// The targets of the SCSI host adapter from 0 on, as indices into [`Config::disks`].
+    pub scsi_disks: Vec<usize>,
+    /// Where the files are that are memory, in the order of the configuration.
+    pub pmems: Vec<Range>,
     /// The command line of the kernel, if there is one.
     pub kernel_cmdline: Option<String>,
     /// The disks in the order in which firmware tries them, as indices into [`Config::disks`].
@@ -403,6 +408,25 @@ pub enum PlanError {
         /// How many there is room for.
         slots: usize,
     },
+    /// Persistent memory of a size that systems do not add.
+    #[error("--pmem {}: size must be a multiple of 2M, not {size} bytes", .path.display())]
+    PmemSize {
+        /// The file.
+        path: PathBuf,
+        /// Bytes asked for.
+        size: u64,
+    },
+    /// Persistent memory beyond what the CPU addresses, or where PCI functions have theirs.
+    #[error("--pmem {} is too large: memory ends at {limit:#x} on this machine, use a smaller size", .path.display())]
+    PmemRoom {
+        /// The file.
+        path: PathBuf,
+        /// Where memory ends.
+        limit: u64,
+    },
+    /// More disks on SCSI than targets.
+    #[error("{0} disks on bus=scsi are too many: the adapter has {MAX} targets, put disks on another bus", MAX = ::virtio::scsi::MAX_TARGETS)]
+    ScsiTargets(usize),
     /// Two disks want one place in the boot order.
     #[error(
         "bootindex={index} is given to two disks, {} and {}: give each its own",
@@ -427,6 +451,17 @@ pub enum Boot<'p> {
     Function(&'p FunctionPlan),
     /// A port of the USB controller, or of a hub on it.
     Usb(&'p UsbPlace),
+    /// A target of the SCSI host adapter.
+    Scsi(ScsiPlace<'p>, u8),
+}
+
+/// What the SCSI host adapter is plugged into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScsiPlace<'p> {
+    /// A virtio-mmio transport.
+    Transport(&'p TransportPlan),
+    /// A slot of PCI.
+    Function(&'p FunctionPlan),
 }
 
 impl Plan {
@@ -442,6 +477,7 @@ impl Plan {
         let kvm_identity_map = Range::new(0xfeff_c000, 0x1000);
         let kvm_tss = Range::new(0xfeff_d000, 0x3000);
         let transports = virtio::transports(config)?;
+        let pcie = pcie::pcie(config, phys_bits)?;
         let generation = GenerationPlan::new(config)?;
         let first_reserved = generation.map_or(kvm_identity_map, |plan| plan.page).start;
         let reserved = Range::new(first_reserved, kvm_tss.end() - first_reserved);
@@ -470,11 +506,13 @@ impl Plan {
             extras: devices::extras(config)?,
             generation,
             test_memory: devices::test_memory(config, firmware)?,
-            pcie: pcie::pcie(config, phys_bits)?,
+            pmems: pmem::ranges(config, memory_limit(pcie.as_ref(), phys_bits))?,
+            pcie,
             usb: usb::usb(config)?,
             usb_places: usb_devices::places(&config.usb)?,
             kernel_cmdline: cmdline::kernel_cmdline(config, &transports),
             transports,
+            scsi_disks: config.scsi_disks().collect(),
             boot_disks: boot_order(&config.disks)?,
             e820: match firmware {
                 Some(_) => e820(reserved, low_ram, high_ram),
@@ -499,7 +537,8 @@ impl Plan {
         }
         devices::check_options(config)?;
         devices::extras(config)?;
-        pcie::pcie(config, phys_bits)?;
+        let pcie = pcie::pcie(config, phys_bits)?;
+        pmem::ranges(config, memory_limit(pcie.as_ref(), phys_bits))?;
         usb::usb(config)?;
         GenerationPlan::new(config)?;
         usb_devices::places(&config.usb)?;
@@ -542,8 +581,24 @@ impl Plan {
         let mut functions = self.pcie.iter().flat_map(|pcie| &pcie.functions);
         let on_pci = functions.find(|plan| plan.function.disk() == Some(disk));
         let on_usb = self.usb_places.iter().find(|place| place.disk == Some(disk));
-        on_mmio.map(Boot::Transport).or(on_pci.map(Boot::Function)).or(on_usb.map(Boot::Usb))
+        let on_virtio = on_mmio.map(Boot::Transport).or(on_pci.map(Boot::Function));
+        on_virtio.or(on_usb.map(Boot::Usb)).or_else(|| self.find_target(disk))
     }
+
+    /// Targets are numbered in the order of their disks.
+    fn find_target(&self, disk: usize) -> Option<Boot<'_>> {
+        let target = self.scsi_disks.iter().position(|&other| other == disk)?;
+        let on_mmio = self.transports.iter().find(|transport| transport.device == Some(Virtio::Scsi));
+        let mut functions = self.pcie.iter().flat_map(|pcie| &pcie.functions);
+        let on_pci = functions.find(|plan| plan.function == PciFunction::Virtio(Virtio::Scsi));
+        let place = on_mmio.map(ScsiPlace::Transport).or(on_pci.map(ScsiPlace::Function))?;
+        Some(Boot::Scsi(place, u8::try_from(target).ok()?))
+    }
+}
+
+/// Where memory ends at the latest.
+fn memory_limit(pcie: Option<&PciePlan>, phys_bits: u32) -> u64 {
+    pcie.map_or(1 << phys_bits, |pcie| pcie.window64.start)
 }
 
 /// RAM from 0, and from 4 GiB what does not fit below the windows of devices.

@@ -31,7 +31,7 @@ use pcie::describe::PciHost;
 use usb::describe::XhciDevice;
 use virtio::describe::MmioTransport;
 
-use super::plan::{Boot, ExtraPlan, PciFunction, PciePlan, Plan, PortPlan, UsbPlan};
+use super::plan::{Boot, ExtraPlan, PciFunction, PciePlan, Plan, PortPlan, ScsiPlace, UsbPlan};
 use crate::boot::Handover;
 use crate::config::ExtraDevice;
 
@@ -217,6 +217,12 @@ fn boot_disk(plan: &Plan, place: Boot<'_>) -> Option<BootDevice> {
             }
             _ => BootDevice::VirtioPciDisk { port: plan.port, device: plan.device, function: plan.number },
         },
+        Boot::Scsi(ScsiPlace::Transport(transport), target) => {
+            BootDevice::VirtioMmioTarget { base: transport.mmio.start, target }
+        }
+        Boot::Scsi(ScsiPlace::Function(plan), target) => {
+            BootDevice::VirtioPciTarget { device: plan.device, target }
+        }
         Boot::Usb(place) => {
             let on_pci = plan.pci_usb().map(|device| UsbController::Pci { device });
             let on_system_bus = || Some(UsbController::SystemBus { base: plan.usb?.mmio.start });

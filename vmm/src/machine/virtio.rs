@@ -1,6 +1,7 @@
 //! The virtio devices, each with what it uses of the host's. Transports are somebody else's affair.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
@@ -9,18 +10,22 @@ use chardev::{Chardev, Files, Keep, Pty, Socket};
 use net::{Null, Passt, Stream, Tap};
 use virtio::VirtioDevice;
 use virtio::balloon::{self, Balloon};
-use virtio::blk::Blk;
+use virtio::blk::{self, Blk};
 use virtio::console::{Console, Kind, MAX_PORTS};
 use virtio::net::{Mac, Net, Options};
+use virtio::pmem::Pmem;
 use virtio::rng::Rng;
+use virtio::scsi::Scsi;
 use virtio::vhost_user::{VhostUser, Virtiofsd};
 use virtio::vsock::Vsock;
 use vm_memory::GuestMemoryMmap;
 
 use super::disks::Disk;
-use super::plan::Virtio;
+use super::plan::{Plan, Virtio};
+use super::pmem;
+use super::seed::seed;
 use crate::config::{
-    FsServer, NetConfig, PortConfig, PortEnd, VhostUserConfig, VirtioConfig, VsockConfig, Wire,
+    CloudInit, FsServer, NetConfig, PortConfig, PortEnd, VhostUserConfig, VirtioConfig, VsockConfig, Wire,
 };
 use crate::kvm::release;
 
@@ -36,6 +41,8 @@ pub(super) struct Backends {
     /// Where a balloon takes its pages from, once it is known.
     memory: GuestMemoryMmap,
     rng: Option<Rng>,
+    pmems: Vec<Arc<File>>,
+    seed: Option<Blk>,
 }
 
 impl Backends {
@@ -49,16 +56,15 @@ impl Backends {
         let vhost_user = vhost_user.collect::<anyhow::Result<_>>()?;
         let (balloon, hand, memory) = (config.balloon, None, GuestMemoryMmap::new());
         let vsock = config.vsock.as_ref().map(open_vsock).transpose()?;
-        Ok(Self {
-            nets,
-            vhost_user,
-            console: open_console(&config.ports)?,
-            vsock,
-            balloon,
-            hand,
-            memory,
-            rng,
-        })
+        let seed = config.cloud_init.as_ref().map(open_seed).transpose()?;
+        let pmems = config.pmems.iter().map(pmem::open).collect::<anyhow::Result<_>>()?;
+        let console = open_console(&config.ports)?;
+        Ok(Self { nets, vhost_user, console, vsock, balloon, hand, memory, rng, pmems, seed })
+    }
+
+    /// The files that are memory.
+    pub(super) fn pmems(&self) -> &[Arc<File>] {
+        &self.pmems
     }
 
     /// Lets devices use `memory` other than by their queues.
@@ -77,12 +83,21 @@ impl Backends {
     }
 
     /// Makes the device `which`, once, for whatever transport the plan has for it.
-    pub(super) fn device(&mut self, which: Virtio, disks: &[Disk]) -> Option<Box<dyn VirtioDevice>> {
+    pub(super) fn device(
+        &mut self,
+        which: Virtio,
+        plan: &Plan,
+        disks: &[Disk],
+    ) -> Option<Box<dyn VirtioDevice>> {
         match which {
             Virtio::Disk(n) => disks.get(n).map(|disk| {
                 let backend = Arc::clone(&disk.backend);
                 Box::new(Blk::new(backend, disk.virtio())) as _
             }),
+            Virtio::Scsi => {
+                let targets = disks.iter().enumerate().filter_map(|(n, disk)| disk.target(n));
+                Some(Box::new(Scsi::new(targets.collect())) as _)
+            }
             Virtio::Net(n) => self.nets.get_mut(n)?.take().map(|net| Box::new(net) as _),
             Virtio::VhostUser(n) => self.vhost_user.get_mut(n)?.take().map(|device| Box::new(device) as _),
             Virtio::Console => self.console.take().map(|console| Box::new(console) as _),
@@ -92,8 +107,19 @@ impl Backends {
                 Box::new(Balloon::new(hand, memory, release)) as _
             }),
             Virtio::Rng => self.rng.take().map(|rng| Box::new(rng) as _),
+            Virtio::Pmem(n) => {
+                let (range, file) = (plan.pmems.get(n)?, self.pmems.get(n)?);
+                Some(Box::new(Pmem::new(range.start, range.len, Arc::clone(file))) as _)
+            }
+            Virtio::Seed => self.seed.take().map(|seed| Box::new(seed) as _),
         }
     }
+}
+
+/// The disk with orders for cloud-init.
+fn open_seed(config: &CloudInit) -> anyhow::Result<Blk> {
+    let options = blk::Options { serial: "cloud-init".parse()?, ..blk::Options::default() };
+    Ok(Blk::new(Arc::new(seed(config)?), options))
 }
 
 /// The address of the `n`th interface: QEMU's, in a block that is free for use within a site.

@@ -34,7 +34,9 @@ pub mod blk;
 pub mod console;
 pub mod describe;
 pub mod net;
+pub mod pmem;
 pub mod rng;
+pub mod scsi;
 pub mod vhost_user;
 pub mod vsock;
 

@@ -15,7 +15,7 @@ use super::usb::Usb;
 use super::vhost_user::{self, VhostUsers};
 use super::{Aliases, Parsed, QemuError, Reason, Wrong};
 use crate::cli::run::default_firmware;
-use crate::config::{Config, DiskBus, ExtraDevice, KernelConfig, OnReset};
+use crate::config::{Config, DiskBus, ExtraDevice, KernelConfig, Media, OnReset};
 use crate::nearest::nearest;
 
 /// What was said so far, by subject.
@@ -91,7 +91,9 @@ impl CommandLine {
             "smp" => self.processor.smp(value)?,
             "m" | "mem-path" | "mem-prealloc" | "numa" | "overcommit" => self.memory.option(name, value)?,
             "object" => self.memory.object(value)?,
-            "drive" | "hda" | "blockdev" | "add-fd" | "snapshot" => self.drives.option(name, value)?,
+            "drive" | "hda" | "cdrom" | "blockdev" | "add-fd" | "snapshot" => {
+                self.drives.option(name, value)?
+            }
             "device" => self.device(value)?,
             "global" => self.global(value)?,
             "chardev" | "serial" | "debugcon" | "nographic" | "nodefaults" | "display" | "monitor"
@@ -125,6 +127,20 @@ impl CommandLine {
             "virtio-blk-pci" => return self.drives.device(text, opts, DiskBus::VirtioPci),
             "usb-storage" => return self.drives.device(text, opts, DiskBus::Usb),
             "nvme" => return self.drives.device(text, opts, DiskBus::Nvme),
+            "scsi-hd" => return self.drives.target(text, opts, Media::Disk),
+            "scsi-cd" => return self.drives.target(text, opts, Media::CdRom),
+            // The adapter comes with its targets.
+            "virtio-scsi-device" | "virtio-scsi" | "virtio-scsi-pci" => {
+                self.nets.plug(&driver);
+                opts.ignore(&[
+                    "id",
+                    "num_queues",
+                    "max_sectors",
+                    "cmd_per_lun",
+                    "virtqueue_size",
+                    "iothread",
+                ]);
+            }
             "virtio-net-device" | "virtio-net" | "virtio-net-pci" => {
                 self.nets.plug(&driver);
                 return self.nets.device(text, opts);
@@ -286,7 +302,7 @@ impl CommandLine {
 const DEBUG_EXIT_PORT: u16 = 0x501;
 
 /// The devices of `-device`, for messages.
-const DEVICES: [&str; 33] = [
+const DEVICES: [&str; 38] = [
     "vhost-user-blk-device",
     "vhost-user-blk-pci",
     "vhost-user-blk",
@@ -313,6 +329,11 @@ const DEVICES: [&str; 33] = [
     "virtio-net",
     "virtio-rng-device",
     "virtio-rng-pci",
+    "virtio-scsi-device",
+    "virtio-scsi-pci",
+    "virtio-scsi",
+    "scsi-hd",
+    "scsi-cd",
     "nvme",
     "usb-storage",
     "pc-testdev",

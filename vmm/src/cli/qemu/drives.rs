@@ -3,7 +3,7 @@
 use super::opts::Opts;
 use super::{Reason, Wrong};
 use crate::cli::image::ImageKeys;
-use crate::config::{DiskBus, DiskConfig, ImageConfig};
+use crate::config::{DiskBus, DiskConfig, ImageConfig, Media};
 
 /// Options of a drive that change how the host reads and writes, and not what the guest finds.
 const HOST_KEYS: [&str; 9] = [
@@ -59,6 +59,8 @@ struct Drive {
     readonly: bool,
     /// How the file is opened and used.
     image: ImageConfig,
+    /// A disc, or a disk.
+    media: Media,
     /// Whether the guest gets it without a device of its own.
     place: Place,
 }
@@ -84,6 +86,7 @@ struct Device {
     bootindex: Option<u32>,
     serial: Option<String>,
     bus: DiskBus,
+    media: Media,
     queues: Option<u16>,
 }
 
@@ -94,13 +97,15 @@ impl Drives {
             "drive" => self.drive(text),
             "blockdev" => self.blockdev(text),
             "add-fd" => self.add_fd(text),
+            "cdrom" => self.drive(&format!("media=cdrom,file={}", text.replace(',', ",,"))),
             "snapshot" => {
                 self.snapshot = true;
                 Ok(())
             }
             _ => {
                 let (file, image) = (File::Path(text.into()), ImageConfig::default());
-                self.drives.push(Drive { id: None, file, readonly: false, image, place: Place::Disk });
+                let media = Media::Disk;
+                self.drives.push(Drive { id: None, file, readonly: false, image, media, place: Place::Disk });
                 Ok(())
             }
         }
@@ -125,7 +130,11 @@ impl Drives {
             set_format(&mut keys, &format)?;
         }
         opts.only("file.driver", &["file", "host_device"], "use file")?;
-        opts.only("media", &["disk"], "there are disks alone, use media=disk")?;
+        let media = match opts.take("media").as_deref() {
+            None | Some("disk") => Media::Disk,
+            Some("cdrom") => Media::CdRom,
+            Some(other) => return Err(format!("media={other}: use media=disk or media=cdrom").into()),
+        };
         if opts.switch("snapshot")? == Some(true) {
             keys.set("snapshot", "on")?;
         }
@@ -134,7 +143,7 @@ impl Drives {
         opts.ignore(&["index", "bus", "unit", "auto-read-only", "copy-on-read"]);
         opts.finish()?;
         let (file, image) = (File::Path(plain_path(&file)?), keys.finish()?);
-        self.drives.push(Drive { id, file, readonly, image, place });
+        self.drives.push(Drive { id, file, readonly, image, media, place });
         Ok(())
     }
 
@@ -165,7 +174,8 @@ impl Drives {
         opts.ignore(&["file.cache.no-flush", "file.node-name"]);
         opts.finish()?;
         let image = keys.finish()?;
-        self.drives.push(Drive { id: Some(id), file, readonly, image, place: Place::Device });
+        let (id, media) = (Some(id), Media::Disk);
+        self.drives.push(Drive { id, file, readonly, image, media, place: Place::Device });
         Ok(())
     }
 
@@ -182,6 +192,22 @@ impl Drives {
         Ok(())
     }
 
+    /// `-device scsi-hd|scsi-cd,drive=ID[,bus=…][,scsi-id=N]…`: a target of the one adapter, in the order of the devices.
+    pub(super) fn target(&mut self, text: &str, mut opts: Opts, media: Media) -> Result<(), Reason> {
+        let next = self.devices.iter().filter(|device| device.bus == DiskBus::Scsi).count();
+        if let Some(id) = opts.number::<usize>("scsi-id")?.filter(|&id| id != next) {
+            return Err(
+                format!("scsi-id={id}: targets are numbered in their order, use scsi-id={next}").into()
+            );
+        }
+        opts.only("channel", &["0"], "there is one channel, use channel=0")?;
+        opts.only("lun", &["0"], "every target is one unit, use lun=0")?;
+        opts.ignore(&["bus", "device_id", "product", "vendor", "ver", "rotation_rate", "scsi_version"]);
+        self.device(text, opts, DiskBus::Scsi)?;
+        self.devices.iter_mut().next_back().into_iter().for_each(|device| device.media = media);
+        Ok(())
+    }
+
     /// `-device virtio-blk-device|nvme,drive=ID[,bootindex=N][,serial=TEXT]`, on `bus`.
     pub(super) fn device(&mut self, text: &str, mut opts: Opts, bus: DiskBus) -> Result<(), Reason> {
         let drive = opts.need("drive")?;
@@ -192,7 +218,8 @@ impl Drives {
         opts.only("physical_block_size", &["512"], "blocks have 512 bytes, leave it out")?;
         opts.ignore(&DEVICE_KEYS);
         opts.finish()?;
-        self.devices.push(Device { text: text.into(), drive, bootindex, serial, bus, queues });
+        let (text, media) = (text.into(), Media::Disk);
+        self.devices.push(Device { text, drive, bootindex, serial, bus, media, queues });
         Ok(())
     }
 
@@ -201,7 +228,10 @@ impl Drives {
         let mut disks = Vec::new();
         for drive in self.drives.iter().filter(|drive| !self.has_device(drive)) {
             match (&drive.file, drive.place) {
-                (File::Path(path), Place::Disk) => disks.push(self.disk(path, drive.readonly, &drive.image)),
+                (File::Path(path), Place::Disk) => {
+                    let disk = self.disk(path, drive.readonly, &drive.image);
+                    disks.push(shown_as(disk, DiskBus::default(), drive.media));
+                }
                 _ => self.note_unused(drive, notes),
             }
         }
@@ -226,8 +256,7 @@ impl Drives {
 
     fn shown_by(&self, device: &Device) -> Result<DiskConfig, Reason> {
         let (path, readonly, image) = self.resolve(&device.drive)?;
-        let mut disk = self.disk(&path, readonly, &image);
-        disk.bus = device.bus;
+        let mut disk = shown_as(self.disk(&path, readonly, &image), device.bus, device.media);
         disk.image.queues = device.queues.or(disk.image.queues);
         disk.bootindex = device.bootindex;
         if let Some(serial) = &device.serial {
@@ -262,6 +291,14 @@ impl Drives {
         let mut image = image.clone();
         image.snapshot |= self.snapshot;
         DiskConfig { readonly, image, ..DiskConfig::new(path) }
+    }
+}
+
+/// A disk on `bus`, or a disc, which is in a drive on SCSI.
+fn shown_as(disk: DiskConfig, bus: DiskBus, media: Media) -> DiskConfig {
+    match media {
+        Media::Disk => DiskConfig { bus, ..disk },
+        Media::CdRom => DiskConfig { bus: DiskBus::Scsi, media, readonly: true, ..disk },
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct DeviceHelp {
     properties: &'static [(&'static str, &'static str)],
 }
 
-const DEVICES: [DeviceHelp; 22] = [
+const DEVICES: [DeviceHelp; 26] = [
     DeviceHelp {
         name: "virtio-blk-device",
         bus: "virtio-bus",
@@ -51,6 +51,20 @@ const DEVICES: [DeviceHelp; 22] = [
         bus: "PCI",
         category: "Storage",
         properties: &[("bootindex", "int32"), ("drive", "str"), ("serial", "str")],
+    },
+    DeviceHelp { name: "virtio-scsi-device", bus: "virtio-bus", category: "Storage", properties: &[] },
+    DeviceHelp { name: "virtio-scsi-pci", bus: "PCI", category: "Storage", properties: &[] },
+    DeviceHelp {
+        name: "scsi-hd",
+        bus: "SCSI",
+        category: "Storage",
+        properties: &[("bootindex", "int32"), ("drive", "str"), ("scsi-id", "uint32"), ("serial", "str")],
+    },
+    DeviceHelp {
+        name: "scsi-cd",
+        bus: "SCSI",
+        category: "Storage",
+        properties: &[("bootindex", "int32"), ("drive", "str"), ("scsi-id", "uint32"), ("serial", "str")],
     },
     DeviceHelp {
         name: "usb-storage",

@@ -127,7 +127,7 @@ const OPTIONS: &[Known] = &[
     unsupported("audio", true, NO_SOUND),
     unsupported("audio-help", false, NO_SOUND),
     unsupported("audiodev", true, NO_SOUND),
-    unsupported("cdrom", true, BY_DRIVE),
+    meant("cdrom", true),
     unsupported("chroot", true, "start it in one, as with `chroot` or systemd's RootDirectory="),
     unsupported("compat", true, "leave it out"),
     unsupported("ctrl-grab", false, NO_DISPLAY),

@@ -6,8 +6,8 @@ use super::*;
 use crate::backing::{HugePage, Pages};
 use crate::config::{
     Cache, Console, DiskBus, DiskConfig, Endpoint, ExtraDevice, FirmwareChoice, FsServer, ImageConfig,
-    Irqchip, Monitor, OnPowerOff, OnReset, Side, Source, StartState, Switch, VhostUserConfig, VirtioBus,
-    Wire,
+    Irqchip, Media, Monitor, OnPowerOff, OnReset, Side, Source, StartState, Switch, VhostUserConfig,
+    VirtioBus, Wire,
 };
 use crate::topology::Topology;
 
@@ -313,6 +313,27 @@ fn disks_are_functions_of_pci_or_on_usb_if_their_device_is() {
     let bus =
         |device: &str| config(&format!("-drive id=d,if=none,file=a -device {device},drive=d")).disks[0].bus;
     assert_eq!((bus("virtio-blk-pci"), bus("usb-storage")), (DiskBus::VirtioPci, DiskBus::Usb));
+}
+
+#[test]
+fn targets_are_on_the_adapter_in_the_order_of_their_devices() {
+    let line = "-device virtio-scsi-device,id=s -drive id=d,if=none,file=a -device scsi-hd,drive=d,bus=s.0,scsi-id=0 \
+                -drive id=c,if=none,file=c.iso,media=cdrom -device scsi-cd,drive=c,bootindex=0 -cdrom b,c.iso";
+    let disks = config(line).disks;
+    let found: Vec<_> =
+        disks.iter().map(|disk| (disk.path.to_str().unwrap(), disk.bus, disk.media, disk.readonly)).collect();
+    let expected = [
+        ("b,c.iso", DiskBus::Scsi, Media::CdRom, true),
+        ("a", DiskBus::Scsi, Media::Disk, false),
+        ("c.iso", DiskBus::Scsi, Media::CdRom, true),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(disks[2].bootindex, Some(0));
+    let pci = config("-device virtio-scsi-pci -drive id=d,if=none,file=a -device scsi-hd,drive=d");
+    assert_eq!(pci.virtio.bus, VirtioBus::Pci);
+    let wrong = message("-drive id=d,if=none,file=a -device scsi-hd,drive=d,scsi-id=3");
+    assert!(wrong.ends_with("scsi-id=3: targets are numbered in their order, use scsi-id=0"), "{wrong}");
+    assert!(message("-drive id=d,if=none,file=a -device scsi-hd,drive=d,lun=1").ends_with("use lun=0"));
 }
 
 #[test]

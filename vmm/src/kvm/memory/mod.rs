@@ -48,19 +48,19 @@ pub enum MemoryError {
     Firmware(#[from] vm_memory::GuestMemoryError),
 }
 
-/// All memory of the guest: RAM, the firmware image, which is one buffer seen at two addresses, and a page for the VM
-/// generation id.
+/// All memory of the guest: RAM, the firmware image, which is one buffer seen at two addresses, a page for the VM
+/// generation id, and files of the host's.
 pub struct GuestRam {
     memory: GuestMemoryMmap,
     firmware: Option<FirmwarePlan>,
 }
 
 impl GuestRam {
-    /// Maps the plan's memory.
+    /// Maps the plan's memory. `pmems` are the files of persistent memory, each as long as its range.
     ///
     /// # Errors
     /// When the host refuses.
-    pub fn allocate(plan: &Plan) -> Result<Self, MemoryError> {
+    pub fn allocate(plan: &Plan, pmems: &[Arc<File>]) -> Result<Self, MemoryError> {
         let low = Ram::map(plan.low_ram.len, &plan.backing)?;
         let mut regions = match plan.firmware {
             Some(firmware) => around_shadow(&low, plan.low_ram, firmware)?,
@@ -72,6 +72,9 @@ impl GuestRam {
         if let Some(generation) = plan.generation {
             let page = generation.page;
             regions.push(at(Ram::map(page.len, &Backing::default())?.region(0, page.len)?, page)?);
+        }
+        for (range, file) in plan.pmems.iter().zip(pmems) {
+            regions.push(view(file, 0, *range)?);
         }
         regions.sort_by_key(GuestRegionMmap::start_addr);
         Ok(Self { memory: GuestMemoryMmap::from_regions(regions)?, firmware: plan.firmware })
@@ -117,15 +120,17 @@ fn around_shadow(
     FirmwarePlan { image, shadow }: FirmwarePlan,
 ) -> Result<Vec<GuestRegionMmap>, MemoryError> {
     let file = firmware_buffer(image.len)?;
-    let view = |range: Range| {
-        let offset = FileOffset::from_arc(Arc::clone(&file), image.len - range.len);
-        let mapping = MmapRegion::from_file(offset, range.len as usize);
-        at(mapping.map_err(|error| map_failed(range.len)(io::Error::other(error)))?, range)
-    };
+    let view = |range: Range| view(&file, image.len - range.len, range);
     let ram = |range: Range| at(low.region(range.start, range.len)?, range);
     let below = Range::new(low_ram.start, shadow.start);
     let above = Range::new(shadow.end(), low_ram.end().saturating_sub(shadow.end()));
     Ok(vec![ram(below)?, view(shadow)?, ram(above)?, view(image)?])
+}
+
+/// The part of `file` from `offset` on as the memory of `range`.
+fn view(file: &Arc<File>, offset: u64, range: Range) -> Result<GuestRegionMmap, MemoryError> {
+    let mapping = MmapRegion::from_file(FileOffset::from_arc(Arc::clone(file), offset), range.len as usize);
+    at(mapping.map_err(|error| map_failed(range.len)(io::Error::other(error)))?, range)
 }
 
 fn at(mapping: MmapRegion, range: Range) -> Result<GuestRegionMmap, MemoryError> {
@@ -144,7 +149,7 @@ pub(super) fn set_slots(vm: &VmFd, ram: &GuestRam) -> Result<(), kvm_ioctls::Err
             userspace_addr: region.as_ptr() as u64,
         };
         // SAFETY: the mapping is at least that long and outlives the VM: RAM is never unmapped, and the machine drops
-        // the firmware's regions after the VM. Guest and devices may race on it; all our accesses are volatile.
+        // the regions of files after the VM. Guest and devices may race on it; all our accesses are volatile.
         unsafe { vm.set_user_memory_region(region) }?;
     }
     Ok(())
@@ -154,12 +159,12 @@ pub(super) fn set_slots(vm: &VmFd, ram: &GuestRam) -> Result<(), kvm_ioctls::Err
 mod tests {
     use super::*;
     use crate::backing::Pages;
-    use crate::config::Config;
+    use crate::config::{Config, PmemConfig, VirtioConfig};
     use crate::machine::plan::{GIB, MIB};
 
     fn ram(memory: u64, firmware: u64) -> (GuestRam, Plan) {
         let plan = Plan::new(&Config { memory, ..Config::default() }, firmware, 46).unwrap();
-        (GuestRam::allocate(&plan).unwrap(), plan)
+        (GuestRam::allocate(&plan, &[]).unwrap(), plan)
     }
 
     #[test]
@@ -200,7 +205,7 @@ mod tests {
             Backing { pages: Pages::Small, prefault: true, ..plain },
         ] {
             let config = Config { memory: 64 * MIB, backing, ..Config::default() };
-            let ram = GuestRam::allocate(&Plan::new(&config, 128 << 10, 46).unwrap()).unwrap();
+            let ram = GuestRam::allocate(&Plan::new(&config, 128 << 10, 46).unwrap(), &[]).unwrap();
             ram.memory().write_obj(0x5a_u8, GuestAddress(64 * MIB - 1)).unwrap();
             assert_eq!(ram.memory().read_obj::<u8>(GuestAddress(64 * MIB - 1)).unwrap(), 0x5a);
         }
@@ -210,9 +215,27 @@ mod tests {
     fn shared_memory_has_a_file_for_others_to_map() {
         let backing = Backing { shared: true, ..Backing::default() };
         let config = Config { memory: 64 * MIB, backing, ..Config::default() };
-        let ram = GuestRam::allocate(&Plan::new(&config, 128 << 10, 46).unwrap()).unwrap();
+        let ram = GuestRam::allocate(&Plan::new(&config, 128 << 10, 46).unwrap(), &[]).unwrap();
         let region = ram.memory().find_region(GuestAddress(MIB)).unwrap();
         assert_eq!(region.file_offset().unwrap().start(), MIB);
+    }
+
+    #[test]
+    fn persistent_memory_is_its_file() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(4 * MIB).unwrap();
+        let virtio = VirtioConfig {
+            pmems: vec![PmemConfig { path: "p".into(), size: 4 * MIB }],
+            ..VirtioConfig::default()
+        };
+        let plan = Plan::new(&Config { virtio, ..Config::default() }, 128 << 10, 46).unwrap();
+        let file = Arc::new(file);
+        let ram = GuestRam::allocate(&plan, &[Arc::clone(&file)]).unwrap();
+        ram.memory().write_obj(0x1234_5678_u32, GuestAddress(4 * GIB + 0x1000)).unwrap();
+        let mut bytes = [0; 4];
+        std::os::unix::fs::FileExt::read_exact_at(&*file, &mut bytes, 0x1000).unwrap();
+        assert_eq!(u32::from_le_bytes(bytes), 0x1234_5678);
+        assert!(ram.memory().read_obj::<u8>(GuestAddress(4 * GIB + 4 * MIB)).is_err());
     }
 
     #[test]

@@ -188,14 +188,14 @@ fn devices(config: &Config) -> Vec<Wanted<'_>> {
         Some(Wanted { function, port: disk.port.as_deref(), addr: disk.addr })
     };
     let usb = config.has_pci_usb().then_some(Wanted::anywhere(PciFunction::Xhci));
-    let virtio = virtio::others(&config.virtio).filter(|_| config.virtio.bus == VirtioBus::Pci);
+    let virtio = virtio::others(config).filter(|_| config.virtio.bus == VirtioBus::Pci);
     let virtio = virtio.map(|device| Wanted::anywhere(PciFunction::Virtio(device)));
     config.disks.iter().enumerate().filter_map(disk).chain(usb).chain(virtio).collect()
 }
 
 fn disk_function(n: usize, disk: &DiskConfig) -> Option<PciFunction> {
     match disk.bus {
-        DiskBus::VirtioMmio | DiskBus::Usb => None,
+        DiskBus::VirtioMmio | DiskBus::Usb | DiskBus::Scsi => None,
         DiskBus::VirtioPci => Some(PciFunction::Virtio(Virtio::Disk(n))),
         DiskBus::Nvme => Some(PciFunction::Nvme(n)),
     }
@@ -227,7 +227,7 @@ fn check_ids(config: &Config) -> Result<(), PortError> {
 /// The first option that puts something on PCI.
 fn first_option(config: &Config) -> Option<String> {
     let disk = config.disks.iter().find_map(|disk| match disk.bus {
-        DiskBus::VirtioMmio | DiskBus::Usb => None,
+        DiskBus::VirtioMmio | DiskBus::Usb | DiskBus::Scsi => None,
         bus => Some(format!("--disk {},bus={bus}", disk.path.display())),
     });
     let usb = || config.has_pci_usb().then(|| "--device xhci".to_owned());

@@ -1,13 +1,41 @@
 use super::*;
 use crate::config::{
     Console, DiskConfig, FirmwareChoice, Irqchip, KernelConfig, MachineOptions, Switch, VhostUserConfig,
-    VirtioConfig,
+    VirtioBus, VirtioConfig,
 };
 
 const SEABIOS: u64 = 128 << 10;
 
 fn plan(config: Config) -> Result<Plan, PlanError> {
     Plan::new(&config, SEABIOS, 46)
+}
+
+#[test]
+fn scsi_disks_are_targets_of_one_adapter_in_their_order() {
+    let disks = ["a,bus=scsi", "b", "c.iso,media=cdrom,bootindex=0"].map(|disk| disk.parse().unwrap());
+    let config = Config { disks: disks.into(), ..Config::default() };
+    let on_mmio = plan(config.clone()).unwrap();
+    assert_eq!(
+        on_mmio.populated().map(|(_, device)| device).collect::<Vec<_>>(),
+        [Virtio::Disk(1), Virtio::Scsi]
+    );
+    let places: Vec<_> = on_mmio.boot_order().collect();
+    let [Boot::Scsi(ScsiPlace::Transport(adapter), 1), Boot::Scsi(_, 0), Boot::Transport(disk)] = places[..]
+    else {
+        panic!("{places:?}");
+    };
+    assert_eq!((adapter.index, disk.index), (1, 0));
+    let virtio = VirtioConfig { bus: VirtioBus::Pci, ..VirtioConfig::default() };
+    let on_pci = plan(Config { virtio, ..config }).unwrap();
+    assert!(
+        matches!(on_pci.find_disk(2), Some(Boot::Scsi(ScsiPlace::Function(function), 1)) if function.device == 1)
+    );
+    let many = vec!["a,bus=scsi".parse().unwrap(); 33];
+    let error = plan(Config { disks: many, ..Config::default() }).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "33 disks on bus=scsi are too many: the adapter has 32 targets, put disks on another bus"
+    );
 }
 
 #[test]

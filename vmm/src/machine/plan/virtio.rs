@@ -2,15 +2,19 @@
 
 use std::fmt;
 
+use ::virtio::scsi::MAX_TARGETS;
+
 use super::{Gsi, PlanError, Range};
 use crate::backing::Backing;
-use crate::config::{Config, Console, DiskBus, MachineOptions, PortEnd, VirtioBus, VirtioConfig};
+use crate::config::{Config, Console, DiskBus, MachineOptions, PortEnd, VirtioBus};
 
 /// A virtio device: its kind, and which of that kind in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Virtio {
     /// A disk, as an index into [`Config::disks`].
     Disk(usize),
+    /// The SCSI host adapter, with all disks that are on it.
+    Scsi,
     /// A network interface, as an index into [`VirtioConfig::nets`].
     Net(usize),
     /// A device that another process serves, as an index into [`VirtioConfig::vhost_user`].
@@ -23,18 +27,25 @@ pub enum Virtio {
     Balloon,
     /// The source of random bytes.
     Rng,
+    /// A file as memory, as an index into [`VirtioConfig::pmems`](crate::config::VirtioConfig::pmems).
+    Pmem(usize),
+    /// The disk with orders for cloud-init.
+    Seed,
 }
 
 impl fmt::Display for Virtio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disk(n) => write!(f, "disk {n}"),
+            Self::Scsi => f.write_str("SCSI"),
             Self::Net(n) => write!(f, "net {n}"),
             Self::VhostUser(n) => write!(f, "vhost-user {n}"),
             Self::Console => f.write_str("console"),
             Self::Vsock => f.write_str("vsock"),
             Self::Balloon => f.write_str("balloon"),
             Self::Rng => f.write_str("rng"),
+            Self::Pmem(n) => write!(f, "pmem {n}"),
+            Self::Seed => f.write_str("cloud-init"),
         }
     }
 }
@@ -58,6 +69,7 @@ pub(super) fn transports(config: &Config) -> Result<Vec<TransportPlan>, PlanErro
     const LEN: u64 = 0x200;
     let (count, first_gsi) = places(&config.options);
     check_stdio(config)?;
+    check_scsi(config)?;
     let devices = devices(config);
     if devices.len() > count as usize {
         return Err(PlanError::Transports { devices: devices.len(), transports: count as usize });
@@ -78,6 +90,12 @@ fn check_stdio(config: &Config) -> Result<(), PlanError> {
     if ports > 0 && ports + com1 > 1 { Err(PlanError::StdioTaken) } else { Ok(()) }
 }
 
+/// The adapter has so many targets.
+fn check_scsi(config: &Config) -> Result<(), PlanError> {
+    let disks = config.scsi_disks().count();
+    if disks > MAX_TARGETS { Err(PlanError::ScsiTargets(disks)) } else { Ok(()) }
+}
+
 /// How many transports there are, and the interrupt of the first.
 fn places(options: &MachineOptions) -> (u32, Gsi) {
     match (options.has_acpi(), options.has_ioapic2()) {
@@ -92,17 +110,23 @@ fn devices(config: &Config) -> Vec<Virtio> {
     let on_mmio =
         |disk: &usize| config.disks.get(*disk).is_some_and(|disk| matches!(disk.bus, DiskBus::VirtioMmio));
     let disks = (0..config.disks.len()).filter(on_mmio).map(Virtio::Disk);
-    disks.chain(others(&config.virtio).filter(|_| config.virtio.bus == VirtioBus::Mmio)).collect()
+    disks.chain(others(config).filter(|_| config.virtio.bus == VirtioBus::Mmio)).collect()
 }
 
 /// The devices that are no disks, whatever they are plugged into.
-pub(super) fn others(config: &VirtioConfig) -> impl Iterator<Item = Virtio> {
+pub(super) fn others(config: &Config) -> impl Iterator<Item = Virtio> {
+    let scsi = config.scsi_disks().next().map(|_| Virtio::Scsi);
+    let config = &config.virtio;
     let nets = (0..config.nets.len()).map(Virtio::Net);
     let vhost_user = (0..config.vhost_user.len()).map(Virtio::VhostUser);
     let console = (!config.ports.is_empty()).then_some(Virtio::Console);
     let vsock = config.vsock.as_ref().map(|_| Virtio::Vsock);
     let balloon = config.balloon.map(|_| Virtio::Balloon);
-    nets.chain(vhost_user).chain(console).chain(vsock).chain(balloon).chain(config.rng.then_some(Virtio::Rng))
+    let rng = config.rng.then_some(Virtio::Rng);
+    let seed = config.cloud_init.as_ref().map(|_| Virtio::Seed);
+    let pmems = (0..config.pmems.len()).map(Virtio::Pmem);
+    let ours = scsi.into_iter().chain(nets).chain(vhost_user).chain(console).chain(vsock).chain(balloon);
+    ours.chain(rng).chain(pmems).chain(seed)
 }
 
 /// What RAM is made of: of files, if other processes map it.

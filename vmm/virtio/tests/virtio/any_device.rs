@@ -3,20 +3,22 @@
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use ::net::Stream;
+use ::scsi::{Kind, Loading, Target, Unit};
 use chardev::{Chardev, Keep, Socket};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use virtio::VirtioDevice;
 use virtio::balloon::Balloon;
-use virtio::console::{Console, Kind};
+use virtio::console::{self, Console};
 use virtio::net::{Mac, Net, Options};
 use virtio::rng::Rng;
+use virtio::scsi::Scsi;
 use virtio::vsock::Vsock;
 use vm_memory::VolatileSlice;
 
 use crate::properties::descriptor;
 use crate::rig::ring::Descriptor;
-use crate::rig::{Rig, Ring, feature, reg};
+use crate::rig::{Rig, Ring, feature, numbered_disk, reg};
 
 /// A device, and what it needs of the host while it lives.
 struct Subject {
@@ -37,9 +39,9 @@ fn subject(kind: usize) -> Subject {
         }
         1 => {
             let end = |name: &str, keep| Box::new(Socket::listen(&folder.path().join(name), keep).unwrap());
-            let ports: Vec<(Kind, Box<dyn Chardev>)> = vec![
-                (Kind::Console, end("c", Keep::Last)),
-                (Kind::Named("p".into()), end("p", Keep::Nothing)),
+            let ports: Vec<(console::Kind, Box<dyn Chardev>)> = vec![
+                (console::Kind::Console, end("c", Keep::Last)),
+                (console::Kind::Named("p".into()), end("p", Keep::Nothing)),
             ];
             Box::new(Console::new(ports).unwrap())
         }
@@ -48,6 +50,10 @@ fn subject(kind: usize) -> Subject {
             Box::new(Vsock::new(3, UnixListener::bind(&path).unwrap(), &path).unwrap())
         }
         3 => Box::new(Rng::new().unwrap()),
+        4 => {
+            let unit = Unit::new(Kind::Disk, Loading::Fixed, "s".parse().unwrap()).with(numbered_disk());
+            Box::new(Scsi::new(vec![Target::new(vec![unit])]))
+        }
         _ => {
             let rig = Rig::with_balloon(|memory| {
                 Balloon::new(virtio::balloon::Control::new(1 << 20, |_| {}).unwrap(), memory, zero)
@@ -79,7 +85,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
     #[test]
     fn anything_in_any_queue_leaves_a_device_that_can_be_reset(
-        kind in 0..5_usize,
+        kind in 0..6_usize,
         offers in prop::collection::vec(offer(), 1..6),
         small in prop::collection::vec(0..8_u8, 0x100),
         large in prop::collection::vec(any::<u8>(), 0x100),

@@ -52,7 +52,7 @@ fn network_through_passt(vm: &mut Vm, port: u16, sum: &str) -> Result<()> {
     Ok(())
 }
 
-fn consoles_and_ports(vm: &mut Vm, dir: &Path) -> Result<()> {
+fn consoles_and_ports(vm: &mut Vm, dir: &Path, log: &Path) -> Result<()> {
     ensure!(vm.shell("ls /dev/virtio-ports | tr '\\n' ' '")? == "log org.agent.0");
     vm.shell("stty -F /dev/hvc1 raw -echo; seq 1 20000 > /dev/hvc1; echo done > /dev/hvc0")?;
     vm.shell("echo to the file > /dev/virtio-ports/log")?;
@@ -65,7 +65,7 @@ fn consoles_and_ports(vm: &mut Vm, dir: &Path) -> Result<()> {
         late.extend_from_slice(&part[..count]);
     }
     ensure!(late.len() == 64 << 10, "a late client gets {} bytes", late.len());
-    ensure!(fs::read(dir.join("log"))? == b"to the file\n");
+    ensure!(fs::read(log)? == b"to the file\n");
     let mut agent = UnixStream::connect(dir.join("agent"))?;
     agent.set_read_timeout(Some(patience(5)))?;
     agent.write_all(b"ping\n")?;
@@ -152,6 +152,17 @@ fn verify(vm: &mut Vm, disk: &str) -> Result<()> {
     Ok(())
 }
 
+/// A file of the host's is a disk and memory at once, and what the guest flushes is in the file.
+fn persistent_memory(vm: &mut Vm, file: &Path) -> Result<()> {
+    ensure!(vm.shell("cat /sys/block/pmem0/size")? == "65536");
+    ensure!(vm.shell("cat /sys/block/pmem0/queue/dax")? == "1");
+    vm.shell("mkfs.ext4 -q -b 4096 /dev/pmem0 && mount -o dax=always /dev/pmem0 /mnt")?;
+    vm.shell("echo kept by the host > /mnt/a; sync /mnt/a; grep -q 'dax=always' /proc/mounts; umount /mnt")?;
+    let bytes = fs::read(file)?;
+    ensure!(bytes.windows(16).any(|window| window == b"kept by the host"), "not in the file");
+    Ok(())
+}
+
 /// The seed disk of cloud-init, as NoCloud looks for it.
 fn seed(vm: &mut Vm) -> Result<()> {
     let found = vm.shell("blkid -t LABEL=CIDATA -o device -c /dev/null")?;
@@ -200,15 +211,29 @@ fn every_virtio_device_works_beside_the_others(bus: &str) -> Result<()> {
     let cloud_init = format!("user-data={}", user_data.display());
     blank_disk(&dir, "base.raw", 64 * MIB, "base")?;
     qemu_img(&dir, "create -q -f qcow2 -b base.raw -F raw data.qcow2")?;
-    let socket = |name: &str| format!("unix:{}", dir.join(name).display());
-    let vsock = format!("socket={}", dir.join("v").display());
+    // A lab's folders hold no sockets.
+    let sockets = tempfile::tempdir()?;
+    let sockets = sockets.path();
+    let socket = |name: &str| format!("unix:{}", sockets.join(name).display());
+    let vsock = format!("socket={}", sockets.join("v").display());
+    let pmem = sockets.join("pmem");
+    let pmem_option = format!("{},size=32M", pmem.display());
     let ports =
         [format!("org.agent.0,{}", socket("agent")), format!("log,file:{}", dir.join("log").display())];
     let wire = if has_network()? { "passt,mtu=9000" } else { "null,mtu=9000" };
     let args =
         ["--cpus", "2", "--memory", "512M", "--rng", "--net", wire, "--net", "null", "--virtio-bus", bus];
     let builder = builder.debian_disk("")?.args(args);
-    let builder = builder.args(["--balloon", "16M", "--vsock", &vsock, "--cloud-init", &cloud_init]);
+    let builder = builder.args([
+        "--balloon",
+        "16M",
+        "--vsock",
+        &vsock,
+        "--cloud-init",
+        &cloud_init,
+        "--pmem",
+        &pmem_option,
+    ]);
     let builder = builder.args(["--virtio-console", "pty", "--virtio-console", &socket("console")]);
     let builder = builder.args(ports.iter().flat_map(|port| ["--virtio-port", port]));
     let builder = builder.disk(&dir.join("data.qcow2"), ",queues=2,bps=200M");
@@ -217,12 +242,13 @@ fn every_virtio_device_works_beside_the_others(bus: &str) -> Result<()> {
     let results = [
         ("random bytes", random_bytes(&mut vm)),
         ("network", network_through_passt(&mut vm, port, &content)),
-        ("consoles", consoles_and_ports(&mut vm, &dir)),
-        ("vsock", streams(&mut vm, &dir)),
+        ("consoles", consoles_and_ports(&mut vm, sockets, &dir.join("log"))),
+        ("vsock", streams(&mut vm, sockets)),
         ("balloon", memory_comes_back(&mut vm)),
         ("images", images(&mut vm)),
         ("SCSI", scsi(&mut vm, &disc_sum)),
         ("cloud-init", seed(&mut vm)),
+        ("persistent memory", persistent_memory(&mut vm, &pmem)),
     ];
     let failures: Vec<_> = results
         .into_iter()

@@ -128,11 +128,8 @@ impl Setup {
         let bytes = self.rig.load(RESPONSE, 108);
         let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
         let sense = &bytes[12..];
-        let known = match number(0) {
-            0 => None,
-            18 => Some([sense[2], sense[12], sense[13]]),
-            len => panic!("sense of {len} bytes"),
-        };
+        assert!([0, 18].contains(&number(0)), "sense of {} bytes", number(0));
+        let known = (number(0) > 0).then_some([sense[2], sense[12], sense[13]]);
         assert!(
             sense[number(0) as usize..].iter().all(|&byte| byte == 0),
             "what counts as written is written"

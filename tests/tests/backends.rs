@@ -108,31 +108,146 @@ fn disk_loses_its_back_end(vm: &mut Vm, daemon: Program) -> Result<()> {
     Ok(())
 }
 
-fn served_by_other_processes(name: &str, bus: &str) -> Result<()> {
+/// A tap interface of the host's, which goes with the test.
+struct Tap(&'static str);
+
+impl Tap {
+    fn new(name: &'static str, address: &str) -> Result<Self> {
+        let tap = Self(name);
+        ip(&["tuntap", "add", name, "mode", "tap"])?;
+        ip(&["address", "add", address, "dev", name])?;
+        ip(&["link", "set", name, "up"])?;
+        Ok(tap)
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        let _ = ip(&["link", "delete", self.0]);
+    }
+}
+
+fn ip(args: &[&str]) -> Result<()> {
+    let status = Command::new("ip").args(args).status().context("start ip")?;
+    ensure!(status.success(), "ip {args:?}: {status}");
+    Ok(())
+}
+
+/// Bits per second of TCP between the guest, as `.2` behind its interface of address `mac`, and the host, as `.1`.
+fn throughput(vm: &mut Vm, dir: &Path, network: &str, mac: &str) -> Result<[u64; 2]> {
+    let pid_file = dir.join(format!("iperf-{network}"));
+    let path = pid_file.display().to_string();
+    let server = format!("{network}.1");
+    let _server = Program::start("iperf3", &["-s", "-B", &server, "-I", &path], &pid_file)?;
+    vm.shell(&format!("net=$(grep -l {mac} /sys/class/net/*/address | cut -d/ -f5)"))?;
+    vm.shell(&format!(
+        "ip address add {network}.2/24 dev $net && ip link set $net up && ping -c 1 -W 5 {server}"
+    ))?;
+    let mut measure = |option: &str| -> Result<u64> {
+        let text =
+            vm.shell(&format!("iperf3 -c {server} -t 3 {option} -f k | awk '/receiver/ {{print $(NF-2)}}'"))?;
+        Ok(text.parse::<f64>().context(text.clone())? as u64 * 1000)
+    };
+    Ok([measure("")?, measure("-R")?])
+}
+
+/// Whether the kernel works for a guest's network: its threads have their owner's id in their name.
+fn kernel_helps() -> Result<bool> {
+    let mut names =
+        fs::read_dir("/proc")?.filter_map(|entry| fs::read_to_string(entry.ok()?.path().join("comm")).ok());
+    Ok(names.any(|name| name.starts_with("vhost-")))
+}
+
+fn networks(vm: &mut Vm, dir: &Path) -> Result<()> {
+    ensure!(kernel_helps()?, "vhost=on, and no thread of the kernel's");
+    let with = throughput(vm, dir, "10.98.1", "52:54:00:12:34:56")?;
+    let without = throughput(vm, dir, "10.98.2", "52:54:00:12:34:57")?;
+    eprintln!("bits/s to the host and back: {with:?} by the kernel, {without:?} by the program");
+    ensure!(with.into_iter().chain(without).all(|rate| rate > 1_000_000));
+    Ok(())
+}
+
+/// Its tap interface is gone: the link is down, and nothing else happens.
+fn network_loses_its_tap(vm: &mut Vm, tap: Tap) -> Result<()> {
+    drop(tap);
+    // To find out, something must be sent.
+    vm.shell("ping -c 1 -W 1 10.98.2.1 || true")?;
+    ensure!(vm.shell("cat /sys/class/net/$net/carrier")? == "0");
+    let messages = vm.messages()?;
+    ensure!(
+        messages.contains("the host's side of a network interface is gone; its link is down"),
+        "{messages}"
+    );
+    Ok(())
+}
+
+/// Runs a program of the host's, which must succeed; gives its output.
+fn perl(script: &str) -> Result<String> {
+    let output = Command::new("perl").args(["-e", script]).output().context("start perl")?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{script}: {} {said}", output.status);
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Streams through the host's kernel: 1000 connections to the guest, 200 of them at a time, and one from it.
+fn streams(vm: &mut Vm) -> Result<()> {
+    let listen = "socket(L,40,1,0) or die; bind(L,pack(q(SSLLx4),40,0,1234,0xffffffff)) or die $!; listen(L,1000); \
+                  while (accept(my $s,L)) { push @s,$s; $_=<$s>; syswrite $s,uc; shift @s if @s>300 }";
+    vm.shell(&format!("(perl -e '{listen}' &) ; sleep 1"))?;
+    let shout = "for my $n (1..1000) { socket(my $s,40,1,0) or die; \
+                 connect($s,pack(q(SSLLx4),40,0,1234,7)) or die qq($n: $!); syswrite $s,qq(call $n\n); \
+                 $_=<$s>; die qq($n: $_) unless $_ eq qq(CALL $n\n); push @s,$s; shift @s if @s>200 } print q(all)";
+    ensure!(perl(shout)? == "all");
+    let host = thread::spawn(|| {
+        perl(
+            "socket(L,40,1,0); bind(L,pack(q(SSLLx4),40,0,9999,2)) or die $!; listen(L,1); accept(S,L); print <S>",
+        )
+    });
+    thread::sleep(Duration::from_secs(1));
+    vm.shell(
+        "perl -e 'socket(S,40,1,0); connect(S,pack(q(SSLLx4),40,0,9999,2)) or die $!; syswrite S,qq(hello)'",
+    )?;
+    ensure!(host.join().map_err(|_| anyhow::anyhow!("the host's end"))?? == "hello");
+    Ok(())
+}
+
+fn served_outside(name: &str, bus: &str) -> Result<()> {
     let builder = VmBuilder::new(name)?;
     let dir = builder.dir().to_owned();
     let folder = shared_folder(&dir)?;
     let file = blank_disk(&dir, "served.raw", 64 * MIB, "served")?;
     let (daemon, socket) = storage_daemon(&dir, &file)?;
+    let _kernels = Tap::new("tb0", "10.98.1.1/24")?;
+    let ours = Tap::new("tb1", "10.98.2.1/24")?;
     let fs = format!("tag=source,dir={}", folder.display());
     let blk = format!("blk,socket={},queues=2", socket.display());
-    let builder = builder.debian_disk(",snapshot=on")?.args(["--virtio-bus", bus, "--memory", "512M"]);
-    let mut vm = builder.args(["--cpus", "2", "--fs", &fs, "--vhost-user", &blk]).start()?;
+    let args = ["--virtio-bus", bus, "--cpus", "2", "--memory", "512M", "--fs", &fs, "--vhost-user", &blk];
+    let nets = ["--net", "tap,ifname=tb0,vhost=on", "--net", "tap,ifname=tb1,vhost=off", "--vsock", "cid=7"];
+    let mut vm = builder.debian_disk(",snapshot=on")?.args(args).args(nets).start()?;
     vm.login()?;
-    files(&mut vm, &folder).context("files")?;
-    disk(&mut vm, &file).context("disk")?;
-    vm.no_complaints()?;
-    disk_loses_its_back_end(&mut vm, daemon).context("back end")?;
+    let results = [
+        ("files", files(&mut vm, &folder)),
+        ("disk", disk(&mut vm, &file)),
+        ("networks", networks(&mut vm, &dir)),
+        ("streams", streams(&mut vm)),
+        ("complaints", vm.no_complaints()),
+        ("disk without back end", disk_loses_its_back_end(&mut vm, daemon)),
+        ("network without tap", network_loses_its_tap(&mut vm, ours)),
+    ];
+    let failures =
+        results.into_iter().filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)));
+    let failures: Vec<_> = failures.collect();
+    ensure!(failures.is_empty(), "{}", failures.join("\n"));
     vm.send("poweroff\n")?;
     vm.powers_off()
 }
 
 #[test]
-fn files_and_disks_of_other_processes() -> Result<()> {
-    served_by_other_processes("vhost-user", "mmio")
+fn devices_of_other_processes_and_the_kernel() -> Result<()> {
+    served_outside("outside", "mmio")
 }
 
 #[test]
-fn files_and_disks_of_other_processes_on_pci() -> Result<()> {
-    served_by_other_processes("vhost-user-pci", "pci")
+fn devices_of_other_processes_and_the_kernel_on_pci() -> Result<()> {
+    served_outside("outside-pci", "pci")
 }

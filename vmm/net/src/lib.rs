@@ -12,7 +12,7 @@
 //! Calls never block. Who gets [`None`] or [`Sent::Later`] waits for [`Backend::events`], which are edges: each has to be
 //! followed by calls until there is nothing more.
 //!
-//! Left out so far: several queues, vhost-net, limits.
+//! Left out so far: several queues, limits.
 #![deny(clippy::indexing_slicing)]
 
 mod backend;

@@ -1,14 +1,13 @@
-//! `--net tap,ifname=NAME|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N]`.
+//! `--net tap,ifname=NAME[,vhost=on|off|auto]|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N]`.
 
 use std::str::FromStr;
 
 use super::fields::{Fields, FieldsError};
 use super::machine::decimal;
-use crate::config::{NetConfig, Wire};
+use crate::config::{NetConfig, Switch, Wire};
 
 /// What a `--net` looks like.
-pub(crate) const NET: &str =
-    "tap,ifname=NAME|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N]";
+pub(crate) const NET: &str = "tap,ifname=NAME[,vhost=on|off|auto]|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N]";
 
 /// Why a text is no network interface.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -19,6 +18,9 @@ pub enum NetError {
     /// A tap without its name.
     #[error("tap needs the name of an interface, write tap,ifname=tap0")]
     NoName,
+    /// No switch.
+    #[error("vhost={0} is no choice, use on, off or auto")]
+    Vhost(String),
     /// A key that this kind does not have.
     #[error("unknown key `{0}` for {1}, {2}")]
     Key(String, &'static str, &'static str),
@@ -60,14 +62,25 @@ impl FromStr for NetConfig {
 }
 
 fn tap(keys: Vec<(String, String)>) -> Result<Wire, NetError> {
-    let mut name = None;
+    let (mut name, mut vhost) = (None, Switch::Auto);
     for (key, value) in keys {
         match key.as_str() {
             "ifname" => name = Some(value),
-            _ => return Err(NetError::Key(key, "tap", "use ifname, mac or mtu")),
+            "vhost" => vhost = switch(value)?,
+            _ => return Err(NetError::Key(key, "tap", "use ifname, vhost, mac or mtu")),
         }
     }
-    name.filter(|name| !name.is_empty()).map(Wire::Tap).ok_or(NetError::NoName)
+    let name = name.filter(|name| !name.is_empty()).ok_or(NetError::NoName)?;
+    Ok(Wire::Tap { name, vhost })
+}
+
+fn switch(text: String) -> Result<Switch, NetError> {
+    match text.as_str() {
+        "on" => Ok(Switch::On),
+        "off" => Ok(Switch::Off),
+        "auto" => Ok(Switch::Auto),
+        _ => Err(NetError::Vhost(text)),
+    }
 }
 
 fn passt(keys: Vec<(String, String)>) -> Result<Wire, NetError> {
@@ -114,7 +127,10 @@ mod tests {
 
     #[test]
     fn every_kind_of_wire_has_its_keys() {
-        assert_eq!(wire("tap,ifname=tap0"), Wire::Tap("tap0".into()));
+        let tap = |vhost| Wire::Tap { name: "tap0".into(), vhost };
+        assert_eq!(wire("tap,ifname=tap0"), tap(Switch::Auto));
+        assert_eq!(wire("tap,vhost=on,ifname=tap0"), tap(Switch::On));
+        assert_eq!(net("tap,ifname=tap0,vhost=1"), Err(NetError::Vhost("1".into())));
         assert_eq!(wire("passt"), Wire::Passt { tcp: None, udp: None });
         let forwarding = Wire::Passt { tcp: Some("2222:22,8080".into()), udp: Some("53".into()) };
         assert_eq!(wire("passt,tcp=2222:22,,8080,udp=53"), forwarding);

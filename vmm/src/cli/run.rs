@@ -286,7 +286,7 @@ mod tests {
                     VhostUserConfig::Blk { socket: "b".into(), queues: 1 },
                 ],
                 ports: vec![PortConfig { kind: virtio::console::Kind::Console, end: PortEnd::Pty }],
-                vsock: Some(VsockConfig { cid: 3, socket: "v".into() }),
+                vsock: Some(VsockConfig { cid: 3, socket: Some("v".into()) }),
                 balloon: Some(64 << 20),
                 pmems: vec![PmemConfig { path: "p".into(), size: 64 << 20 }],
                 cloud_init: Some(CloudInit { user_data: "u".into(), meta_data: None, network_config: None }),

@@ -38,8 +38,9 @@ pub(crate) struct VirtioArgs {
     /// A port /dev/virtio-ports/NAME, repeatable: for a guest agent, or scripts
     #[arg(long = "virtio-port", value_name = NAMED)]
     ports: Vec<NamedPort>,
-    /// Streams between the guest and Unix sockets: a client of PATH writes CONNECT PORT; the guest's go to PATH_PORT
-    #[arg(long, value_name = "socket=PATH[,cid=N]")]
+    /// Streams between the guest and Unix sockets: a client of PATH writes CONNECT PORT; the guest's go to PATH_PORT. With cid=N
+    /// alone, between the guest and AF_VSOCK sockets of the host's, by its kernel's vhost-vsock
+    #[arg(long, value_name = "socket=PATH[,cid=N]|cid=N")]
     vsock: Option<VsockConfig>,
     /// Take this much memory from the guest for as long as it can do without, and what it has free: virtio-balloon
     #[arg(long, value_name = "SIZE")]

@@ -1,4 +1,4 @@
-//! `--vsock socket=PATH[,cid=N]`.
+//! `--vsock socket=PATH[,cid=N]`, or `cid=N` alone for the kernel's.
 
 use std::str::FromStr;
 
@@ -12,8 +12,8 @@ const FIRST_CID: u32 = 3;
 /// Why a text is no vsock device.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum VsockError {
-    /// Nowhere to listen.
-    #[error("no socket, write socket=PATH")]
+    /// Neither a place to listen at, nor an address.
+    #[error("write socket=PATH, or cid=N for the kernel's own sockets")]
     NoSocket,
     /// No address for a guest.
     #[error("cid={0} is no address of a guest, use {FIRST_CID} to 4294967294")]
@@ -30,16 +30,19 @@ impl FromStr for VsockConfig {
     type Err = VsockError;
 
     fn from_str(text: &str) -> Result<Self, VsockError> {
-        let (mut cid, mut socket) = (FIRST_CID, None);
+        let (mut cid, mut socket) = (None, None);
         for (key, value) in Fields::pairs(text)? {
             match key.as_str() {
-                "cid" => cid = address(value)?,
-                "socket" => socket = Some(value).filter(|path| !path.is_empty()),
+                "cid" => cid = Some(address(value)?),
+                "socket" if value.is_empty() => return Err(VsockError::NoSocket),
+                "socket" => socket = Some(value.into()),
                 _ => return Err(VsockError::Key(key)),
             }
         }
-        let socket = socket.ok_or(VsockError::NoSocket)?.into();
-        Ok(Self { cid, socket })
+        match (cid, &socket) {
+            (None, None) => Err(VsockError::NoSocket),
+            _ => Ok(Self { cid: cid.unwrap_or(FIRST_CID), socket }),
+        }
     }
 }
 
@@ -57,10 +60,11 @@ mod tests {
 
     #[test]
     fn vsock_has_a_socket_and_an_address() {
-        let expected = |cid| VsockConfig { cid, socket: "/run/v".into() };
+        let expected = |cid| VsockConfig { cid, socket: Some("/run/v".into()) };
         assert_eq!(vsock("socket=/run/v"), Ok(expected(3)));
         assert_eq!(vsock("cid=42,socket=/run/v"), Ok(expected(42)));
-        assert_eq!(vsock("cid=42"), Err(VsockError::NoSocket));
+        assert_eq!(vsock("cid=42"), Ok(VsockConfig { cid: 42, socket: None }));
+        assert!(vsock("").is_err());
         assert_eq!(vsock("socket="), Err(VsockError::NoSocket));
         for cid in ["2", "4294967295", "x"] {
             assert_eq!(vsock(&format!("socket=a,cid={cid}")), Err(VsockError::Cid(cid.into())));

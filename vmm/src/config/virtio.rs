@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use virtio::net::Mac;
 
-use super::{Config, DiskBus};
+use super::{Config, DiskBus, Switch};
 
 /// What is plugged in besides disks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -114,8 +114,9 @@ pub enum FsServer {
 pub struct VsockConfig {
     /// The guest's address, from 3 on.
     pub cid: u32,
-    /// Where clients of the host's connect; with `_PORT` behind it, where those of the guest do.
-    pub socket: PathBuf,
+    /// Where clients of the host's connect; with `_PORT` behind it, where those of the guest do. Without one, the host's kernel
+    /// has the streams.
+    pub socket: Option<PathBuf>,
 }
 
 /// A port of the virtio console.
@@ -156,8 +157,13 @@ pub struct NetConfig {
 /// What the wire of a network interface ends in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wire {
-    /// A tap interface of the host's, by its name.
-    Tap(String),
+    /// A tap interface of the host's.
+    Tap {
+        /// Its name.
+        name: String,
+        /// Whether the kernel moves its packets; `auto` is if it can.
+        vhost: Switch,
+    },
     /// A passt of our own, with these ports of the host's forwarded to the guest, as passt writes them.
     Passt {
         /// Of TCP.

@@ -16,6 +16,7 @@ use virtio::net::{Mac, Net, Options};
 use virtio::pmem::Pmem;
 use virtio::rng::Rng;
 use virtio::scsi::Scsi;
+use virtio::vhost_kernel::{VhostNet, VhostVsock};
 use virtio::vhost_user::{VhostUser, Virtiofsd};
 use virtio::vsock::Vsock;
 use vm_memory::GuestMemoryMmap;
@@ -25,16 +26,17 @@ use super::plan::{Plan, Virtio};
 use super::pmem;
 use super::seed::seed;
 use crate::config::{
-    CloudInit, FsServer, NetConfig, PortConfig, PortEnd, VhostUserConfig, VirtioConfig, VsockConfig, Wire,
+    CloudInit, FsServer, NetConfig, PortConfig, PortEnd, Switch, VhostUserConfig, VirtioConfig, VsockConfig,
+    Wire,
 };
 use crate::kvm::release;
 
 /// What the devices use of the host's.
 pub(super) struct Backends {
-    nets: Vec<Option<Net>>,
+    nets: Vec<Option<Box<dyn VirtioDevice>>>,
     vhost_user: Vec<Option<VhostUser>>,
     console: Option<Console>,
-    vsock: Option<Vsock>,
+    vsock: Option<Box<dyn VirtioDevice>>,
     balloon: Option<u64>,
     /// The host's hand on it, once it is made.
     hand: Option<balloon::Control>,
@@ -98,10 +100,10 @@ impl Backends {
                 let targets = disks.iter().enumerate().filter_map(|(n, disk)| disk.target(n));
                 Some(Box::new(Scsi::new(targets.collect())) as _)
             }
-            Virtio::Net(n) => self.nets.get_mut(n)?.take().map(|net| Box::new(net) as _),
+            Virtio::Net(n) => self.nets.get_mut(n)?.take(),
             Virtio::VhostUser(n) => self.vhost_user.get_mut(n)?.take().map(|device| Box::new(device) as _),
             Virtio::Console => self.console.take().map(|console| Box::new(console) as _),
-            Virtio::Vsock => self.vsock.take().map(|vsock| Box::new(vsock) as _),
+            Virtio::Vsock => self.vsock.take(),
             Virtio::Balloon => self.hand.take().map(|hand| {
                 let memory = self.memory.clone();
                 Box::new(Balloon::new(hand, memory, release)) as _
@@ -128,15 +130,32 @@ fn nth_mac(n: usize) -> Mac {
 }
 
 /// The `n`th interface, with its wire.
-fn open_net(config: &NetConfig, n: usize) -> anyhow::Result<Net> {
-    let mac = config.mac.unwrap_or(nth_mac(n));
+fn open_net(config: &NetConfig, n: usize) -> anyhow::Result<Box<dyn VirtioDevice>> {
+    let options = Options { mac: config.mac.unwrap_or(nth_mac(n)), mtu: config.mtu };
     let backend: Box<dyn net::Backend> = match &config.wire {
-        Wire::Tap(name) => Box::new(Tap::open(name).context("--net tap")?),
+        Wire::Tap { name, vhost } => return open_tap(name, *vhost, options).context("--net tap"),
         Wire::Passt { tcp, udp } => Box::new(Passt::start(&passt_options(tcp, udp)).context("--net passt")?),
         Wire::Socket(path) => Box::new(Stream::connect(path).context("--net passt")?),
         Wire::Null => Box::new(Null),
     };
-    Ok(Net::new(backend, Options { mac, mtu: config.mtu }))
+    Ok(Box::new(Net::new(backend, options)))
+}
+
+fn open_tap(name: &str, vhost: Switch, options: Options) -> anyhow::Result<Box<dyn VirtioDevice>> {
+    let tap = Tap::open(name)?;
+    let tap = match vhost {
+        Switch::Off => tap,
+        _ => match VhostNet::new(tap, options) {
+            Ok(device) => return Ok(Box::new(device)),
+            Err((_, error)) if vhost == Switch::On => return Err(error).context("vhost=on"),
+            Err((tap, error)) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::info!(error, "packets of a tap interface pass through this process");
+                tap
+            }
+        },
+    };
+    Ok(Box::new(Net::new(Box::new(tap), options)))
 }
 
 fn passt_options(tcp: &Option<String>, udp: &Option<String>) -> Vec<OsString> {
@@ -163,9 +182,12 @@ fn open_vhost_user(config: &VhostUserConfig, n: usize) -> anyhow::Result<VhostUs
     }
 }
 
-fn open_vsock(config: &VsockConfig) -> anyhow::Result<Vsock> {
-    let listener = chardev::bind(&config.socket).context("--vsock")?;
-    Vsock::new(config.cid, listener, &config.socket).context("--vsock")
+fn open_vsock(config: &VsockConfig) -> anyhow::Result<Box<dyn VirtioDevice>> {
+    let VsockConfig { cid, socket: Some(socket) } = config else {
+        return Ok(Box::new(VhostVsock::new(config.cid).context("--vsock")?));
+    };
+    let listener = chardev::bind(socket).context("--vsock")?;
+    Ok(Box::new(Vsock::new(*cid, listener, socket).context("--vsock")?))
 }
 
 /// The device with all consoles and ports. Its port 0 is a console even if nobody asked for one, for drivers take it for that.

@@ -48,8 +48,8 @@ pub trait VirtioDevice: Send {
     /// The host's side has something. All queues are served after this.
     fn host_event(&mut self) {}
 
-    /// Who serves the queues instead of [`serve`](Self::serve), if somebody does, and always the same. All that the device
-    /// [offers](Self::features) must then be theirs, what belongs to rings and transports too.
+    /// Who serves queues instead of [`serve`](Self::serve), if somebody does, and always the same. What the device
+    /// [offers](Self::features) must then be complete, what belongs to rings and transports too.
     fn outside(&mut self) -> Option<&mut dyn Outside> {
         None
     }

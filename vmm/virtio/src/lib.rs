@@ -37,6 +37,7 @@ pub mod net;
 pub mod pmem;
 pub mod rng;
 pub mod scsi;
+pub mod vhost_kernel;
 pub mod vhost_user;
 pub mod vsock;
 

@@ -12,7 +12,12 @@ use crate::Features;
 ///
 /// Calls come from the worker's thread, and the guest's driver waits for each.
 pub trait Outside: Send {
-    /// Serves `queues`, in memory `memory`, for a driver that accepted `features`. Nothing is being served before.
+    /// Whether it serves queue `queue`, always or never. Others are served as if there were no outside.
+    fn takes(&self, _queue: u16) -> bool {
+        true
+    }
+
+    /// Serves `queues`, those that it [takes](Self::takes) and that the driver uses, in memory `memory`, for a driver that accepted `features`. Nothing is being served before.
     ///
     /// # Errors
     /// It is gone, or refuses. The device then needs a reset.

@@ -23,9 +23,20 @@ use crate::{host, paths};
 /// First process of the emulated host.
 const INIT: &str = include_str!("init.sh");
 
-/// What is not built into Debian's kernel: the root and the shares, the console, the job, and KVM itself.
-const MODULES: [&str; 7] =
-    ["virtio_pci", "9p", "9pnet_virtio", "overlay", "virtio_console", "qemu_fw_cfg", "kvm_amd"];
+/// What is not built into Debian's kernel: the root and the shares, the console, the job, KVM itself, and what helps it with
+/// networks and sockets.
+const MODULES: [&str; 10] = [
+    "virtio_pci",
+    "9p",
+    "9pnet_virtio",
+    "overlay",
+    "virtio_console",
+    "qemu_fw_cfg",
+    "kvm_amd",
+    "tun",
+    "vhost_net",
+    "vhost_vsock",
+];
 
 /// QEMU of the host's distribution.
 #[derive(Debug, Clone)]

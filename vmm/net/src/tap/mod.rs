@@ -48,6 +48,14 @@ impl Tap {
         attached.map_err(|source| TapError::Attach(name.into(), source))?;
         Ok(Self { file })
     }
+
+    /// Another handle on it, for a kernel that moves the packets itself.
+    ///
+    /// # Errors
+    /// The host has no more descriptors.
+    pub fn share(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
 }
 
 impl Backend for Tap {

@@ -15,6 +15,7 @@ use super::usb::Usb;
 use super::vhost_user::{self, VhostUsers};
 use super::{Aliases, Parsed, QemuError, Reason, Wrong};
 use crate::cli::run::default_firmware;
+use crate::cli::vsock::VsockError;
 use crate::config::{Config, DiskBus, ExtraDevice, KernelConfig, Media, OnReset};
 use crate::nearest::nearest;
 
@@ -169,6 +170,13 @@ impl CommandLine {
                 self.note("-device i8042", "of the keyboard controller there is what resets the machine");
                 self.extras.push(ExtraDevice::KeyboardReset);
             }
+            "vhost-vsock-device" | "vhost-vsock-pci" | "vhost-vsock" => {
+                self.nets.plug(&driver);
+                let cid = opts.need("guest-cid")?;
+                opts.ignore(&["id"]);
+                self.nets.vsock =
+                    Some(format!("cid={cid}").parse().map_err(|error: VsockError| error.to_string())?);
+            }
             "isa-debugcon" => return self.chardevs.debugcon(opts),
             "isa-serial" => return self.chardevs.serial_device(opts),
             "isa-debug-exit" => {
@@ -302,7 +310,7 @@ impl CommandLine {
 const DEBUG_EXIT_PORT: u16 = 0x501;
 
 /// The devices of `-device`, for messages.
-const DEVICES: [&str; 38] = [
+const DEVICES: [&str; 41] = [
     "vhost-user-blk-device",
     "vhost-user-blk-pci",
     "vhost-user-blk",
@@ -319,6 +327,9 @@ const DEVICES: [&str; 38] = [
     "usb-kbd",
     "usb-mouse",
     "usb-tablet",
+    "vhost-vsock-device",
+    "vhost-vsock-pci",
+    "vhost-vsock",
     "virtio-balloon-device",
     "virtio-balloon-pci",
     "virtio-blk-device",

@@ -39,7 +39,7 @@ pub(crate) struct DeviceHelp {
     properties: &'static [(&'static str, &'static str)],
 }
 
-const DEVICES: [DeviceHelp; 26] = [
+const DEVICES: [DeviceHelp; 27] = [
     DeviceHelp {
         name: "virtio-blk-device",
         bus: "virtio-bus",
@@ -89,6 +89,12 @@ const DEVICES: [DeviceHelp; 26] = [
         bus: "virtio-bus",
         category: "Storage",
         properties: &[("chardev", "str"), ("tag", "str")],
+    },
+    DeviceHelp {
+        name: "vhost-vsock-device",
+        bus: "virtio-bus",
+        category: "Misc",
+        properties: &[("guest-cid", "uint64")],
     },
     DeviceHelp {
         name: "virtio-net-device",

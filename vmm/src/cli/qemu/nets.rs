@@ -2,7 +2,7 @@
 
 use super::opts::Opts;
 use super::{Reason, Wrong};
-use crate::config::{NetConfig, VirtioBus, VirtioConfig, Wire};
+use crate::config::{NetConfig, Switch, VirtioBus, VirtioConfig, VsockConfig, Wire};
 
 /// Host sides of networks, and the devices of the guest.
 #[derive(Default)]
@@ -16,6 +16,8 @@ pub(super) struct Nets {
     /// A balloon, which is empty.
     pub(super) balloon: bool,
     bus: VirtioBus,
+    /// Streams by the host's kernel.
+    pub(super) vsock: Option<VsockConfig>,
 }
 
 /// `-device virtio-net-device`.
@@ -100,7 +102,14 @@ impl Nets {
             }
         }
         let balloon = self.balloon.then_some(0);
-        Ok(VirtioConfig { bus: self.bus, nets, rng: self.rng, balloon, ..VirtioConfig::default() })
+        Ok(VirtioConfig {
+            bus: self.bus,
+            nets,
+            rng: self.rng,
+            balloon,
+            vsock: self.vsock,
+            ..VirtioConfig::default()
+        })
     }
 }
 
@@ -113,9 +122,14 @@ fn interface(wire: Wire, mac: Option<&str>, mtu: Option<u16>) -> Result<NetConfi
 fn wire(opts: &mut Opts) -> Result<Wire, Reason> {
     match opts.need("type")?.as_str() {
         "tap" => {
-            opts.ignore(&["script", "downscript", "vhost", "sndbuf", "br", "helper"]);
+            opts.ignore(&["script", "downscript", "sndbuf", "br", "helper", "vhostforce"]);
+            let vhost = match opts.switch("vhost")? {
+                Some(true) => Switch::On,
+                Some(false) => Switch::Off,
+                None => Switch::Auto,
+            };
             opts.only("queues", &["1"], "there is one pair of queues, use queues=1")?;
-            Ok(Wire::Tap(opts.need("ifname")?))
+            Ok(Wire::Tap { name: opts.need("ifname")?, vhost })
         }
         "user" => user(opts),
         "passt" => Ok(Wire::Passt { tcp: opts.take("tcp-ports"), udp: opts.take("udp-ports") }),

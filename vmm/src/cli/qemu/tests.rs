@@ -232,12 +232,20 @@ fn networks_end_in_what_this_program_has() {
     let tap = nets(
         "-netdev tap,id=n,ifname=t0,script=no,downscript=no -device virtio-net-device,netdev=n,mac=52:54:00:00:00:01,host_mtu=1400",
     );
-    assert_eq!((&tap[0].wire, tap[0].mtu), (&Wire::Tap("t0".into()), Some(1400)));
+    assert_eq!(
+        (&tap[0].wire, tap[0].mtu),
+        (&Wire::Tap { name: "t0".into(), vhost: Switch::Auto }, Some(1400))
+    );
     let ports = |tcp: Option<&str>| Wire::Passt { tcp: tcp.map(Into::into), udp: None };
     assert_eq!(
         nets("-nic user,hostfwd=tcp::2222-:22,hostfwd=tcp:127.0.0.1:80-:8080")[0].wire,
         ports(Some("2222:22,127.0.0.1/80:8080"))
     );
+    let tap = nets("-nic tap,ifname=t0,vhost=on");
+    assert_eq!(tap[0].wire, Wire::Tap { name: "t0".into(), vhost: Switch::On });
+    let vsock = config("-nographic -device vhost-vsock-device,guest-cid=7").virtio.vsock.unwrap();
+    assert_eq!((vsock.cid, vsock.socket), (7, None));
+    assert!(message("-device vhost-vsock-pci,guest-cid=2").contains("no address of a guest"));
     assert_eq!(nets("-nic user,model=virtio-net-device")[0].wire, ports(None));
     let stream =
         "-netdev stream,id=n,server=off,addr.type=unix,addr.path=/run/p -device virtio-net-device,netdev=n";

@@ -95,6 +95,7 @@ impl Engine {
     /// A kick by the driver, or a call by whoever serves the queue.
     fn queue_event(&mut self, queue: usize) {
         match &self.handover {
+            Some(handover) if !handover.takes(queue) => self.set_kicked(queue, true),
             None => self.set_kicked(queue, true),
             Some(handover) if handover.is_given() => self.front.interrupt.raise(Cause::Used(queue as u16)),
             Some(_) => {} // left from before a reset
@@ -148,7 +149,7 @@ impl Engine {
         if self.front.status.has(NEEDS_RESET) {
             return;
         }
-        if self.handover.is_some() {
+        if self.is_taken(queue) {
             return self.hand_over(|handover, _, memory| handover.add(queue, setup, suppression, memory));
         }
         match Ring::new(setup, suppression, &self.memory) {
@@ -158,8 +159,14 @@ impl Engine {
     }
 
     fn stop(&mut self, queue: u16) {
-        self.put_ring(queue, None);
+        if !self.is_taken(queue) {
+            return self.put_ring(queue, None);
+        }
         self.hand_over(|handover, outside, memory| handover.remove(queue, outside, memory));
+    }
+
+    fn is_taken(&self, queue: u16) -> bool {
+        self.handover.as_ref().is_some_and(|handover| handover.takes(queue.into()))
     }
 
     /// Does something about queues that are served outside, if these are.

@@ -15,6 +15,8 @@ struct Slot {
     call: EventFd,
     /// Where the driver has its rings, if it has made them ready.
     rings: Option<Setup>,
+    /// Somebody else serves it.
+    taken: bool,
 }
 
 /// What is, or will be, in somebody else's hands.
@@ -25,13 +27,28 @@ pub(super) struct Handover {
 }
 
 impl Handover {
-    /// With the events of each queue: kick and call.
-    pub(super) fn new(kicks: &[EventFd], calls: &[EventFd]) -> io::Result<Self> {
-        let slot = |(kick, call): (&EventFd, &EventFd)| {
-            Ok(Slot { kick: kick.try_clone()?, call: call.try_clone()?, rings: None })
+    /// What of a device's queues, which are kicked by `kicks`, is for `outside`.
+    pub(super) fn new(kicks: &[EventFd], outside: &dyn Outside) -> io::Result<Self> {
+        let slot = |(kick, index): (&EventFd, u16)| {
+            Ok(Slot {
+                kick: kick.try_clone()?,
+                call: super::event()?,
+                rings: None,
+                taken: outside.takes(index),
+            })
         };
-        let slots = kicks.iter().zip(calls).map(slot).collect::<io::Result<_>>()?;
+        let slots = kicks.iter().zip(0..).map(slot).collect::<io::Result<_>>()?;
         Ok(Self { slots, features: Features::NONE, given: false })
+    }
+
+    /// The events to wait for: what the guest kicks, or, where somebody else is kicked, what calls the guest.
+    pub(super) fn events(&self) -> Vec<&EventFd> {
+        self.slots.iter().map(|slot| if slot.taken { &slot.call } else { &slot.kick }).collect()
+    }
+
+    /// Whether queue `index` is for somebody else.
+    pub(super) fn takes(&self, index: usize) -> bool {
+        self.slots.get(index).is_some_and(|slot| slot.taken)
     }
 
     /// Whether the queues are being served.

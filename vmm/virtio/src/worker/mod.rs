@@ -106,14 +106,9 @@ impl Worker {
     ) -> io::Result<Self> {
         let kicks: Vec<_> = (0..device.queues()).map(|_| event()).collect::<Result<_, _>>()?;
         let wake = event()?;
-        let calls: Vec<_> = match device.outside() {
-            Some(_) => kicks.iter().map(|_| event()).collect::<Result<_, _>>()?,
-            None => Vec::new(),
-        };
-        let handover = device.outside().map(|_| Handover::new(&kicks, &calls)).transpose()?;
-        // Kicks that are handed over are no longer ours to see; what comes back are calls.
-        let queues = if handover.is_some() { &calls } else { &kicks };
-        let poll = Poll::new(&wake, queues, device.host_events())?;
+        let handover = device.outside().map(|outside| Handover::new(&kicks, outside)).transpose()?;
+        let events = handover.as_ref().map_or_else(|| kicks.iter().collect(), Handover::events);
+        let poll = Poll::new(&wake, &events, device.host_events())?;
         let waiting = Arc::new(AtomicBool::new(false));
         let (commands, command_receiver) = channel();
         let (reply_sender, replies) = channel();

@@ -40,7 +40,7 @@ pub(super) enum Happened {
 
 impl Poll {
     /// Waits for `wake`, one event for each queue, and the device's own.
-    pub(super) fn new(wake: &EventFd, queues: &[EventFd], host: Option<BorrowedFd<'_>>) -> io::Result<Self> {
+    pub(super) fn new(wake: &EventFd, queues: &[&EventFd], host: Option<BorrowedFd<'_>>) -> io::Result<Self> {
         let epoll = Epoll::new()?;
         let watch = |event: RawFd, token, events| {
             let interest = EpollEvent::new(events | EventSet::EDGE_TRIGGERED, token);

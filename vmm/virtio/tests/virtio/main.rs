@@ -11,6 +11,7 @@ mod hostile;
 mod memory;
 mod network;
 mod notifications;
+mod outside;
 mod pci;
 mod persistent;
 mod properties;

@@ -213,7 +213,9 @@ fn streams(vm: &mut Vm) -> Result<()> {
 
 fn served_outside(name: &str, bus: &str) -> Result<()> {
     let builder = VmBuilder::new(name)?;
-    let dir = builder.dir().to_owned();
+    // Not the test's own folder, which in the lab is on a file system without sockets.
+    let temporary = tempfile::tempdir()?;
+    let dir = temporary.path().to_owned();
     let folder = shared_folder(&dir)?;
     let file = blank_disk(&dir, "served.raw", 64 * MIB, "served")?;
     let (daemon, socket) = storage_daemon(&dir, &file)?;

@@ -49,6 +49,7 @@ pub use format::{Format, UnknownFormat};
 pub use host_file::{Cached, OpenMode};
 pub use open::{OpenOptions, open};
 pub use open_error::OpenError;
+pub use rate::Limit;
 pub use raw::RawImage;
 pub use read_only::ReadOnly;
-pub use throttle::{Limit, Limits, Throttled};
+pub use throttle::{Limits, Throttled};

@@ -46,6 +46,11 @@ pub trait Backend: Send {
     /// Says what the guest can do with packets that it gets.
     fn set_offloads(&mut self, _offloads: Offloads) {}
 
+    /// Whether somebody is at the other end, as far as that is known.
+    fn is_up(&self) -> bool {
+        true
+    }
+
     /// Puts the next packet into `packet`, of which [`MAX_PACKET`] bytes are enough; returns its length.
     ///
     /// # Errors

@@ -12,17 +12,22 @@
 //! Calls never block. Who gets [`None`] or [`Sent::Later`] waits for [`Backend::events`], which are edges: each has to be
 //! followed by calls until there is nothing more.
 //!
-//! Left out so far: several queues, limits.
+//! [`Governed`] is any of them with limits, and a plug that can be pulled.
+//!
+//! Left out so far: several queues.
 #![deny(clippy::indexing_slicing)]
 
 mod backend;
+mod governed;
 mod null;
 mod passt;
 mod stream;
 mod tap;
 
 pub use backend::{Backend, HEADER_LEN, MAX_PACKET, Offloads, Sent};
+pub use governed::{Governed, Limits, Plug};
 pub use null::Null;
 pub use passt::{Passt, PasstError};
+pub use rate::Limit;
 pub use stream::{ConnectError, Stream};
 pub use tap::{Tap, TapError};

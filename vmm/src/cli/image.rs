@@ -45,9 +45,9 @@ pub(crate) struct ImageKeys {
 
 /// Two keys that belong together.
 #[derive(Debug, Default)]
-struct Rate {
-    rate: Option<u64>,
-    burst: Option<u64>,
+pub(super) struct Rate {
+    pub(super) rate: Option<u64>,
+    pub(super) burst: Option<u64>,
 }
 
 impl ImageKeys {
@@ -89,7 +89,7 @@ impl ImageKeys {
 
 impl Rate {
     /// Without a word about bursts, a tenth of a second's worth is free, as in QEMU.
-    fn limit(&self, name: &'static str) -> Result<Option<Limit>, ImageError> {
+    pub(super) fn limit(&self, name: &'static str) -> Result<Option<Limit>, ImageError> {
         match (self.rate, self.burst) {
             (None, Some(_)) => Err(ImageError::BurstAlone(name)),
             (None, None) => Ok(None),
@@ -125,7 +125,7 @@ fn queues(text: &str) -> Result<u16, ImageError> {
 }
 
 /// A number of bytes with a unit, bytes without one.
-fn bytes(key: &'static str, text: &str) -> Result<u64, ImageError> {
+pub(super) fn bytes(key: &'static str, text: &str) -> Result<u64, ImageError> {
     let size = match decimal(text) {
         None => text.parse::<MemorySize>().ok().map(|size| size.0),
         number => number,
@@ -133,7 +133,7 @@ fn bytes(key: &'static str, text: &str) -> Result<u64, ImageError> {
     size.filter(|&size| size > 0).ok_or_else(|| ImageError::Rate(key, text.into()))
 }
 
-fn operations(key: &'static str, text: &str) -> Result<u64, ImageError> {
+pub(super) fn operations(key: &'static str, text: &str) -> Result<u64, ImageError> {
     decimal(text).filter(|&rate| rate > 0).ok_or_else(|| ImageError::Rate(key, text.into()))
 }
 

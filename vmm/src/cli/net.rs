@@ -2,12 +2,15 @@
 
 use std::str::FromStr;
 
+use net::Limits;
+
 use super::fields::{Fields, FieldsError};
+use super::image::{ImageError, Rate, bytes, operations};
 use super::machine::decimal;
 use crate::config::{NetConfig, Switch, Wire};
 
 /// What a `--net` looks like.
-pub(crate) const NET: &str = "tap,ifname=NAME[,vhost=on|off|auto]|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N]";
+pub(crate) const NET: &str = "tap,ifname=NAME[,vhost=on|off|auto]|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N][,bps=SIZE][,pps=N]";
 
 /// Why a text is no network interface.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -33,6 +36,12 @@ pub enum NetError {
     /// No length of a datagram.
     #[error("mtu={0} is no longest datagram, use 68 to 65535")]
     Mtu(String),
+    /// Not a limit.
+    #[error(transparent)]
+    Rate(#[from] ImageError),
+    /// Limits on what does not pass here.
+    #[error("vhost=on lets packets pass without limits, leave it out, or bps= and pps=")]
+    Unlimited,
     /// Not of the shape.
     #[error(transparent)]
     Fields(#[from] FieldsError),
@@ -44,8 +53,13 @@ impl FromStr for NetConfig {
     fn from_str(text: &str) -> Result<Self, NetError> {
         let Fields { first: kind, pairs } = Fields::parse(text)?;
         let (mut mac, mut mtu, mut own) = (None, None, Vec::new());
+        let (mut bps, mut pps) = (Rate::default(), Rate::default());
         for (key, value) in pairs {
             match key.as_str() {
+                "bps" => bps.rate = Some(bytes("bps", &value)?),
+                "bps-burst" => bps.burst = Some(bytes("bps-burst", &value)?),
+                "pps" => pps.rate = Some(operations("pps", &value)?),
+                "pps-burst" => pps.burst = Some(operations("pps-burst", &value)?),
                 "mac" => mac = Some(value.parse().map_err(|error| NetError::Mac(value, error))?),
                 "mtu" => mtu = Some(longest_datagram(value)?),
                 _ => own.push((key, value)),
@@ -57,7 +71,11 @@ impl FromStr for NetConfig {
             "null" => null(own)?,
             _ => return Err(NetError::Kind(kind)),
         };
-        Ok(Self { wire, mac, mtu })
+        let limits = Limits { bytes: bps.limit("bps")?, packets: pps.limit("pps")? };
+        match wire {
+            Wire::Tap { vhost: Switch::On, .. } if !limits.is_none() => Err(NetError::Unlimited),
+            wire => Ok(Self { wire, mac, mtu, limits }),
+        }
     }
 }
 
@@ -115,6 +133,8 @@ pub(super) fn longest_datagram(text: String) -> Result<u16, NetError> {
 
 #[cfg(test)]
 mod tests {
+    use net::Limit;
+
     use super::*;
 
     fn net(text: &str) -> Result<NetConfig, NetError> {
@@ -138,6 +158,18 @@ mod tests {
         let null = net("null,mtu=1400,mac=52:54:00:00:00:01").unwrap();
         assert_eq!((null.wire, null.mtu), (Wire::Null, Some(1400)));
         assert_eq!(null.mac, "52:54:00:00:00:01".parse().ok());
+    }
+
+    #[test]
+    fn limits_are_as_those_of_disks() {
+        let limits = net("null,bps=10M,pps=1000,pps-burst=5").unwrap().limits;
+        assert_eq!(limits.bytes, Some(Limit { rate: 10 << 20, burst: 1 << 20 }));
+        assert_eq!(limits.packets, Some(Limit { rate: 1000, burst: 5 }));
+        assert_eq!(net("null").unwrap().limits, Limits::default());
+        assert_eq!(net("null,pps-burst=5"), Err(NetError::Rate(ImageError::BurstAlone("pps"))));
+        assert!(net("null,bps=0").unwrap_err().to_string().starts_with("bps=0 is no rate"));
+        assert_eq!(net("tap,ifname=t,vhost=on,bps=1M"), Err(NetError::Unlimited));
+        assert!(net("tap,ifname=t,bps=1M").is_ok());
     }
 
     #[test]

@@ -152,6 +152,8 @@ pub struct NetConfig {
     pub mac: Option<Mac>,
     /// The longest datagram, if the guest is to be told.
     pub mtu: Option<u16>,
+    /// What may pass in each direction.
+    pub limits: net::Limits,
 }
 
 /// What the wire of a network interface ends in.

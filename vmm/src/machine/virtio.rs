@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use chardev::{Chardev, Files, Keep, Pty, Socket};
-use net::{Null, Passt, Stream, Tap};
+use net::{Governed, Null, Passt, Stream, Tap};
 use virtio::VirtioDevice;
 use virtio::balloon::{self, Balloon};
 use virtio::blk::{self, Blk};
@@ -133,29 +133,36 @@ fn nth_mac(n: usize) -> Mac {
 fn open_net(config: &NetConfig, n: usize) -> anyhow::Result<Box<dyn VirtioDevice>> {
     let options = Options { mac: config.mac.unwrap_or(nth_mac(n)), mtu: config.mtu };
     let backend: Box<dyn net::Backend> = match &config.wire {
-        Wire::Tap { name, vhost } => return open_tap(name, *vhost, options).context("--net tap"),
+        Wire::Tap { name, vhost } => {
+            let vhost = if config.limits.is_none() { *vhost } else { Switch::Off };
+            match open_tap(name, vhost, options).context("--net tap")? {
+                Ok(device) => return Ok(Box::new(device)),
+                Err(tap) => Box::new(tap),
+            }
+        }
         Wire::Passt { tcp, udp } => Box::new(Passt::start(&passt_options(tcp, udp)).context("--net passt")?),
         Wire::Socket(path) => Box::new(Stream::connect(path).context("--net passt")?),
         Wire::Null => Box::new(Null),
     };
-    Ok(Box::new(Net::new(backend, options)))
+    let governed = Governed::new(backend, config.limits).context("--net: watch its limits")?;
+    Ok(Box::new(Net::new(Box::new(governed), options)))
 }
 
-fn open_tap(name: &str, vhost: Switch, options: Options) -> anyhow::Result<Box<dyn VirtioDevice>> {
+/// An interface whose packets the kernel moves, or the tap interface alone.
+fn open_tap(name: &str, vhost: Switch, options: Options) -> anyhow::Result<Result<VhostNet, Tap>> {
     let tap = Tap::open(name)?;
-    let tap = match vhost {
-        Switch::Off => tap,
-        _ => match VhostNet::new(tap, options) {
-            Ok(device) => return Ok(Box::new(device)),
-            Err((_, error)) if vhost == Switch::On => return Err(error).context("vhost=on"),
-            Err((tap, error)) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::info!(error, "packets of a tap interface pass through this process");
-                tap
-            }
-        },
-    };
-    Ok(Box::new(Net::new(Box::new(tap), options)))
+    if vhost == Switch::Off {
+        return Ok(Err(tap));
+    }
+    match VhostNet::new(tap, options) {
+        Ok(device) => Ok(Ok(device)),
+        Err((_, error)) if vhost == Switch::On => Err(error).context("vhost=on"),
+        Err((tap, error)) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::info!(error, "packets of a tap interface pass through this process");
+            Ok(Err(tap))
+        }
+    }
 }
 
 fn passt_options(tcp: &Option<String>, udp: &Option<String>) -> Vec<OsString> {

@@ -1,5 +1,7 @@
 //! `-netdev`, `-nic` and the devices that show them to the guest; random bytes and the balloon.
 
+use net::Limits;
+
 use super::opts::Opts;
 use super::{Reason, Wrong};
 use crate::config::{NetConfig, Switch, VirtioBus, VirtioConfig, VsockConfig, Wire};
@@ -115,7 +117,7 @@ impl Nets {
 
 fn interface(wire: Wire, mac: Option<&str>, mtu: Option<u16>) -> Result<NetConfig, Reason> {
     let mac = mac.map(|mac| mac.parse().map_err(|error| format!("mac={mac}: {error}"))).transpose()?;
-    Ok(NetConfig { wire, mac, mtu })
+    Ok(NetConfig { wire, mac, mtu, limits: Limits::default() })
 }
 
 /// What the host's side of a network is here.

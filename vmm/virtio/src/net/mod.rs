@@ -65,6 +65,8 @@ pub struct Net {
     mac: Mac,
     // Glue.
     backend: Box<dyn Backend>,
+    /// It is gone for good.
+    dead: bool,
     // Volatile.
     config: Config,
     /// The driver joins buffers for long packets.
@@ -95,7 +97,7 @@ impl Net {
             mtu: options.mtu.unwrap_or_default().into(),
         };
         let (buffer, outgoing) = (vec![0; MAX_PACKET], vec![0; MAX_PACKET]);
-        Self { offered, mac, backend, config, mergeable: false, pending: None, buffer, outgoing }
+        Self { offered, mac, backend, dead: false, config, mergeable: false, pending: None, buffer, outgoing }
     }
 
     /// Sends what the driver has for the wire.
@@ -120,7 +122,7 @@ impl Net {
         match result {
             Ok(value) => Some(value),
             Err(error) => {
-                if self.config.status.get() & spec::LINK_UP != 0 {
+                if !std::mem::replace(&mut self.dead, true) {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(error, "the host's side of a network interface is gone; its link is down");
                 }
@@ -154,6 +156,12 @@ impl VirtioDevice for Net {
 
     fn host_events(&self) -> Option<BorrowedFd<'_>> {
         self.backend.events()
+    }
+
+    fn host_event(&mut self) {
+        if !self.dead {
+            self.config.status = if self.backend.is_up() { spec::LINK_UP } else { 0 }.into();
+        }
     }
 
     fn begin(&mut self, features: Features) {

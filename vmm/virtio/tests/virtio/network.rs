@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 
-use ::net::{Null, Stream};
+use ::net::{Governed, Limit, Limits, Null, Stream};
 use rstest::rstest;
 use virtio::net::{Mac, Net, Options};
 
@@ -210,4 +210,40 @@ fn interface_without_a_wire_swallows_packets() {
     tx.add(&rig.memory, &[Out(DATA, 72)]);
     rig.write(reg::QUEUE_NOTIFY, 1);
     assert_eq!(rig.wait_used(&mut tx), (0, 0));
+}
+
+/// An interface whose wire ends in a socket, within `limits`, and its plug.
+fn governed(limits: Limits) -> (Rig, Ring, UnixStream, ::net::Plug) {
+    let (ours, wire) = UnixStream::pair().unwrap();
+    let backend = Governed::new(Box::new(Stream::new(ours).unwrap()), limits).unwrap();
+    let plug = backend.plug();
+    let rig = Rig::new(Some(Box::new(Net::new(Box::new(backend), options()))));
+    let [rx, tx] = [0x1_0000, 0x2_0000].map(|address| Ring::new(16, address));
+    rig.start(feature::ALL, &rx);
+    rig.start_queue(1, &tx);
+    (rig, tx, wire, plug)
+}
+
+#[test]
+fn plug_takes_the_link_down_and_up_again() {
+    let (rig, _tx, _wire, plug) = governed(Limits::default());
+    for (up, status) in [(false, [0, 0]), (true, [1, 0])] {
+        plug.set(up);
+        rig.wait_until("a configuration interrupt", || rig.read(reg::INTERRUPT_STATUS) & 2 != 0);
+        assert_eq!(rig.read_bytes(reg::CONFIG + 6), status);
+        rig.write(reg::INTERRUPT_ACK, 2);
+    }
+}
+
+#[test]
+fn packets_beyond_the_limit_are_late_and_not_lost() {
+    let packets = Some(Limit { rate: 100, burst: 1 });
+    let (rig, mut tx, mut wire, _plug) = governed(Limits { packets, bytes: None });
+    let start = std::time::Instant::now();
+    (0..10).for_each(|_| _ = tx.add(&rig.memory, &[Out(DATA, 72)]));
+    rig.write(reg::QUEUE_NOTIFY, 1);
+    let mut frames = [0; 10 * 64];
+    wire.read_exact(&mut frames).unwrap();
+    (0..10).for_each(|_| assert_eq!(rig.wait_used(&mut tx).1, 0));
+    assert!(start.elapsed() >= std::time::Duration::from_millis(70), "{:?}", start.elapsed());
 }

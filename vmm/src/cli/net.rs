@@ -80,7 +80,7 @@ impl FromStr for NetConfig {
 }
 
 fn tap(keys: Vec<(String, String)>) -> Result<Wire, NetError> {
-    let (mut name, mut vhost) = (None, Switch::Auto);
+    let (mut name, mut vhost) = (None, Switch::Off);
     for (key, value) in keys {
         match key.as_str() {
             "ifname" => name = Some(value),
@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn every_kind_of_wire_has_its_keys() {
         let tap = |vhost| Wire::Tap { name: "tap0".into(), vhost };
-        assert_eq!(wire("tap,ifname=tap0"), tap(Switch::Auto));
+        assert_eq!(wire("tap,ifname=tap0"), tap(Switch::Off));
+        assert_eq!(wire("tap,ifname=tap0,vhost=auto"), tap(Switch::Auto));
         assert_eq!(wire("tap,vhost=on,ifname=tap0"), tap(Switch::On));
         assert_eq!(net("tap,ifname=tap0,vhost=1"), Err(NetError::Vhost("1".into())));
         assert_eq!(wire("passt"), Wire::Passt { tcp: None, udp: None });

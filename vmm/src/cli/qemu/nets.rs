@@ -128,7 +128,7 @@ fn wire(opts: &mut Opts) -> Result<Wire, Reason> {
             let vhost = match opts.switch("vhost")? {
                 Some(true) => Switch::On,
                 Some(false) => Switch::Off,
-                None => Switch::Auto,
+                None => Switch::Off,
             };
             opts.only("queues", &["1"], "there is one pair of queues, use queues=1")?;
             Ok(Wire::Tap { name: opts.need("ifname")?, vhost })

@@ -21,6 +21,7 @@ mod irqchip;
 mod memory;
 mod probe;
 mod routes;
+mod schedule;
 mod state;
 mod vcpu;
 mod wake;
@@ -51,6 +52,7 @@ pub use doorbells::Doorbells;
 pub use memory::{GuestRam, MemoryError, release};
 pub use probe::{Verdict, probe};
 pub use routes::Routes;
+pub use schedule::give_way;
 pub use vcpu::{Exit, Vcpu};
 pub use wake::{VcpuWaker, install_wake_handler};
 

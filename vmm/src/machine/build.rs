@@ -103,6 +103,7 @@ impl Machine {
     /// Builds the machine of `plan`, to begin with `start`.
     pub(super) fn build(plan: &Plan, resources: Resources, mut start: Placed) -> anyhow::Result<Self> {
         let Resources { disks, virtio, usb, console, debugcon, guest_data, kvm } = resources;
+bus::workers_begin_with(crate::kvm::give_way);
         let ram = GuestRam::allocate(plan, virtio.pmems())?;
         let vm = kvm.create_vm(plan)?;
         let smbios = guest_data.smbios(plan, &vm.processor(plan.topology))?;

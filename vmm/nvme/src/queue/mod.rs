@@ -6,7 +6,7 @@ mod submission;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 
 use vm_memory::{GuestAddress, GuestMemory, Permissions};
 
@@ -101,9 +101,8 @@ impl Worker {
         let stop = Arc::new(AtomicBool::new(false));
         let (drive, id) = (Arc::clone(queue.drive()), queue.id());
         let stopped = Arc::clone(&stop);
-        let thread = Builder::new()
-            .name(format!("nvme-queue-{id}"))
-            .spawn(move || queue.serve(&mut executor, &stopped))?;
+        let name = format!("nvme-queue-{id}");
+        let thread = bus::spawn_worker(name, move || queue.serve(&mut executor, &stopped))?;
         Ok(Self { drive, queue: id, stop, thread: Some(thread) })
     }
 }

@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 
 use vm_memory::GuestMemoryMmap;
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
@@ -116,7 +116,7 @@ impl Worker {
             Inbox { commands: command_receiver, replies: reply_sender, waiting: Arc::clone(&waiting) };
         let name = format!("virtio-{}", device.id());
         let engine = Engine::new(device, memory, front, inbox, handover);
-        let thread = Builder::new().name(name).spawn(move || engine.run(&poll))?;
+        let thread = bus::spawn_worker(name, move || engine.run(&poll))?;
         Ok(Self { commands, replies, waiting, wake, kicks, thread: Some(thread) })
     }
 

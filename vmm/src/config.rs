@@ -29,7 +29,7 @@ pub use image::{Cache, ImageConfig};
 pub use kernel::KernelConfig;
 pub use numa::{NodeAccess, NodeConfig, NodeDistance, NumaConfig};
 pub use options::{ExtraDevice, GenerationId, Irqchip, MachineOptions, Switch};
-pub use pci::{PciAddress, RootPort};
+pub use pci::{PciAddress, RootPort, VfioConfig};
 pub use timeline::{TimelineConfig, TimelineError, TimelineFormat};
 
 use crate::backing::Backing;
@@ -55,6 +55,8 @@ pub struct Config {
     pub extras: Vec<ExtraDevice>,
     /// The root ports of the PCI Express host bridge.
     pub root_ports: Vec<RootPort>,
+    /// The host's PCI functions that the guest gets.
+    pub vfio: Vec<VfioConfig>,
     /// What runs first.
     pub firmware: FirmwareChoice,
     /// The kernel to start instead of what is on a disk: without firmware, or handed over to it.
@@ -92,6 +94,7 @@ impl Default for Config {
             options: MachineOptions::default(),
             extras: Vec::new(),
             root_ports: Vec::new(),
+            vfio: Vec::new(),
             firmware: FirmwareChoice::Named("seabios".into()),
             kernel: None,
             disks: Vec::new(),

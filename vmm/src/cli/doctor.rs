@@ -82,7 +82,7 @@ fn examine(device: &Path) -> Vec<Finding> {
     let mut findings = vec![verdict(device, &kvm::probe(device))];
     findings.extend(kvm.iter().flat_map(|kvm| [capabilities(kvm), vcpus(kvm)]));
     findings.extend([nesting(), memory(), address_bits(), firmware(&Catalogue::standard()), files()]);
-    findings.extend([tap(), passt()]);
+    findings.extend([tap(), passt(), pass_through(Path::new("/sys/kernel/iommu_groups"))]);
     findings
 }
 
@@ -207,6 +207,18 @@ fn tap() -> Finding {
     }
 }
 
+/// PCI functions of the host for a guest, which an IOMMU must keep from the host's memory.
+fn pass_through(groups: &Path) -> Finding {
+    let subject = "VFIO";
+    match fs::read_dir(groups).map_or(0, Iterator::count) {
+        0 => Finding::new(Grade::Limited, subject, "no IOMMU: no PCI function can be handed to a guest").mend(
+            "turn on VT-d or AMD-Vi in the host's firmware, and boot its Linux with intel_iommu=on; in a virtual machine, its host must \
+             give it one",
+        ),
+        count => Finding::good(subject, format!("{count} IOMMU groups, of whose functions guests can have some (--device vfio)")),
+    }
+}
+
 fn passt() -> Finding {
     let path = std::env::var_os("PATH").unwrap_or_default();
     match std::env::split_paths(&path).map(|folder| folder.join("passt")).find(|file| file.is_file()) {
@@ -244,5 +256,15 @@ mod tests {
             report(&[Finding::good("KVM", "yes"), finding]),
             "  ok       KVM  yes\n  limited  tap  no\n\nto mend\n  tap: load tun\n"
         );
+    }
+
+    #[test]
+    fn pass_through_needs_an_iommu() {
+        let groups = tempfile::tempdir().unwrap();
+        let without = pass_through(groups.path());
+        assert!(without.grade == Grade::Limited && without.remedies[0].contains("intel_iommu=on"));
+        fs::create_dir(groups.path().join("0")).unwrap();
+        assert!(pass_through(groups.path()).grade == Grade::Good);
+        assert!(pass_through(Path::new("/nowhere")).grade == Grade::Limited);
     }
 }

@@ -89,7 +89,7 @@ fn irqchip(value: &str) -> Result<Irqchip, OptionsError> {
 pub enum DeviceError {
     /// A name that no device has.
     #[error(
-        "unknown device `{0}`, use pvpanic, debug-exit, reset-port, keyboard-reset, pc-testdev, vmgenid, root-port or xhci"
+        "unknown device `{0}`, use pvpanic, debug-exit, reset-port, keyboard-reset, pc-testdev, vmgenid, root-port, vfio or xhci"
     )]
     Name(String),
     /// A key that the device does not have.
@@ -103,6 +103,12 @@ pub enum DeviceError {
     /// A root port that nothing could be plugged into.
     #[error("a root port needs a name, write root-port,id=NAME")]
     NoId,
+    /// No function of the host's.
+    #[error("a function of the host's needs its address, write vfio,host=0000:01:00.0; lspci -D lists them")]
+    NoHost,
+    /// Not an address of the host's.
+    #[error(transparent)]
+    Host(#[from] vfio::BadAddress),
     /// No port, or one too high for four.
     #[error("port={0} is no port, write for example port=0xf4; the last is 0xfffc")]
     Port(String),

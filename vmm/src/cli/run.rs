@@ -8,7 +8,7 @@ use clap::Args;
 use super::console::ConsoleArgs;
 use super::control::ControlArgs;
 use super::cpu::CpuChoice;
-use super::device::DeviceArg;
+use super::device::{DeviceArg, Devices};
 use super::disk::DiskArgs;
 use super::failure::Failure;
 use super::guest_info::GuestInfoArgs;
@@ -91,7 +91,7 @@ impl ConfigArgs {
         let default_firmware = default_firmware(kernel.is_some(), &options);
         let mut disks = self.disks.into_disks();
         let usb = self.usb.into_usb(&mut disks);
-        let (extras, root_ports) = DeviceArg::sort(self.machine.on_request);
+        let Devices { extras, root_ports, vfio } = DeviceArg::sort(self.machine.on_request);
         Ok(Config {
             memory: self.machine.memory.size,
             backing: self.machine.memory.backing,
@@ -101,6 +101,7 @@ impl ConfigArgs {
             options,
             extras,
             root_ports,
+            vfio,
             firmware: self.machine.firmware.unwrap_or(default_firmware),
             kernel,
             disks,
@@ -269,6 +270,7 @@ mod tests {
             options: MachineOptions { pit: Switch::Off, ..MachineOptions::default() },
             extras: vec![ExtraDevice::PvPanic, ExtraDevice::ResetPort],
             root_ports: Vec::new(),
+            vfio: Vec::new(),
             firmware: FirmwareChoice::File("./bios".into()),
             kernel: Some(KernelConfig {
                 path: "vmlinuz".into(),

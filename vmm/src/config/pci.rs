@@ -9,6 +9,15 @@ pub struct RootPort {
     pub id: String,
 }
 
+/// A PCI function of the host, for the guest alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VfioConfig {
+    /// Where it is on the host.
+    pub host: vfio::HostAddress,
+    /// The root port it is behind, if it is not on the root bus.
+    pub port: Option<String>,
+}
+
 /// A place on a bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PciAddress {

@@ -26,6 +26,7 @@ use super::control::{Cause, Control, Event};
 use super::disks::Disk;
 use super::generation::Generation;
 use super::guest_info::GuestData;
+use super::pass_through::HostFunctions;
 use super::plan::{Plan, Range, TransportPlan, Virtio};
 use super::start::Placed;
 use super::tables;
@@ -45,6 +46,7 @@ pub(super) struct Resources {
     disks: Vec<Disk>,
     virtio: Backends,
     usb: UsbDevices,
+    host_functions: HostFunctions,
     console: Option<(Box<dyn io::Write + Send>, bool)>,
     debugcon: Option<File>,
     guest_data: GuestData,
@@ -58,6 +60,7 @@ impl Resources {
         let disks = config.disks.iter().map(Disk::open).collect::<anyhow::Result<_>>()?;
         let virtio = Backends::open(&config.virtio)?;
         let usb = UsbDevices::open(&config.usb)?;
+        let host_functions = HostFunctions::open(&config.vfio)?;
         let guest_data = GuestData::read(&config.guest_info)?;
         let kvm = Kvm::open(&config.kvm)?;
         let console: Option<(Box<dyn io::Write + Send>, bool)> = match &config.console {
@@ -66,7 +69,7 @@ impl Resources {
             config::Console::None => None,
         };
         let debugcon = config.debugcon.as_deref().map(|path| create(path, "--debugcon")).transpose()?;
-        Ok(Self { disks, virtio, usb, console, debugcon, guest_data, kvm })
+        Ok(Self { disks, virtio, usb, host_functions, console, debugcon, guest_data, kvm })
     }
 }
 
@@ -102,8 +105,8 @@ pub(super) struct Machine {
 impl Machine {
     /// Builds the machine of `plan`, to begin with `start`.
     pub(super) fn build(plan: &Plan, resources: Resources, mut start: Placed) -> anyhow::Result<Self> {
-        let Resources { disks, virtio, usb, console, debugcon, guest_data, kvm } = resources;
-bus::workers_begin_with(crate::kvm::give_way);
+        let Resources { disks, virtio, usb, host_functions, console, debugcon, guest_data, kvm } = resources;
+        bus::workers_begin_with(crate::kvm::give_way);
         let ram = GuestRam::allocate(plan, virtio.pmems())?;
         let vm = kvm.create_vm(plan)?;
         let smbios = guest_data.smbios(plan, &vm.processor(plan.topology))?;
@@ -133,8 +136,9 @@ bus::workers_begin_with(crate::kvm::give_way);
         let balloon = virtio.balloon(move |bytes| teller.tell(Event::Balloon(bytes)))?;
         builder.transports(|device| virtio.device(device, plan, &disks))?;
         let (usb, usb_function) = builder.usb(usb, &disks)?;
+        let host_functions = host_functions.with_memory(ram.memory())?;
         let pcie = builder
-            .pcie(&disks, |device| virtio.device(device, plan, &disks), usb_function)?
+            .pcie(&disks, |device| virtio.device(device, plan, &disks), usb_function, &host_functions)?
             .filter(|_| start.kernel().is_some());
         pcie.iter().for_each(pcie::Host::assign);
         let board = Arc::new(builder.board);

@@ -16,6 +16,7 @@ mod generation;
 mod guest_info;
 mod legacy;
 mod outside;
+mod pass_through;
 mod pcie;
 mod pid_file;
 pub mod plan;

@@ -11,6 +11,7 @@ use virtio::pci::PciTransport;
 
 use super::build::Builder;
 use super::disks::Disk;
+use super::pass_through::HostFunctions;
 use super::plan::{FunctionPlan, PciFunction, PciePlan, Range, Virtio};
 
 /// Makes a virtio device, once.
@@ -23,6 +24,7 @@ impl Builder<'_> {
         disks: &[Disk],
         mut virtio: impl FnMut(Virtio) -> Option<Box<dyn VirtioDevice>>,
         usb: Option<XhciFunction>,
+        host_functions: &HostFunctions,
     ) -> anyhow::Result<Option<Host>> {
         let Some(plan) = &self.plan.pcie else { return Ok(None) };
         let host = Host::new(HostParts {
@@ -33,7 +35,7 @@ impl Builder<'_> {
             doorbells: Box::new(self.vm.doorbells()),
         });
         self.place_host(&host, plan)?;
-        self.plug_all(&host, plan, disks, &mut virtio, usb)?;
+        self.plug_all(&host, plan, disks, &mut virtio, usb, host_functions)?;
         let messages = plan.first_message..host.next_gsi();
         self.routes.connect(messages).context("connect the interrupt routes of PCI functions")?;
         Ok(Some(host))
@@ -54,6 +56,7 @@ impl Builder<'_> {
         disks: &[Disk],
         virtio: MakeVirtio<'_>,
         mut usb: Option<XhciFunction>,
+        host_functions: &HostFunctions,
     ) -> anyhow::Result<()> {
         let mut ports = BTreeMap::new();
         for place in &plan.functions {
@@ -64,6 +67,7 @@ impl Builder<'_> {
                 }
                 PciFunction::Virtio(which) => self.virtio_function(which, virtio)?,
                 PciFunction::Nvme(n) => self.nvme(n, disks)?,
+                PciFunction::Vfio(n) => host_functions.function(n)?,
                 PciFunction::Xhci => usb.take().map(|function| Box::new(function) as Box<dyn Function>),
             };
             if let Some(function) = function {

@@ -17,6 +17,8 @@ pub enum PciFunction {
     Nvme(usize),
     /// The USB controller.
     Xhci,
+    /// A function of the host's, as an index into [`Config::vfio`].
+    Vfio(usize),
 }
 
 impl PciFunction {
@@ -25,7 +27,7 @@ impl PciFunction {
     pub const fn disk(self) -> Option<usize> {
         match self {
             Self::Virtio(Virtio::Disk(n)) | Self::Nvme(n) => Some(n),
-            Self::RootPort(_) | Self::Virtio(_) | Self::Xhci => None,
+            Self::RootPort(_) | Self::Virtio(_) | Self::Xhci | Self::Vfio(_) => None,
         }
     }
 }
@@ -37,6 +39,7 @@ impl fmt::Display for PciFunction {
             Self::Virtio(device) => write!(f, "virtio, {device}"),
             Self::Nvme(n) => write!(f, "NVMe, disk {n}"),
             Self::Xhci => f.write_str("USB, xHCI"),
+            Self::Vfio(n) => write!(f, "VFIO, function {n} of the host"),
         }
     }
 }
@@ -78,6 +81,14 @@ pub enum PortError {
          one device, with addr=0.0, addr=0.1 and so on"
     )]
     Taken(String),
+    /// A function of the host's for the second time.
+    #[error("--device vfio,host={0} is given twice, give it once")]
+    SameHost(vfio::HostAddress),
+    /// Memory that a function of the host's uses cannot be given back.
+    #[error(
+        "--device vfio,host={0} and --balloon exclude each other: the function may use all memory at any time, so leave one of them out"
+    )]
+    Balloon(vfio::HostAddress),
     /// Two functions in one place of the root bus.
     #[error("addr={0} is given twice: give each PCI function its own")]
     SameAddress(PciAddress),
@@ -110,7 +121,7 @@ impl Wanted<'_> {
 }
 
 /// The slots of the root bus that nobody has chosen are filled from device 1 upwards: with the root ports, with the disks in
-/// their order, with the USB controller, then with the other virtio devices.
+/// their order, with the USB controller, with functions of the host's, then with the other virtio devices.
 pub(super) fn functions(config: &Config) -> Result<Vec<FunctionPlan>, PlanError> {
     let wanted = devices(config);
     let on_root = || wanted.iter().filter(|wanted| wanted.port.is_none());
@@ -188,9 +199,14 @@ fn devices(config: &Config) -> Vec<Wanted<'_>> {
         Some(Wanted { function, port: disk.port.as_deref(), addr: disk.addr })
     };
     let usb = config.has_pci_usb().then_some(Wanted::anywhere(PciFunction::Xhci));
+    let vfio = config.vfio.iter().enumerate().map(|(n, vfio)| Wanted {
+        function: PciFunction::Vfio(n),
+        port: vfio.port.as_deref(),
+        addr: None,
+    });
     let virtio = virtio::others(config).filter(|_| config.virtio.bus == VirtioBus::Pci);
     let virtio = virtio.map(|device| Wanted::anywhere(PciFunction::Virtio(device)));
-    config.disks.iter().enumerate().filter_map(disk).chain(usb).chain(virtio).collect()
+    config.disks.iter().enumerate().filter_map(disk).chain(usb).chain(vfio).chain(virtio).collect()
 }
 
 fn disk_function(n: usize, disk: &DiskConfig) -> Option<PciFunction> {
@@ -204,6 +220,7 @@ fn disk_function(n: usize, disk: &DiskConfig) -> Option<PciFunction> {
 /// Names are told apart, and what is on PCI Express needs its host bridge, and that needs ACPI.
 pub(super) fn check(config: &Config) -> Result<(), PlanError> {
     check_ids(config)?;
+    check_host_functions(config)?;
     let Some(option) = first_option(config) else { return Ok(()) };
     let excluded = |other, reason| Err(PlanError::OnPci { option, other, reason });
     match config.options.pcie {
@@ -211,6 +228,20 @@ pub(super) fn check(config: &Config) -> Result<(), PlanError> {
         _ if !config.options.has_acpi() => {
             excluded("acpi=off", "nothing but ACPI tells of the PCI Express host bridge")
         }
+        _ => Ok(()),
+    }
+}
+
+/// Each is there once, and memory that it may use at any time is not given back to the host.
+fn check_host_functions(config: &Config) -> Result<(), PortError> {
+    let twice = config
+        .vfio
+        .iter()
+        .enumerate()
+        .find(|(n, vfio)| config.vfio.iter().take(*n).any(|other| other.host == vfio.host));
+    match (twice, config.vfio.first()) {
+        (Some((_, vfio)), _) => Err(PortError::SameHost(vfio.host)),
+        (None, Some(vfio)) if config.virtio.balloon.is_some() => Err(PortError::Balloon(vfio.host)),
         _ => Ok(()),
     }
 }
@@ -232,7 +263,9 @@ fn first_option(config: &Config) -> Option<String> {
     });
     let usb = || config.has_pci_usb().then(|| "--device xhci".to_owned());
     let virtio = || (config.virtio.bus == VirtioBus::Pci).then(|| "--virtio-bus pci".to_owned());
+    let vfio = || config.vfio.first().map(|vfio| format!("--device vfio,host={}", vfio.host));
     disk.or_else(usb)
+        .or_else(vfio)
         .or_else(virtio)
         .or_else(|| config.root_ports.first().map(|port| format!("--device root-port,id={}", port.id)))
 }
@@ -240,7 +273,9 @@ fn first_option(config: &Config) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ExtraDevice, MachineOptions, RootPort, UsbDevice, UsbKind, VirtioConfig};
+    use crate::config::{
+        ExtraDevice, MachineOptions, RootPort, UsbDevice, UsbKind, VfioConfig, VirtioConfig,
+    };
     use crate::machine::plan::{Boot, Plan};
 
     fn config(disks: &[&str]) -> Config {
@@ -334,6 +369,21 @@ mod tests {
         let behind = |disks: &[&str]| message(&with_ports(&["p"], disks));
         assert!(behind(&["a,bus=nvme,port=p,addr=1"]).starts_with("addr=1.0 is not there"));
         assert!(behind(&["a,bus=nvme,port=p,addr=0.1"]).starts_with("addr=0.1 needs a function 0"));
+    }
+
+    #[test]
+    fn functions_of_the_host_have_slots_or_ports() {
+        let vfio = |host: &str, port: Option<&str>| VfioConfig {
+            host: host.parse().unwrap(),
+            port: port.map(str::to_owned),
+        };
+        let all = vec![vfio("01:00.0", None), vfio("02:00.0", Some("p"))];
+        let config = Config { vfio: all, ..with_ports(&["p"], &["a,bus=nvme"]) };
+        assert_eq!(places(&config), ["00:01.0", "00:02.0", "00:03.0", "00:01.0/00.0"]);
+        let virtio = VirtioConfig { balloon: Some(0), ..VirtioConfig::default() };
+        assert!(message(&Config { virtio, ..config.clone() }).contains("--balloon exclude each other"));
+        let twice = Config { vfio: vec![vfio("01:00.0", None), vfio("0:1:0.0", None)], ..config };
+        assert_eq!(message(&twice), "--device vfio,host=0000:01:00.0 is given twice, give it once");
     }
 
     #[test]

@@ -15,6 +15,20 @@ pub fn tiny_kernel(dir: &Path) -> anyhow::Result<PathBuf> {
     Ok(dir.join("kernel.bin"))
 }
 
+/// Makes the 64-bit ELF file of `guest/long.S` in `dir`, with its symbols.
+///
+/// # Errors
+/// When the assembler is missing or the file cannot be written.
+pub fn long_kernel(dir: &Path) -> anyhow::Result<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("guest/long.S");
+    let (object, kernel) = (dir.join("long.o"), dir.join("long.elf"));
+    run(Command::new("as").arg("--64").arg("-o").args([&object, &source]))?;
+    run(Command::new("ld")
+        .args(["-m", "elf_x86_64", "-N", "-Ttext", "0x200000", "-o"])
+        .args([&kernel, &object]))?;
+    Ok(kernel)
+}
+
 /// The bytes of `guest/NAME.S`, linked to run at `base`, with the binutils that every Rust installation needs anyway. They
 /// are in `NAME.bin` of `dir`, too.
 pub(crate) fn assemble(dir: &Path, name: &str, base: u32) -> anyhow::Result<Vec<u8>> {

@@ -25,7 +25,7 @@ mod guest;
 mod vm;
 
 pub use disk::{BootSector, blank_disk, boot_disc, debian_boot_file};
-pub use guest::tiny_kernel;
+pub use guest::{long_kernel, tiny_kernel};
 pub use vm::{Vm, VmBuilder};
 
 use std::path::PathBuf;

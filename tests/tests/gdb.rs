@@ -4,7 +4,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use machine_tests::{BootSector, patience, program, tiny_kernel};
+use machine_tests::{BootSector, long_kernel, patience, program, tiny_kernel};
 use tempfile::TempDir;
 
 /// A machine that waits for gdb.
@@ -136,6 +136,63 @@ fn kernel_is_stopped_in_protected_mode_and_runs_on_without_gdb() {
     ]);
 
     assert_says(&text, &["<kernel>:", "Breakpoint 1, ", "in print", "<print>", "detached"]);
+    assert_eq!(
+        session.tinderbox.wait().unwrap().code(),
+        Some(0),
+        "the kernel did not power off after gdb left"
+    );
+}
+
+/// Any KVM will do: the kernel uses few instructions.
+#[test]
+fn two_processors_are_debugged_in_long_mode() {
+    let dir = TempDir::new().unwrap();
+    let kernel = long_kernel(dir.path()).unwrap().to_str().unwrap().to_owned();
+    let mut session = Session::start(dir, &["--kernel", &kernel, "--cpus", "2"]);
+
+    let text = session.gdb(&[
+        &format!("add-symbol-file {kernel}"),
+        "stepi",
+        "info registers r15 rip",
+        "hbreak count",
+        "continue",
+        "stepi",
+        "info registers r12",
+        "set $r12 = 0x100000000",
+        "continue",
+        "stepi 2",
+        "print/x {long}&number",
+        "set var {long}&number = 7",
+        "x/gd &number",
+        "delete",
+        "hbreak other",
+        "continue",
+        "info threads",
+        "stepi 2",
+        "print {int}&counted",
+        "info registers rip",
+        "delete",
+        "detach",
+    ]);
+
+    let expected = [
+        "r15            0x1122334455667788",
+        "rip            0x20000a            0x20000a <_start+10>",
+        "Thread 1 hit Breakpoint 1, 0x",
+        "in count ()",
+        "r12            0x1 ",
+        "Thread 1 hit Breakpoint 1, 0x",
+        "$1 = 0x100000001",
+        "<number>:\t7",
+        "Thread 2 hit Breakpoint 2, 0x",
+        "in other ()",
+        "Thread 1.1",
+        "* 2    Thread 1.2",
+        "$2 = 1",
+        "<other+",
+        "detached",
+    ];
+    assert_says(&text, &expected);
     assert_eq!(
         session.tinderbox.wait().unwrap().code(),
         Some(0),

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
 
-use crate::{files, paths, product};
+use crate::{files, host, paths, product};
 
 /// Texts that go with the program.
 const TEXTS: [&str; 3] = ["README.md", "LICENSE", "firmware/DEBUGGING.md"];
@@ -45,6 +45,23 @@ fn pages(folder: &Path) -> anyhow::Result<()> {
         .arg(folder);
     let status = command.status().context("start cargo")?;
     ensure!(status.success(), "the man pages cannot be made");
+    host::ensure_packages("checking the man pages", &["man-db", "groff-base"])?;
+    for entry in fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
+        let page = entry.context("read the pages' folder")?.path();
+        if page.extension().is_some_and(|extension| extension == "1") {
+            check_page(&page)?;
+        }
+    }
+    Ok(())
+}
+
+/// `man` shows `page` and has nothing to say about it.
+fn check_page(page: &Path) -> anyhow::Result<()> {
+    let output = Command::new("man").args(["--warnings=w", "-l"]).arg(page).output().context("start man")?;
+    let (text, complaints) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let is_good = output.status.success() && complaints.is_empty() && text.contains("SYNOPSIS");
+    ensure!(is_good, "man does not render {}: {complaints}", page.display());
     Ok(())
 }
 

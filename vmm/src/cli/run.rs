@@ -59,6 +59,8 @@ pub(crate) struct RunArgs {
 
 /// The options that describe a machine.
 #[derive(Args, Debug)]
+// What a value looks like is often longer than what it means.
+#[command(next_line_help = true)]
 pub(crate) struct ConfigArgs {
     #[command(flatten)]
     disks: DiskArgs,
@@ -243,6 +245,27 @@ mod tests {
     #[test]
     fn parser_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_grouped_has_examples_and_is_no_column_of_words() {
+        let mut cli = Cli::command();
+        let run = cli.find_subcommand_mut("run").unwrap();
+        let help = run.clone().term_width(100).render_help().to_string();
+        for group in [
+            "Disks",
+            "USB",
+            "Network and other devices",
+            "Machine",
+            "Consoles",
+            "Control from outside",
+            "Examples",
+        ] {
+            assert!(help.contains(&format!("\n{group}")), "{group}\n{help}");
+        }
+        let lines: Vec<_> = help.lines().collect();
+        let words = |line: &&&str| line.starts_with("  ") && line.split_whitespace().count() == 1;
+        assert!(lines.len() < 200 && lines.iter().filter(words).count() < 20, "{help}");
     }
 
     #[test]

@@ -51,6 +51,7 @@ mod queue;
 mod requests;
 mod status;
 mod transport;
+mod vhost_rings;
 mod worker;
 
 pub use chain::{Buffers, Chain};

@@ -9,13 +9,12 @@ mod vsock;
 
 use std::io;
 
-use ::vhost::{VhostBackend, VhostUserMemoryRegionInfo, VringConfigData};
+use ::vhost::{VhostBackend, VhostUserMemoryRegionInfo};
 use vm_memory::{
     GuestMemoryAtomic, GuestMemoryBackend as _, GuestMemoryMmap, GuestMemoryRegion as _, GuestRegionMmap,
 };
 
-use crate::queue::MAX_SIZE;
-use crate::{Features, OutsideQueue};
+use crate::{Features, OutsideQueue, vhost_rings};
 
 pub use net::VhostNet;
 pub use vsock::VhostVsock;
@@ -55,26 +54,8 @@ fn set_up(
     if let Ok(guard) = known.lock() {
         guard.replace(memory.clone());
     }
-    kernel.set_features(features.to_bits())?;
-    kernel.set_mem_table(&memory.iter().map(region).collect::<Vec<_>>())?;
-    for queue in queues {
-        let index = usize::from(queue.index);
-        kernel.set_vring_num(index, queue.size)?;
-        kernel.set_vring_base(index, 0)?;
-        let rings = VringConfigData {
-            queue_max_size: MAX_SIZE,
-            queue_size: queue.size,
-            flags: 0,
-            desc_table_addr: queue.descriptors,
-            used_ring_addr: queue.device,
-            avail_ring_addr: queue.driver,
-            log_addr: None,
-        };
-        kernel.set_vring_addr(index, &rings)?;
-        kernel.set_vring_call(index, queue.call)?;
-        kernel.set_vring_kick(index, queue.kick)?;
-    }
-    Ok(())
+    let regions: Vec<_> = memory.iter().map(region).collect();
+    vhost_rings::set_up(kernel, features, &regions, queues)
 }
 
 /// Where in this process a piece of guest memory is.

@@ -13,12 +13,11 @@ use ::vhost::vhost_user::message::{
     VhostUserConfigFlags, VhostUserHeaderFlag, VhostUserProtocolFeatures, VhostUserVirtioFeatures,
 };
 use ::vhost::vhost_user::{Frontend, VhostUserFrontend as _};
-use ::vhost::{VhostBackend as _, VhostUserMemoryRegionInfo, VringConfigData};
+use ::vhost::{VhostBackend as _, VhostUserMemoryRegionInfo};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use vm_memory::{GuestMemoryBackend as _, GuestMemoryMmap, GuestMemoryRegion as _};
 
-use crate::queue::MAX_SIZE;
-use crate::{Features, OutsideQueue};
+use crate::{Features, OutsideQueue, vhost_rings};
 
 use super::spec::RING;
 
@@ -180,25 +179,7 @@ fn start(
     features: Features,
     queues: &[OutsideQueue<'_>],
 ) -> Result<(), ::vhost::Error> {
-    frontend.set_features(features.to_bits())?;
-    frontend.set_mem_table(&regions(memory))?;
-    for queue in queues {
-        let index = usize::from(queue.index);
-        frontend.set_vring_num(index, queue.size)?;
-        frontend.set_vring_base(index, 0)?;
-        let rings = VringConfigData {
-            queue_max_size: MAX_SIZE,
-            queue_size: queue.size,
-            flags: 0,
-            desc_table_addr: queue.descriptors,
-            used_ring_addr: queue.device,
-            avail_ring_addr: queue.driver,
-            log_addr: None,
-        };
-        frontend.set_vring_addr(index, &rings)?;
-        frontend.set_vring_call(index, queue.call)?;
-        frontend.set_vring_kick(index, queue.kick)?;
-    }
+    vhost_rings::set_up(frontend, features, &regions(memory), queues)?;
     if features.contains(HAS_PROTOCOL) {
         queues.iter().try_for_each(|queue| frontend.set_vring_enable(queue.index.into(), true))?;
     }

@@ -2,9 +2,9 @@
 
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use ::vhost::vhost_user::message::{
 };
 use ::vhost::vhost_user::{Frontend, VhostUserFrontend as _};
 use ::vhost::{VhostBackend as _, VhostUserMemoryRegionInfo};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use vm_memory::{GuestMemoryBackend as _, GuestMemoryMmap, GuestMemoryRegion as _};
 
 use crate::{Features, OutsideQueue, vhost_rings};
@@ -48,6 +48,12 @@ pub enum VhostUserError {
     /// It cannot say what the disk is like.
     #[error("the back end has no configuration space, so it is not for disks")]
     NoConfig,
+    /// It was ours, and has ended.
+    #[error("the back end has ended")]
+    Gone,
+    /// What answers in its place is not like it.
+    #[error("another back end answers, which offers less")]
+    Another,
     /// It serves fewer queues.
     #[error("the back end has {has} queues, not {wanted}: use queues={has} or less")]
     Queues {
@@ -61,9 +67,14 @@ pub enum VhostUserError {
 /// A back end with which the protocol's features are agreed upon.
 pub(super) struct Connection {
     // Fixed.
+    /// Where it may be found again.
+    path: Option<PathBuf>,
+    queues: u16,
     offered: Features,
     protocol: VhostUserProtocolFeatures,
     // Glue.
+    /// Becomes readable when the other end goes away.
+    events: OwnedFd,
     frontend: Frontend,
     stream: UnixStream,
     // Volatile.
@@ -72,13 +83,32 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// Agrees with the back end at `path` about `queues` queues. When it goes away, it is looked for there again.
+    pub(super) fn open(path: &Path, queues: u16) -> Result<Self, VhostUserError> {
+        let stream = connect(path)?;
+        Ok(Self { path: Some(path.into()), ..Self::negotiate(stream, queues)? })
+    }
+
     /// Agrees with the back end about `queues` queues.
     pub(super) fn negotiate(stream: UnixStream, queues: u16) -> Result<Self, VhostUserError> {
-        let other = stream.try_clone().map_err(VhostUserError::Watch)?;
-        let mut frontend = Frontend::from_stream(other, queues.into());
-        let agreed = within_patience(&stream, || agree(&mut frontend, queues));
-        let (offered, protocol) = agreed.map_err(VhostUserError::Watch)??;
-        Ok(Self { offered, protocol, frontend, stream, serving: Vec::new() })
+        let (frontend, (offered, protocol)) = greet(&stream, queues)?;
+        let events = epoll::create(epoll::CreateFlags::CLOEXEC).map_err(io::Error::from);
+        let events = events.map_err(VhostUserError::Watch)?;
+        watch(&events, &stream).map_err(VhostUserError::Watch)?;
+        Ok(Self { path: None, queues, offered, protocol, events, frontend, stream, serving: Vec::new() })
+    }
+
+    /// Looks for the back end again, which must offer what it did.
+    fn find_again(&mut self) -> Result<(), VhostUserError> {
+        let Some(path) = &self.path else { return Err(VhostUserError::Gone) };
+        let stream = connect(path)?;
+        let (frontend, (offered, protocol)) = greet(&stream, self.queues)?;
+        if !offered.contains(self.offered) || protocol != self.protocol {
+            return Err(VhostUserError::Another);
+        }
+        watch(&self.events, &stream).map_err(VhostUserError::Watch)?;
+        (self.frontend, self.stream) = (frontend, stream);
+        Ok(())
     }
 
     /// What the back end offers of `possible`.
@@ -106,9 +136,9 @@ impl Connection {
         })?
     }
 
-    /// For whoever wants to know when it ends.
-    pub(super) fn stream(&self) -> &UnixStream {
-        &self.stream
+    /// Becomes readable when the other end goes away.
+    pub(super) fn events(&self) -> BorrowedFd<'_> {
+        self.events.as_fd()
     }
 
     /// Whether the other end is there.
@@ -129,6 +159,9 @@ impl Connection {
         features: Features,
         queues: &[OutsideQueue<'_>],
     ) -> io::Result<()> {
+        if self.check().is_err() {
+            self.find_again().map_err(io::Error::other)?;
+        }
         self.serving = queues.iter().map(|queue| queue.index).collect();
         let features = features.union(self.offered.intersection(HAS_PROTOCOL));
         let frontend = &mut self.frontend;
@@ -143,11 +176,29 @@ impl Connection {
     }
 }
 
-/// What the back end offers, and what of the protocol is used.
-fn agree(
-    frontend: &mut Frontend,
-    queues: u16,
-) -> Result<(Features, VhostUserProtocolFeatures), VhostUserError> {
+fn connect(path: &Path) -> Result<UnixStream, VhostUserError> {
+    UnixStream::connect(path).map_err(|error| VhostUserError::Connect(path.into(), error))
+}
+
+/// Has `events` tell when the other end of `stream` goes away. Answers are no events.
+fn watch(events: &OwnedFd, stream: &UnixStream) -> io::Result<()> {
+    let flags = epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
+    Ok(epoll::add(events, stream, epoll::EventData::new_u64(0), flags)?)
+}
+
+/// What a back end offers, and what of the protocol is used.
+type Agreed = (Features, VhostUserProtocolFeatures);
+
+/// Speaks with a new back end for the first time.
+fn greet(stream: &UnixStream, queues: u16) -> Result<(Frontend, Agreed), VhostUserError> {
+    let other = stream.try_clone().map_err(VhostUserError::Watch)?;
+    let mut frontend = Frontend::from_stream(other, queues.into());
+    let agreed =
+        within_patience(stream, || agree(&mut frontend, queues)).map_err(VhostUserError::Watch)??;
+    Ok((frontend, agreed))
+}
+
+fn agree(frontend: &mut Frontend, queues: u16) -> Result<Agreed, VhostUserError> {
     let offered = Features::from_bits(frontend.get_features()?);
     let mut protocol = VhostUserProtocolFeatures::empty();
     if offered.contains(HAS_PROTOCOL) {

@@ -8,18 +8,17 @@
 //! ```
 //!
 //! Guest memory must be of files, which the back end maps. A back end that goes away, or does not answer, leaves a device
-//! that needs a reset, and does not come back.
+//! that needs a reset; the driver that resets it finds the one that listens by then, unless it was a virtiofsd of our own.
 //!
 //! Protocol: *Vhost-user Protocol*, QEMU's `docs/interop/vhost-user.rst`, by the crate `vhost`. Left out so far: requests of the
-//! back end's, such as a change of the configuration; migration; queues in flight across a reconnection.
+//! back end's, such as a change of the configuration; migration; requests in flight across a reconnection.
 
 mod connection;
 mod spec;
 mod virtiofsd;
 
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::os::unix::net::UnixStream;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use vm_memory::GuestMemoryMmap;
@@ -57,7 +56,7 @@ impl VhostUser {
     /// # Errors
     /// [`VhostUserError`], whose message says what is wrong.
     pub fn fs(socket: &Path, tag: &str) -> Result<Self, VhostUserError> {
-        Self::fs_over(connect(socket)?, tag)
+        Ok(Self::fs_with(Connection::open(socket, spec::FS_QUEUES)?, tag))
     }
 
     /// The same, served by a virtiofsd of our own.
@@ -66,18 +65,17 @@ impl VhostUser {
     /// As [`fs`](Self::fs), and what virtiofsd said.
     pub fn fs_of(daemon: Virtiofsd, tag: &str) -> Result<Self, VirtiofsdError> {
         let (mut daemon, stream) = daemon.connect()?;
-        match Self::fs_over(stream, tag) {
-            Ok(device) => Ok(Self { _daemon: Some(daemon), ..device }),
+        match Connection::negotiate(stream, spec::FS_QUEUES) {
+            Ok(connection) => Ok(Self { _daemon: Some(daemon), ..Self::fs_with(connection, tag) }),
             Err(error) => Err(daemon.explain(error)),
         }
     }
 
-    fn fs_over(stream: UnixStream, tag: &str) -> Result<Self, VhostUserError> {
+    fn fs_with(connection: Connection, tag: &str) -> Self {
         let queues = spec::FS_QUEUES;
-        let connection = Connection::negotiate(stream, queues)?;
         let features = connection.features(spec::RING);
         let config = spec::FsConfig::new(tag, queues - 1).as_bytes().to_vec();
-        Ok(Self { id: spec::FS, queues, features, connection, _daemon: None, config })
+        Self { id: spec::FS, queues, features, connection, _daemon: None, config }
     }
 
     /// A disk of `queues` queues. virtio 1.2, 5.2.
@@ -85,7 +83,7 @@ impl VhostUser {
     /// # Errors
     /// As [`fs`](Self::fs).
     pub fn blk(socket: &Path, queues: u16) -> Result<Self, VhostUserError> {
-        let mut connection = Connection::negotiate(connect(socket)?, queues)?;
+        let mut connection = Connection::open(socket, queues)?;
         let mut config = connection.config(spec::BLK_CONFIG_LEN)?;
         let offered = if queues > 1 { spec::BLK } else { spec::BLK_ONE_QUEUE };
         let features = connection.features(spec::RING.union(offered));
@@ -101,16 +99,12 @@ impl VhostUser {
     /// As [`fs`](Self::fs).
     pub fn net(socket: &Path, mac: Mac, mtu: Option<u16>) -> Result<Self, VhostUserError> {
         let queues = spec::NET_QUEUES;
-        let connection = Connection::negotiate(connect(socket)?, queues)?;
+        let connection = Connection::open(socket, queues)?;
         let own = if mtu.is_some() { spec::NET_OWN.union(spec::NET_MTU) } else { spec::NET_OWN };
         let features = connection.features(spec::RING.union(spec::NET)).union(own);
         let config = spec::NetConfig::new(mac, mtu).as_bytes().to_vec();
         Ok(Self { id: spec::NET_ID, queues, features, connection, _daemon: None, config })
     }
-}
-
-fn connect(socket: &Path) -> Result<UnixStream, VhostUserError> {
-    UnixStream::connect(socket).map_err(|error| VhostUserError::Connect(socket.into(), error))
 }
 
 impl VirtioDevice for VhostUser {
@@ -144,7 +138,7 @@ impl VirtioDevice for VhostUser {
     }
 
     fn host_events(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.connection.stream().as_fd())
+        Some(self.connection.events())
     }
 
     fn outside(&mut self) -> Option<&mut dyn Outside> {

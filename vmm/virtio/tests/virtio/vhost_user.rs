@@ -82,14 +82,17 @@ impl VhostUserBackendMut for Shouter {
 
 /// A running back end, and how to end it.
 struct Server {
-    _folder: TempDir,
+    folder: TempDir,
     path: PathBuf,
     handle: Arc<Mutex<Option<ShutdownHandle>>>,
 }
 
 impl Server {
     fn start(features: u64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), features)
+    }
+
+    fn start_in(folder: TempDir, features: u64) -> Self {
         let path = folder.path().join("socket");
         let mut listener = Listener::new(&path, true).unwrap();
         let handle = Arc::new(Mutex::new(None));
@@ -98,15 +101,20 @@ impl Server {
             let shouter = Arc::new(Mutex::new(Shouter { features, memory: None }));
             let memory = GuestMemoryAtomic::new(GuestMemoryMmap::new());
             let mut daemon = VhostUserDaemon::new("shouter".into(), shouter, memory).unwrap();
-            if daemon.start(&mut listener).is_ok() {
+            let started = daemon.start(&mut listener);
+            drop(listener); // nobody else is listened to
+            if started.is_ok() {
                 *shared.lock().unwrap() = daemon.shutdown_handle();
                 let _ = daemon.wait();
             }
         });
-        Self { _folder: folder, path, handle }
+        Self { folder, path, handle }
     }
 
     fn end(&self) {
+        while self.handle.lock().unwrap().is_none() {
+            thread::yield_now();
+        }
         self.handle.lock().unwrap().as_ref().unwrap().shutdown();
     }
 }
@@ -235,6 +243,29 @@ fn device_needs_a_reset_when_its_back_end_goes_away() {
     // A driver that tries again hears the same.
     rig.start(feature::VERSION_1, &ring);
     rig.wait_needs_reset();
+}
+
+#[rstest]
+#[case::as_before(usual(), true)]
+#[case::with_more(usual() | 1 << 24, true)]
+#[case::with_less(usual() & !feature::EVENT_IDX, false)]
+fn back_end_that_comes_back_is_found_by_the_next_driver(#[case] features: u64, #[case] found: bool) {
+    let server = Server::start(usual());
+    let rig = rig(VhostUser::fs(&server.path, "a").unwrap());
+    let mut ring = Ring::new(16, RING);
+    rig.start(feature::VERSION_1, &ring);
+    shout(&rig, &mut ring, b"first");
+    server.end();
+    rig.wait_needs_reset();
+    let server = Server::start_in(server.folder, features);
+    let mut ring = Ring::new(16, RING + 0x8000);
+    rig.start(feature::VERSION_1, &ring);
+    assert_eq!(rig.needs_reset(), !found);
+    if found {
+        assert_eq!(shout(&rig, &mut ring, b"again"), b"AGAIN");
+        server.end();
+        rig.wait_needs_reset();
+    }
 }
 
 #[test]

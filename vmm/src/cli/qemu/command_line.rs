@@ -271,7 +271,7 @@ impl CommandLine {
         let wrong =
             |(option, value, reason): Wrong| QemuError::Value { option: option.into(), value, reason };
         let options = machine.options;
-        let (memory, backing) = self.memory.finish(machine.memory_backend.as_deref()).map_err(wrong)?;
+        let (memory, backing, numa) = self.memory.finish(machine.memory_backend.as_deref()).map_err(wrong)?;
         let (console, debugcon) = self.chardevs.finish(&mut notes).map_err(wrong)?;
         let control = self.monitors.finish(&self.chardevs, &mut notes).map_err(wrong)?;
         let disks = self.drives.finish(&mut notes).map_err(wrong)?;
@@ -287,6 +287,7 @@ impl CommandLine {
             memory,
             backing,
             cpus,
+            numa,
             cpu: self.processor.model,
             options,
             extras: self.extras,

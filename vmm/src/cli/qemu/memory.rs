@@ -1,8 +1,10 @@
 //! `-m`, and the objects and options that say what memory is made of.
 
+use super::numa::Numa;
 use super::opts::{self, Opts};
 use super::{Reason, Wrong};
 use crate::backing::{Backing, HugePage, Pages};
+use crate::config::NumaConfig;
 use crate::machine::plan::MIB;
 
 /// What QEMU gives microvm if nobody asks for memory.
@@ -13,8 +15,7 @@ const DEFAULT: u64 = 128 * MIB;
 pub(super) struct Memory {
     size: Option<u64>,
     objects: Vec<Object>,
-    /// The object of the only NUMA node.
-    node: Option<String>,
+    numa: Numa,
     prefault: bool,
     huge: Option<HugePage>,
 }
@@ -36,7 +37,7 @@ impl Memory {
                 self.prefault = true;
                 Ok(())
             }
-            "numa" => self.numa(text),
+            "numa" => self.numa.option(text),
             _ => overcommit(text),
         }
     }
@@ -57,19 +58,6 @@ impl Memory {
     fn mem_path(&mut self, path: &str) -> Result<(), Reason> {
         self.huge = Some(huge_pages_at(path).ok_or_else(|| no_file(path))?);
         Ok(())
-    }
-
-    fn numa(&mut self, text: &str) -> Result<(), Reason> {
-        let mut opts = Opts::parse(text, Some("type"));
-        opts.only("type", &["node"], "there is one NUMA node, use node")?;
-        opts.only("nodeid", &["0"], "there is one NUMA node, use nodeid=0")?;
-        opts.ignore(&["cpus", "mem"]);
-        let node = opts.take("memdev");
-        if node.is_some() && self.node.is_some() {
-            return Err("there is one NUMA node, leave the others out".into());
-        }
-        self.node = node.or(self.node.take());
-        opts.finish()
     }
 
     /// `-object memory-backend-…`, `-object rng-…`.
@@ -122,9 +110,37 @@ impl Memory {
         Ok(())
     }
 
-    /// Bytes, and what they are made of.
-    pub(super) fn finish(self, machine: Option<&str>) -> Result<(u64, Backing), Wrong> {
-        let Self { size, objects, node, prefault, huge } = self;
+    /// Bytes, what they are made of, and which vCPUs they are near.
+    pub(super) fn finish(self, machine: Option<&str>) -> Result<(u64, Backing, NumaConfig), Wrong> {
+        let sizes = |id: &str| self.objects.iter().find(|object| object.id == id).map(|object| object.size);
+        if let Some(numa) = self.numa.several(sizes)? {
+            let (size, backing) = self.of_nodes(&numa)?;
+            return Ok((size, backing, numa));
+        }
+        self.of_one(machine).map(|(size, backing)| (size, backing, NumaConfig::default()))
+    }
+
+    /// The memory of several nodes, which is all of one kind.
+    fn of_nodes(&self, numa: &NumaConfig) -> Result<(u64, Backing), Wrong> {
+        let wrong = |reason: &str| ("-numa", String::new(), reason.into());
+        let all = numa.nodes.iter().try_fold(0_u64, |all, node| all.checked_add(node.memory));
+        let size = all.filter(|all| self.size.unwrap_or(*all) == *all);
+        let size = size.ok_or_else(|| wrong("the memory of the nodes is not that of -m, make them equal"))?;
+        let mut kinds =
+            self.numa.objects().filter_map(|id| self.objects.iter().find(|object| object.id == id));
+        let pages = self.huge.map_or(Pages::default(), Pages::Huge);
+        let plain = Backing { pages, ..Backing::default() };
+        let backing = kinds.next().map_or(plain, |object| object.backing.clone());
+        if kinds.any(|object| object.backing != backing) {
+            return Err(wrong("the memory of all nodes is of one kind, make their objects alike"));
+        }
+        Ok((size, Backing { prefault: backing.prefault || self.prefault, ..backing }))
+    }
+
+    /// The memory of a machine of one piece.
+    fn of_one(self, machine: Option<&str>) -> Result<(u64, Backing), Wrong> {
+        let Self { size, objects, numa, prefault, huge } = self;
+        let node = numa.objects().next().map(str::to_owned);
         let (option, name) = match (machine, &node) {
             (Some(name), _) => ("-machine memory-backend", name),
             (None, Some(name)) => ("-numa node,memdev", name.as_str()),

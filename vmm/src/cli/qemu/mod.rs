@@ -22,6 +22,7 @@ mod machine;
 mod memory;
 mod monitors;
 mod nets;
+mod numa;
 mod options;
 mod opts;
 mod ports;

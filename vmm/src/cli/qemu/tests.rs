@@ -176,6 +176,23 @@ fn memory_objects_have_huge_pages() {
 }
 
 #[test]
+fn nodes_have_their_vcpus_and_memory() {
+    let objects = "-object memory-backend-ram,id=a,size=1G -object memory-backend-ram,id=b,size=2G";
+    let nodes = "-numa node,nodeid=0,cpus=0-1,cpus=3,memdev=a -numa node,cpus=2,memdev=b -numa dist,src=0,dst=1,val=21";
+    let config = config(&format!("-m 3G -smp 4 {objects} {nodes}"));
+    let numa = &config.numa;
+    assert_eq!((config.memory, numa.nodes[1].memory), (3 << 30, 2 << 30));
+    assert_eq!((numa.nodes[0].cpus.as_slice(), numa.distances[0].value), (&[0..=1, 3..=3][..], 21));
+    assert!(message(&format!("-m 4G {objects} {nodes}")).ends_with("is not that of -m, make them equal"));
+    assert!(
+        message("-numa node,mem=1G -numa node,nodeid=2,mem=1G").ends_with("in their order, use nodeid=1")
+    );
+    assert!(message("-numa node,mem=1G -numa node").ends_with("it has no memory, add memdev=ID or mem=SIZE"));
+    assert!(message("-numa node,cpus=3-1").ends_with("cpus=3-1: write cpus=0 or cpus=0-3"));
+    assert!(message("-numa hmat-lb,initiator=0").contains("use node and dist"));
+}
+
+#[test]
 fn drives_reach_the_guest_by_device_or_by_themselves() {
     let paths = |line| config(line).disks.into_iter().map(|disk| disk.path).collect::<Vec<_>>();
     let line = "-drive if=none,id=b,file=b.raw -drive file=a,,1.raw,if=virtio -device virtio-blk-device,drive=b c.raw";

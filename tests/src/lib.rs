@@ -20,10 +20,12 @@
 //! | `TINDERBOX_TEST_PATIENCE` | factor on every time-out, for emulated hosts |
 #![forbid(unsafe_code)]
 
+mod back_end;
 mod disk;
 mod guest;
 mod vm;
 
+pub use back_end::{Program, storage_daemon};
 pub use disk::{BootSector, blank_disk, boot_disc, debian_boot_file};
 pub use guest::{long_kernel, tiny_kernel};
 pub use vm::{Vm, VmBuilder};

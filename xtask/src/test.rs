@@ -115,6 +115,7 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     let accel = args.accel.unwrap_or(if Path::new("/dev/kvm").exists() { Accel::Kvm } else { Accel::Lab });
     firmware::build("qboot")?;
     firmware::build("seabios-usb")?;
+    host::ensure_packages("the tests of back ends", &["qemu-system-common"])?;
     let suites = ["reset", "firmware", "handover", "terminal", "usb", "timeline"]
         .map(|name| Suite::new(name, tinderbox));
     suites.into_iter().try_for_each(|suite| {

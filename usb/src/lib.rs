@@ -19,9 +19,10 @@
 //! | [`Keyboard`], [`Mouse`], [`Tablet`] | what is typed and pointed on a [`Hid`] |
 //! | [`Serial`] | a CDC-ACM port, which writes to the host and has a [`SerialInput`] |
 //! | [`Hub`] | four ports for devices of high speed |
+//! | [`host::HostDevice`] | a device of the host's, passed through |
 //! | [`Capture`] | a wrapper around any of them, for Wireshark |
 //!
-//! Left out: streams, and with them UAS at SuperSpeed; isochronous devices; devices of the host's.
+//! Left out: streams, and with them UAS at SuperSpeed; isochronous devices.
 //!
 //! Standards: *Universal Serial Bus Specification 2.0* and *Universal Serial Bus 3.2 Specification*, cited as `USB 2.0, 9.4`
 //! and `USB 3.2, 9.4`; the devices name those of their classes.
@@ -33,6 +34,7 @@ mod data;
 pub mod describe;
 mod device;
 mod hid;
+pub mod host;
 mod hub;
 mod layout;
 pub mod pci;

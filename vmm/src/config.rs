@@ -14,7 +14,7 @@ mod virtio;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use self::usb::{UsbConfig, UsbDevice, UsbKind, UsbStorage};
+pub use self::usb::{HostUsb, UsbConfig, UsbDevice, UsbKind, UsbStorage};
 pub use self::virtio::{
     CloudInit, FsServer, NetConfig, PmemConfig, PortConfig, PortEnd, VhostUserConfig, VirtioBus,
     VirtioConfig, VsockConfig, Wire,

@@ -9,7 +9,7 @@ use usb::Speed;
 use super::disk::{DiskError, on_or_off};
 use super::fields::{Fields, FieldsError};
 use super::machine::decimal;
-use crate::config::{DiskBus, DiskConfig, UsbConfig, UsbDevice, UsbKind, UsbStorage};
+use crate::config::{DiskBus, DiskConfig, HostUsb, UsbConfig, UsbDevice, UsbKind, UsbStorage};
 
 /// What is on USB.
 #[derive(Args, Debug)]
@@ -17,8 +17,11 @@ use crate::config::{DiskBus, DiskConfig, UsbConfig, UsbDevice, UsbKind, UsbStora
 pub(crate) struct UsbArgs {
     /// A USB device, repeatable; it brings the controller (usb=on). storage takes disk=FILE, media=disk|cdrom,
     /// removable=on|off, speed=super|high and the keys of --disk; serial takes file=FILE; hub=N puts a device of high speed behind the Nth hub;
-    /// id=NAME names it for QMP
-    #[arg(long = "usb", value_name = "storage,disk=FILE[,…]|kbd|mouse|tablet|hub|serial,file=FILE")]
+    /// id=NAME names it for QMP; host=046d:c31c takes a device from the host
+    #[arg(
+        long = "usb",
+        value_name = "storage,disk=FILE[,…]|kbd|mouse|tablet|hub|serial,file=FILE|host=VENDOR:PRODUCT"
+    )]
     devices: Vec<UsbArg>,
     /// Record all USB transfers in FILE, which Wireshark opens
     #[arg(long = "usb-pcap", value_name = "FILE")]
@@ -54,7 +57,7 @@ impl UsbArg {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum UsbError {
     /// A name that no device has.
-    #[error("unknown device `{0}`, use storage, kbd, mouse, tablet, hub or serial")]
+    #[error("unknown device `{0}`, use storage, kbd, mouse, tablet, hub, serial or host=VENDOR:PRODUCT")]
     Name(String),
     /// A key that the device does not have.
     #[error("unknown key `{key}` of {name}, {hint}")]
@@ -81,6 +84,12 @@ pub(crate) enum UsbError {
     /// Neither yes nor no.
     #[error("removable={0} is no choice, use removable=on or removable=off")]
     Removable(String),
+    /// No device of a host's.
+    #[error("host={0} is no device, write its numbers as lsusb has them: host=046d:c31c")]
+    Host(String),
+    /// A device of the host's behind a hub.
+    #[error("a device of the host's is in a port of the controller's, leave hub out")]
+    HostHub,
     /// Not a hub.
     #[error("hub={0} is no hub, count the hubs from 1 in the order of the command line")]
     Hub(String),
@@ -100,6 +109,9 @@ impl FromStr for UsbArg {
 
     fn from_str(text: &str) -> Result<Self, UsbError> {
         let Fields { first: name, mut pairs } = Fields::parse(text)?;
+        if let Some(numbers) = name.strip_prefix("host=") {
+            return host(numbers, pairs);
+        }
         let hub = take(&mut pairs, "hub").map(hub_number).transpose()?;
         let id = take(&mut pairs, "id");
         let (kind, disk) = match name.as_str() {
@@ -118,8 +130,28 @@ impl FromStr for UsbArg {
     }
 }
 
+/// A device of the host's by its numbers.
+fn host(numbers: &str, mut pairs: Vec<(String, String)>) -> Result<UsbArg, UsbError> {
+    let is_hex = |text: &str| text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = |text: &str| u16::from_str_radix(text, 16).ok().filter(|_| is_hex(text));
+    let found = numbers
+        .split_once(':')
+        .and_then(|(vendor, product)| Some(HostUsb { vendor: number(vendor)?, product: number(product)? }));
+    let kind = UsbKind::Host(found.ok_or_else(|| UsbError::Host(numbers.into()))?);
+    let id = take(&mut pairs, "id");
+    match pairs.into_iter().next() {
+        Some((key, _)) if key == "hub" => Err(UsbError::HostHub),
+        Some((key, _)) => Err(unknown(key, &kind)),
+        None => Ok(UsbArg { device: UsbDevice { id, kind, hub: None }, disk: None }),
+    }
+}
+
 fn unknown(key: String, kind: &UsbKind) -> UsbError {
-    let hint = if matches!(kind, UsbKind::Serial(_)) { "use file, hub or id" } else { "use hub or id" };
+    let hint = match kind {
+        UsbKind::Serial(_) => "use file, hub or id",
+        UsbKind::Host(_) => "use id",
+        _ => "use hub or id",
+    };
     UsbError::Key { key, name: kind.name(), hint }
 }
 
@@ -220,13 +252,30 @@ mod tests {
 
     #[test]
     fn wrong_devices_are_named() {
-        let expected = "unknown device `camera`, use storage, kbd, mouse, tablet, hub or serial";
+        let expected =
+            "unknown device `camera`, use storage, kbd, mouse, tablet, hub, serial or host=VENDOR:PRODUCT";
         assert_eq!(refused("camera"), expected);
         assert_eq!(refused("storage"), "storage has no disk, write storage,disk=FILE");
         assert_eq!(refused("storage,disk="), "storage has no disk, write storage,disk=FILE");
         assert_eq!(refused("serial"), "serial has no file, write serial,file=FILE");
         assert_eq!(refused("kbd,layout=de"), "unknown key `layout` of kbd, use hub or id");
         assert_eq!(refused("serial,file=a,speed=1"), "unknown key `speed` of serial, use file, hub or id");
+    }
+
+    #[test]
+    fn device_of_the_host_has_two_numbers() {
+        let device = "host=046d:C31c,id=keys".parse::<UsbArg>().unwrap().device;
+        assert_eq!(device.kind, UsbKind::Host(HostUsb { vendor: 0x046d, product: 0xc31c }));
+        assert_eq!(device.id.as_deref(), Some("keys"));
+        for numbers in ["", "046d", "046d:", ":", "046d:c31g", "0046d:c31c", "+46d:c31c", "046d:c31c:1"] {
+            let expected =
+                format!("host={numbers} is no device, write its numbers as lsusb has them: host=046d:c31c");
+            assert_eq!(refused(&format!("host={numbers}")), expected);
+        }
+        assert_eq!(
+            refused("host=046d:c31c,hub=1"),
+            "a device of the host's is in a port of the controller's, leave hub out"
+        );
     }
 
     #[test]

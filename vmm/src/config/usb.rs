@@ -1,5 +1,6 @@
 //! The devices on USB.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use ::usb::Speed;
@@ -56,6 +57,8 @@ pub enum UsbKind {
     Hub,
     /// A serial port that writes to a file.
     Serial(PathBuf),
+    /// A device of the host's.
+    Host(HostUsb),
 }
 
 impl UsbKind {
@@ -69,16 +72,33 @@ impl UsbKind {
             Self::Tablet => "tablet",
             Self::Hub => "hub",
             Self::Serial(_) => "serial",
+            Self::Host(_) => "host",
         }
     }
 
-    /// How fast it talks.
+    /// How fast it talks; what that is of a device of the host's shows when it is opened.
     #[must_use]
     pub const fn speed(&self) -> Speed {
         match self {
             Self::Storage(storage) => storage.speed,
             _ => Speed::High,
         }
+    }
+}
+
+/// A device of the host's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostUsb {
+    /// Its vendor's number.
+    pub vendor: u16,
+    /// The vendor's number for it.
+    pub product: u16,
+}
+
+/// As `lsusb` has it.
+impl fmt::Display for HostUsb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04x}:{:04x}", self.vendor, self.product)
     }
 }
 

@@ -30,6 +30,7 @@ mod timers;
 mod usb;
 mod usb_devices;
 pub mod usb_hands;
+mod usb_host;
 pub mod usb_nodes;
 pub mod usb_plugs;
 mod vcpus;

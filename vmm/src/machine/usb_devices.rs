@@ -5,12 +5,14 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use scsi::{Kind, Loading, Target, Unit};
+use usb::host::HostDevice;
 use usb::xhci::Control;
 use usb::{Capture, Hub, Keyboard, Mouse, Serial, Speed, Storage, Tablet};
 
 use super::disks::Disk;
 use super::plan::Plan;
 use super::usb_hands::Hands;
+use super::usb_host;
 use super::usb_plugs::{Made, Path as PortPath, Plugs, PlugsError};
 use crate::config::{UsbConfig, UsbDevice, UsbKind, UsbStorage};
 
@@ -34,6 +36,7 @@ pub(super) enum Model {
     Tablet,
     Hub,
     Serial(File),
+    Host(HostDevice),
 }
 
 /// A mass storage device, with its contents.
@@ -58,8 +61,10 @@ impl UsbDevices {
     /// Makes the devices and plugs them in, hubs before what is behind them.
     pub(super) fn plug(self, plan: &Plan, disks: &[Disk], control: &Control) -> anyhow::Result<Plugs> {
         let plugs = Plugs::new(control.clone(), self.capture);
-        for ((id, opened), place) in self.devices.into_iter().zip(&plan.usb_places) {
-            let path = Some(PortPath(place.path.clone()));
+        let mut devices: Vec<_> = self.devices.into_iter().zip(&plan.usb_places).collect();
+        devices.sort_by_key(|(_, place)| place.path.is_empty()); // those without a place of their own come last
+        for ((id, opened), place) in devices {
+            let path = Some(PortPath(place.path.clone())).filter(|path| !path.0.is_empty());
             let model = match opened {
                 Opened::Storage(storage) => Model::Storage(StorageModel::of(storage, disks)?),
                 Opened::Other(model) => model,
@@ -78,6 +83,7 @@ fn open(kind: &UsbKind) -> anyhow::Result<Opened> {
         UsbKind::Tablet => Model::Tablet,
         UsbKind::Hub => Model::Hub,
         UsbKind::Serial(path) => Model::Serial(create(path, "--usb serial,file=")?),
+        UsbKind::Host(wanted) => Model::Host(usb_host::open(*wanted)?),
     }))
 }
 
@@ -112,6 +118,7 @@ impl Model {
             }
             Self::Hub => Box::new(Hub::new()),
             Self::Serial(file) => Box::new(Serial::new(Box::new(file)).1),
+            Self::Host(device) => Box::new(device),
         };
         Ok(Made { device, backend: None })
     }

@@ -13,6 +13,9 @@ pub(super) fn devices(config: &Config, plan: &Plan) -> Vec<[String; 3]> {
 }
 
 pub(super) fn port(place: &UsbPlace) -> String {
+    if place.path.is_empty() {
+        return "first free port".into();
+    }
     let path: Vec<_> = place.path.iter().map(u8::to_string).collect();
     let bus = if place.speed == Speed::Super { "USB 3" } else { "USB 2" };
     format!("{bus} port {}", path.join("."))

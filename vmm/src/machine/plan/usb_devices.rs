@@ -14,7 +14,8 @@ const HUBS_IN_A_ROW: usize = 5;
 /// A device in its port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UsbPlace {
-    /// Port numbers from the controller on, each from 1. The first counts among the root ports of the device's kind.
+    /// Port numbers from the controller on, each from 1. The first counts among the root ports of the device's kind. None for
+    /// a device of the host's, whose speed is not known yet: it comes into the first port that is free.
     pub path: Vec<u8>,
     /// Which kind of root port it is.
     pub speed: Speed,
@@ -104,6 +105,7 @@ pub(super) fn places(config: &UsbConfig) -> Result<Vec<UsbPlace>, UsbError> {
             return Err(UsbError::Duplicate { name: device.kind.name(), id: id.clone() });
         }
         let place = match device.hub {
+            None if matches!(device.kind, UsbKind::Host(_)) => anywhere(),
             None => at_root(device, &places)?,
             Some(hub) => behind(device, hub, &config.devices, &places)?,
         };
@@ -112,9 +114,15 @@ pub(super) fn places(config: &UsbConfig) -> Result<Vec<UsbPlace>, UsbError> {
     Ok(places)
 }
 
+/// The first free port for the speed that the device turns out to have.
+const fn anywhere() -> UsbPlace {
+    UsbPlace { path: Vec::new(), speed: Speed::High, hub: None, disk: None }
+}
+
 fn at_root(device: &UsbDevice, places: &[UsbPlace]) -> Result<UsbPlace, UsbError> {
     let speed = device.kind.speed();
-    let taken = places.iter().filter(|place| place.hub.is_none() && place.speed == speed).count();
+    let fixed = places.iter().filter(|place| !place.path.is_empty());
+    let taken = fixed.filter(|place| place.hub.is_none() && place.speed == speed).count();
     match u8::try_from(taken + 1) {
         Ok(port) if port <= ROOT_PORTS => {
             Ok(UsbPlace { path: vec![port], speed, hub: None, disk: disk(device) })

@@ -20,14 +20,14 @@
 //! | `TINDERBOX_TEST_PATIENCE` | factor on every time-out, for emulated hosts |
 #![forbid(unsafe_code)]
 
-mod back_end;
 mod disk;
 mod guest;
+mod qmp;
 mod vm;
 
-pub use back_end::{Program, storage_daemon};
 pub use disk::{BootSector, blank_disk, boot_disc, debian_boot_file};
 pub use guest::{long_kernel, tiny_kernel};
+pub use qmp::Qmp;
 pub use vm::{Vm, VmBuilder};
 
 use std::path::PathBuf;

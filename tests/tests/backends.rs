@@ -3,14 +3,48 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use machine_tests::{Program, Vm, VmBuilder, blank_disk, patience, storage_daemon};
+use machine_tests::{Vm, VmBuilder, blank_disk, patience};
 
 const MIB: u64 = 1 << 20;
+
+/// A program of the host's that ends with the test.
+struct Program(Child);
+
+impl Program {
+    /// Starts `program`, and returns when it has made the file `ready`.
+    fn start(program: &str, args: &[&str], ready: &Path) -> Result<Self> {
+        let mut child = Self(Command::new(program).args(args).spawn().context(program.to_owned())?);
+        let deadline = Instant::now() + patience(10);
+        while !ready.exists() {
+            ensure!(Instant::now() < deadline && child.0.try_wait()?.is_none(), "{program} does not start");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(child)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// QEMU's own back end for disks, with two queues on `disk`.
+fn storage_daemon(dir: &Path, disk: &Path) -> Result<(Program, PathBuf)> {
+    let socket = dir.join("blk.sock");
+    let file = format!("driver=file,node-name=file,filename={}", disk.display());
+    let address = format!("addr.type=unix,addr.path={}", socket.display());
+    let export = format!("vhost-user-blk,id=export,node-name=disk,writable=on,num-queues=2,{address}");
+    let disk = "driver=raw,node-name=disk,file=file";
+    let args = ["--blockdev", &file, "--blockdev", disk, "--export", &export];
+    Ok((Program::start("qemu-storage-daemon", &args, &socket)?, socket))
+}
 
 fn sum(path: &Path) -> Result<String> {
     let output = Command::new("sha256sum").arg(path).output()?;

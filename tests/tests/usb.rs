@@ -1,5 +1,5 @@
 //! SeaBIOS with USB on `/dev/kvm`: it boots a sector of ours from disks on the xHCI controller. That it takes keys of ours is in
-//! `devices`, the ring for those who ask: no key comes through on an idle host with a `/dev/kvm` that emulates kernel mode.
+//! `plugging`, which says why.
 
 use anyhow::{Result, ensure};
 use machine_tests::{BootSector, Vm, VmBuilder, boot_disc, patience};

@@ -7,6 +7,7 @@
 //! | machine | `/dev/kvm` if it runs 64-bit guests, else the lab | Debian from its boot loader |
 //! | uefi, acpi | as `machine`, after it | Debian by edk2; the tables as its kernel sees them |
 //! | switches, kernels | as `machine`, and beside it in a second lab | the machine's switches; Debian's kernel without its boot loader |
+//! | plugging | the same, after `kernels` | a USB keyboard in SeaBIOS and GRUB |
 //! | devices | as `machine`, if asked for by name | every virtio device under Debian's drivers |
 //! | cpus | the same | 288 of them |
 //! | backends | the same | devices whose other end is another process or the host's kernel |
@@ -64,6 +65,7 @@ enum Ring {
     Switches,
     Acpi,
     Kernels,
+    Plugging,
     Devices,
     Backends,
     Cpus,
@@ -71,7 +73,8 @@ enum Ring {
 
 impl Ring {
     /// Those that need 64-bit guests and run first in the one lab, then those that run beside them in another.
-    const LINUX: [&[Self]; 2] = [&[Self::Machine, Self::Uefi, Self::Acpi], &[Self::Switches, Self::Kernels]];
+    const LINUX: [&[Self]; 2] =
+        [&[Self::Machine, Self::Uefi, Self::Acpi], &[Self::Switches, Self::Kernels, Self::Plugging]];
 
     /// Those that run if they are asked for by name.
     const ASKED_FOR: [Self; 3] = [Self::Devices, Self::Backends, Self::Cpus];
@@ -115,7 +118,6 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     let accel = args.accel.unwrap_or(if Path::new("/dev/kvm").exists() { Accel::Kvm } else { Accel::Lab });
     firmware::build("qboot")?;
     firmware::build("seabios-usb")?;
-    host::ensure_packages("the tests of back ends", &["qemu-system-common"])?;
     let suites = ["reset", "firmware", "handover", "terminal", "usb", "timeline"]
         .map(|name| Suite::new(name, tinderbox));
     suites.into_iter().try_for_each(|suite| {
@@ -172,6 +174,10 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
     let (debian, filter) = (image::debian()?, args.filter.as_deref());
     let run = |rings: &[Ring]| {
         rings.iter().try_for_each(|ring| {
+            if *ring == Ring::Plugging {
+                host::ensure_packages("the tests of USB", &["mtools"])?;
+                firmware::build("seabios-usb")?;
+            }
             if *ring == Ring::Devices {
                 host::ensure_packages("the tests of virtio devices", &["passt"])?;
             }

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::PathBuf;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use crate::backing::{Backing, HugePage, Pages};
 use crate::machine::plan::MIB;
 
@@ -129,6 +131,13 @@ fn address_bits(line: &str) -> Option<u32> {
     let sizes = line.strip_prefix("address sizes")?.trim_start().strip_prefix(':')?;
     let (bits, _) = sizes.split_once("bits physical")?;
     bits.trim().parse().ok().filter(|bits| (32..=52).contains(bits))
+}
+
+/// Lets this process have as many descriptors as it may: the usual 1024 are fewer than a guest's streams.
+pub fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Whoever has too few afterwards is told by what fails for it.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 #[cfg(test)]

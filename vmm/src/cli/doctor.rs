@@ -189,10 +189,10 @@ fn firmware(catalogue: &Catalogue) -> Finding {
 
 /// Open files, of which each queue of each device takes some.
 fn files() -> Finding {
-    match getrlimit(Resource::Nofile).current {
+    match getrlimit(Resource::Nofile).maximum {
         Some(limit) if limit < ENOUGH_FILES => {
             Finding::new(Grade::Limited, "open files", format!("{limit} at most"))
-                .mend(format!("machines with many disks need more: `ulimit -n {ENOUGH_FILES}`"))
+                .mend(format!("machines with many disks need more: `ulimit -Hn {ENOUGH_FILES}`"))
         }
         Some(limit) => Finding::good("open files", format!("{limit} at most")),
         None => Finding::good("open files", "no limit"),

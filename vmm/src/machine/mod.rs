@@ -77,6 +77,7 @@ pub enum Outcome {
 /// When the machine cannot be built, a vCPU cannot go on, or a signal ended the run before the guest powered off.
 pub fn run(config: &Config) -> anyhow::Result<Outcome> {
     let timeline = config.timeline.as_ref().map(|_| Arc::new(Recorder::start(config)));
+    host::raise_file_limit();
     let start = Start::open(config)?;
     let plan = Plan::new(config, start.firmware_len(), host::physical_address_bits()?)?;
     let start = start.place(&plan)?;

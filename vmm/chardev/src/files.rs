@@ -63,13 +63,14 @@ impl Files {
     /// # Errors
     /// They are closed.
     pub fn stdio() -> Result<Self, OpenError> {
-        // Opened again, for whoever shares them with us did not ask for streams that do not block.
+        // Opened again, for whoever shares them with us did not ask for streams that do not block. Not every host has a
+        // /dev/stdin.
         let again = |path: &str, write: bool| {
             let mut options = File::options();
             options.read(!write).write(write).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
             options.open(path).map_err(|source| OpenError::Open(path.into(), source))
         };
-        Self::watched(again("/dev/stdin", false)?, again("/dev/stdout", true)?, Path::new("stdio"))
+        Self::watched(again("/proc/self/fd/0", false)?, again("/proc/self/fd/1", true)?, Path::new("stdio"))
     }
 
     fn watched(input: File, output: File, path: &Path) -> Result<Self, OpenError> {

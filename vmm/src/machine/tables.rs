@@ -224,11 +224,21 @@ fn boot_disk(plan: &Plan, place: Boot<'_>) -> Option<BootDevice> {
             BootDevice::VirtioPciTarget { device: plan.device, target }
         }
         Boot::Usb(place) => {
-            let on_pci = plan.pci_usb().map(|device| UsbController::Pci { device });
-            let on_system_bus = || Some(UsbController::SystemBus { base: plan.usb?.mmio.start });
-            BootDevice::UsbDisk { controller: on_pci.or_else(on_system_bus)?, path: place.path.clone() }
+            let (controller, counts_all_ports) = boot_controller(plan)?;
+            let path = if counts_all_ports { place.path_from_all_ports() } else { place.path.clone() };
+            BootDevice::UsbDisk { controller, path }
         }
     })
+}
+
+/// The controller of USB disks, and whether firmware counts all its root ports in one row. No firmware but edk2, which
+/// does, looks for it on PCI.
+fn boot_controller(plan: &Plan) -> Option<(UsbController, bool)> {
+    if let Some(device) = plan.pci_usb() {
+        return Some((UsbController::Pci { device }, true));
+    }
+    let usb = plan.usb?;
+    Some((UsbController::SystemBus { base: usb.mmio.start }, usb.counts_all_ports))
 }
 
 // The plan puts ports below 64 KiB and these registers below 4 GiB; its tests hold it to that.
@@ -247,8 +257,13 @@ fn address(start: u64) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use usb::Speed;
+
     use super::*;
-    use crate::config::{Config, Console, DiskConfig};
+    use crate::config::{
+        Config, Console, DiskBus, DiskConfig, ExtraDevice, FirmwareChoice, UsbConfig, UsbDevice, UsbKind,
+        UsbStorage,
+    };
 
     fn plan(config: &Config) -> Plan {
         Plan::new(config, 128 << 10, 46).unwrap()
@@ -279,6 +294,27 @@ mod tests {
     fn no_console_means_no_com1() {
         assert!(has(&dsdt(&Config::default()), b"COM1"));
         assert!(!has(&dsdt(&Config { console: Console::None, ..Config::default() }), b"COM1"));
+    }
+
+    /// The boot order with a USB disk of high speed.
+    fn usb_boot_order(config: Config) -> String {
+        let storage = UsbStorage { disk: 0, cdrom: false, removable: false, speed: Speed::High };
+        let device = UsbDevice { id: None, kind: UsbKind::Storage(storage), hub: None };
+        let disk = DiskConfig { bus: DiskBus::Usb, ..DiskConfig::new("disk.raw") };
+        let usb = UsbConfig { devices: vec![device], pcap: None };
+        let devices = boot_devices(&plan(&Config { disks: vec![disk], usb, ..config }), None);
+        devices.iter().map(BootDevice::to_string).collect()
+    }
+
+    #[test]
+    fn root_port_of_a_usb_disk_is_counted_as_the_firmware_does() {
+        let edk2 = || Config { firmware: FirmwareChoice::Named("edk2-usb".into()), ..Config::default() };
+        let on_pci = Config { extras: vec![ExtraDevice::Xhci], ..edk2() };
+
+        let system_bus = "/sysbus-xhci@00000000fe900000";
+        assert!(usb_boot_order(Config::default()).starts_with(&format!("{system_bus}/storage@1/")));
+        assert!(usb_boot_order(edk2()).starts_with(&format!("{system_bus}/storage@9/")));
+        assert!(usb_boot_order(on_pci).ends_with("/storage@9/channel@0/disk@0,0"));
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub(super) fn least_memory(firmware: &FirmwareChoice) -> u64 {
     if is_edk2(firmware) { 64 * MIB } else { 16 * MIB }
 }
 
-fn is_edk2(firmware: &FirmwareChoice) -> bool {
+pub(super) fn is_edk2(firmware: &FirmwareChoice) -> bool {
     matches!(firmware, FirmwareChoice::Named(name) if name.starts_with("edk2"))
 }
 

@@ -1,6 +1,6 @@
 //! Where the USB controller is.
 
-use super::{Gsi, PlanError, Range, UsbError};
+use super::{Gsi, PlanError, Range, UsbError, devices};
 use crate::config::{Config, Switch};
 
 /// The xHCI controller on the system bus.
@@ -10,6 +10,8 @@ pub struct UsbPlan {
     pub mmio: Range,
     /// Its interrupt, level-triggered.
     pub gsi: Gsi,
+    /// Whether the firmware counts all root ports in one row, as edk2 does, and not those of each speed, as SeaBIOS does.
+    pub counts_all_ports: bool,
 }
 
 /// The controller of `usb=on`.
@@ -30,7 +32,8 @@ pub(super) fn usb(config: &Config) -> Result<Option<UsbPlan>, PlanError> {
         let reason = "nothing but ACPI tells of the USB controller";
         return Err(PlanError::Contradiction { option: "usb=on", other: "acpi=off", reason });
     }
-    Ok(Some(UsbPlan { mmio: Range::new(0xfe90_0000, usb::xhci::LEN), gsi: 10 }))
+    let counts_all_ports = devices::is_edk2(&config.firmware);
+    Ok(Some(UsbPlan { mmio: Range::new(0xfe90_0000, usb::xhci::LEN), gsi: 10, counts_all_ports }))
 }
 
 #[cfg(test)]
@@ -46,7 +49,8 @@ mod tests {
     fn controller_comes_on_request_at_the_address_of_the_contract() {
         assert_eq!(usb_of(MachineOptions::default()), Ok(None));
         let on = MachineOptions { usb: Switch::On, ..MachineOptions::default() };
-        assert_eq!(usb_of(on), Ok(Some(UsbPlan { mmio: Range::new(0xfe90_0000, 0x4000), gsi: 10 })));
+        let mmio = Range::new(0xfe90_0000, 0x4000);
+        assert_eq!(usb_of(on), Ok(Some(UsbPlan { mmio, gsi: 10, counts_all_ports: false })));
     }
 
     #[test]

@@ -25,6 +25,22 @@ pub struct UsbPlace {
     pub disk: Option<usize>,
 }
 
+impl UsbPlace {
+    /// Its root port among all of the controller: SuperSpeed ports come first. xHCI 1.2, 7.2.
+    #[must_use]
+    pub fn root_port(&self) -> u8 {
+        let first = self.path.first().copied().unwrap_or_default();
+        if self.speed == Speed::Super { first } else { usb::xhci::Config::default().usb3_ports + first }
+    }
+
+    /// The path with the root port counted among all.
+    #[must_use]
+    pub fn path_from_all_ports(&self) -> Vec<u8> {
+        let hubs = self.path.get(1..).unwrap_or_default();
+        [&[self.root_port()], hubs].concat()
+    }
+}
+
 /// Why devices cannot be plugged in. Each message names the option and what to do.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum UsbError {

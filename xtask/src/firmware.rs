@@ -11,6 +11,7 @@
 //! A folder appears under its hash when it is complete, and never changes after that: a build whose inputs are the same
 //! is no build at all, and needs no network.
 
+mod additions;
 mod build;
 mod edk2;
 mod meson;
@@ -108,6 +109,7 @@ struct Order {
     recipe: Recipe,
     config: String,
     source: Source,
+    additions: Option<String>,
     toolchain: String,
 }
 
@@ -122,7 +124,10 @@ impl Order {
             None => (name.to_owned(), Source::of_recipe(&recipe)?),
             Some(path) => (format!("{name}-local"), Source::of_user(path, builder.landmarks())?),
         };
-        Ok(Self { name, recipe, config, source, toolchain: build::toolchain(builder.toolchain())? })
+        let additions = recipe.additions.as_deref().map(additions::folder);
+        let additions = additions.map(|folder| additions::identity(&folder)).transpose()?;
+        let toolchain = build::toolchain(builder.toolchain())?;
+        Ok(Self { name, recipe, config, source, additions, toolchain })
     }
 
     fn inputs(&self) -> Inputs<'_> {
@@ -132,6 +137,7 @@ impl Order {
             recipe_code: self.recipe.builder().code_version(),
             config: &self.config,
             source: self.source.identity(),
+            additions: self.additions.as_deref(),
             toolchain: &self.toolchain,
         }
     }

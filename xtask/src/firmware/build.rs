@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 
+use super::additions;
 use super::place::FixedPlace;
 use super::recipe::Recipe;
 use super::source::Source;
@@ -115,8 +116,11 @@ impl Work<'_> {
             tarball.display(),
             missing.unwrap_or(&"")
         );
-        match source.patches() {
-            Some(patches) => self.patch(&tarball.with_file_name(patches), tree),
+        if let Some(patches) = source.patches() {
+            self.patch(&tarball.with_file_name(patches), tree)?;
+        }
+        match &self.recipe.additions {
+            Some(name) => additions::apply(self, &additions::folder(name), tree),
             None => Ok(()),
         }
     }
@@ -126,11 +130,14 @@ impl Work<'_> {
         self.run(clean("tar").args(["--extract", "--file"]).arg(packaging).arg("--directory").arg(tree))?;
         let patches = tree.join("debian/patches");
         let series = fs::read_to_string(patches.join("series")).context("read Debian's list of patches")?;
-        patch_names(&series).try_for_each(|name| {
-            let mut patch = clean("patch");
-            patch.args(["--strip=1", "--forward", "--directory"]).arg(tree);
-            self.run(patch.arg("--input").arg(patches.join(name)))
-        })
+        patch_names(&series).try_for_each(|name| self.patch_with(&patches.join(name), tree))
+    }
+
+    /// Applies one patch.
+    pub(crate) fn patch_with(&self, patch: &Path, tree: &Path) -> anyhow::Result<()> {
+        let mut command = clean("patch");
+        command.args(["--strip=1", "--forward", "--directory"]).arg(tree);
+        self.run(command.arg("--input").arg(patch))
     }
 
     /// Runs a program of the build, its output shown and logged.

@@ -35,6 +35,9 @@ pub(crate) struct Recipe {
     /// A second configuration, each of whose options takes the place of the one with its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) overrides: Option<String>,
+    /// What is added to the source: a folder below `firmware/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) additions: Option<String>,
     /// What the image file is called.
     pub(crate) image: String,
     /// The size the image must have, in bytes.
@@ -224,6 +227,9 @@ pub(crate) struct Inputs<'a> {
     pub(crate) config: &'a str,
     /// Which source it is, whatever its path.
     pub(crate) source: &'a str,
+    /// What is added to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) additions: Option<&'a str>,
     pub(crate) toolchain: &'a str,
 }
 
@@ -254,7 +260,7 @@ mod tests {
 
         assert_eq!(
             message,
-            r#"firmware/manifest.toml has no recipe "seabois"; there is: edk2, edk2-debug, linuxboot, qboot, seabios, seabios-usb"#
+            r#"firmware/manifest.toml has no recipe "seabois"; there is: edk2, edk2-debug, edk2-usb, linuxboot, qboot, seabios, seabios-usb"#
         );
     }
 
@@ -311,7 +317,8 @@ mod tests {
             ..Recipe::load("seabios").unwrap()
         };
         let hash = |recipe| {
-            Inputs { name: "n", recipe, recipe_code: 1, config: "c", source: "s", toolchain: "t" }
+            let (config, source, toolchain) = ("c", "s", "t");
+            Inputs { name: "n", recipe, recipe_code: 1, config, source, additions: None, toolchain }
                 .hash()
                 .unwrap()
         };
@@ -322,19 +329,23 @@ mod tests {
     #[test]
     fn every_input_changes_the_hash() {
         let recipe = Recipe::load("seabios").unwrap();
-        let inputs = |name, config, source, toolchain, recipe_code| {
-            Inputs { name, recipe: &recipe, recipe_code, config, source, toolchain }.hash().unwrap()
+        let inputs = |name, config, source, additions, toolchain, recipe_code| {
+            Inputs { name, recipe: &recipe, recipe_code, config, source, additions, toolchain }
+                .hash()
+                .unwrap()
         };
 
         let hashes = std::collections::BTreeSet::from([
-            inputs("seabios", "c", "s", "t", 1),
-            inputs("seabios-local", "c", "s", "t", 1),
-            inputs("seabios", "other", "s", "t", 1),
-            inputs("seabios", "c", "other", "t", 1),
-            inputs("seabios", "c", "s", "other", 1),
-            inputs("seabios", "c", "s", "t", 2),
+            inputs("seabios", "c", "s", None, "t", 1),
+            inputs("seabios-local", "c", "s", None, "t", 1),
+            inputs("seabios", "other", "s", None, "t", 1),
+            inputs("seabios", "c", "other", None, "t", 1),
+            inputs("seabios", "c", "s", Some("a"), "t", 1),
+            inputs("seabios", "c", "s", Some("other"), "t", 1),
+            inputs("seabios", "c", "s", None, "other", 1),
+            inputs("seabios", "c", "s", None, "t", 2),
         ]);
 
-        assert_eq!(hashes.len(), 6);
+        assert_eq!(hashes.len(), 8);
     }
 }

@@ -117,6 +117,11 @@ impl LocalSource {
     }
 }
 
+/// What tells the content of `dir` from any other.
+pub(crate) fn identity_of_tree(dir: &Path) -> anyhow::Result<String> {
+    LocalSource::of_tree(dir, None).map(|source| source.identity)
+}
+
 /// Archives `dir` without what builds and git leave in it.
 fn pack(dir: &Path, tarball: &Path) -> anyhow::Result<()> {
     let mut tar = Command::new("tar");

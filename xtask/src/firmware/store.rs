@@ -132,6 +132,11 @@ fn write_papers(
 /// What `tinderbox firmware list` reads.
 fn manifest(inputs: &Inputs<'_>, version: &str, sha256: &str) -> Value {
     let recipe = inputs.recipe;
+    let mut source =
+        json!({ "sha256": inputs.source, "config": recipe.config, "toolchain": inputs.toolchain });
+    if let Some(additions) = inputs.additions {
+        source["additions"] = additions.into();
+    }
     json!({
         "name": inputs.name,
         "kind": recipe.kind(),
@@ -143,7 +148,7 @@ fn manifest(inputs: &Inputs<'_>, version: &str, sha256: &str) -> Value {
         "size": recipe.size,
         "option-roms": recipe.option_roms,
         "sha256": sha256,
-        "source": { "sha256": inputs.source, "config": recipe.config, "toolchain": inputs.toolchain },
+        "source": source,
     })
 }
 

@@ -5,10 +5,8 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::product;
-
-/// Why some disks cannot be booted from.
-pub(crate) const NO_PCI: &str = "SeaBIOS and qboot see no PCI on this machine, use --firmware edk2";
+use crate::image::{self, Image};
+use crate::{product, xhci_platform};
 
 /// The machine.
 #[derive(Clone, Debug, clap::Args)]
@@ -40,6 +38,10 @@ pub(crate) enum DiskBus {
     Nvme,
     /// The same behind a root port
     NvmePort,
+    /// A USB disk on an xHCI controller of the host bridge
+    Usb,
+    /// A USB disk on the xHCI controller of the system bus
+    UsbPlatform,
 }
 
 impl DiskBus {
@@ -48,38 +50,62 @@ impl DiskBus {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    /// Whether `firmware` looks there for a disk.
-    pub(crate) fn is_known_to(self, firmware: &str) -> bool {
-        self == Self::VirtioMmio || firmware.starts_with("edk2")
+    /// The firmware that looks there for a disk, by the beginning of its name.
+    fn readers(self) -> &'static [&'static str] {
+        match self {
+            Self::VirtioMmio => &["seabios", "edk2"],
+            Self::VirtioPci | Self::VirtioPciPort | Self::Nvme | Self::NvmePort | Self::Usb => &["edk2"],
+            Self::UsbPlatform => &["seabios-usb", "edk2-usb"],
+        }
     }
 
-    /// What follows the disk's path.
-    const fn disk_options(self) -> &'static str {
-        match self {
+    /// Whether `firmware` looks there for a disk.
+    pub(crate) fn is_known_to(self, firmware: &str) -> bool {
+        self.readers().iter().any(|reader| firmware.starts_with(reader))
+    }
+
+    /// Says that `firmware` does not, and which does.
+    pub(crate) fn unknown_to(self, firmware: &str) -> String {
+        let (name, readers) = (self.name(), self.readers().join(" or "));
+        format!("{firmware} finds no disk on {name}: use --firmware {readers}")
+    }
+
+    /// The option that plugs in `disk`, a path whose commas are written twice.
+    fn disk_option(self, disk: &str) -> [String; 2] {
+        let option = match self {
+            Self::Usb | Self::UsbPlatform => return ["--usb".into(), format!("storage,disk={disk}")],
             Self::VirtioMmio => ",bus=virtio-mmio",
             Self::VirtioPci => ",bus=virtio-pci",
             Self::VirtioPciPort => ",bus=virtio-pci,port=slot",
             Self::Nvme => ",bus=nvme",
             Self::NvmePort => ",bus=nvme,port=slot",
-        }
+        };
+        ["--disk".into(), format!("{disk}{option}")]
     }
 
     /// What the machine needs for it.
     const fn machine_arguments(self) -> &'static [&'static str] {
         match self {
-            Self::VirtioMmio | Self::VirtioPci | Self::Nvme => &[],
+            Self::VirtioMmio | Self::VirtioPci | Self::Nvme | Self::UsbPlatform => &[],
             Self::VirtioPciPort | Self::NvmePort => &["--device", "root-port,id=slot"],
+            Self::Usb => &["--device", "xhci"],
         }
     }
 }
 
 impl Guest {
+    /// The disk that it boots, to be copied: Debian's, with one driver more if its kernel could not find its root without.
+    pub(crate) fn image(&self) -> anyhow::Result<Image> {
+        let debian = image::debian()?;
+        if self.disk_bus == DiskBus::UsbPlatform { xhci_platform::image(&debian) } else { Ok(debian) }
+    }
+
     /// The arguments of `tinderbox` that run it from `disk`.
     pub(crate) fn arguments(&self, disk: &Path) -> Vec<OsString> {
         // A comma in a path is written twice.
-        let disk = disk.to_string_lossy().replace(',', ",,") + self.disk_bus.disk_options();
+        let [option, disk] = self.disk_bus.disk_option(&disk.to_string_lossy().replace(',', ",,"));
         let machine =
-            ["--firmware", &self.firmware, "--cpus", &self.cpus, "--memory", &self.memory, "--disk", &disk];
+            ["--firmware", &self.firmware, "--cpus", &self.cpus, "--memory", &self.memory, &option, &disk];
         let machine = machine.iter().chain(self.disk_bus.machine_arguments());
         std::iter::once(&"run").chain(machine).map(OsString::from).collect()
     }
@@ -108,8 +134,21 @@ mod tests {
     }
 
     #[test]
-    fn seabios_finds_disks_on_virtio_mmio_alone() {
+    fn usb_disk_is_no_disk_option() {
+        let expected = "run --firmware edk2 --cpus 4 --memory 6G --usb storage,disk=a,,b --device xhci";
+        assert_eq!(arguments(DiskBus::Usb, "a,b"), expected);
+    }
+
+    #[test]
+    fn firmware_finds_disks_where_it_has_drivers() {
         let of = |firmware| DiskBus::value_variants().iter().filter(|bus| bus.is_known_to(firmware)).count();
-        assert_eq!((of("seabios"), of("seabios-usb"), of("edk2"), of("edk2-debug")), (1, 1, 5, 5));
+        assert_eq!((of("seabios"), of("seabios-usb")), (1, 2));
+        assert_eq!((of("edk2"), of("edk2-debug"), of("edk2-usb")), (6, 6, 7));
+    }
+
+    #[test]
+    fn firmware_that_looks_elsewhere_is_answered_with_one_that_does_not() {
+        let expected = "seabios finds no disk on usb-platform: use --firmware seabios-usb or edk2-usb";
+        assert_eq!(DiskBus::UsbPlatform.unknown_to("seabios"), expected);
     }
 }

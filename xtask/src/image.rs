@@ -31,7 +31,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
 
-use crate::{host, lab, paths, progress};
+use crate::{host, lab, paths, progress, xhci_platform};
 
 /// What the guest prints on the serial port on its way, in order.
 pub(crate) mod marker {
@@ -73,6 +73,9 @@ enum Guest {
         /// Format of the image
         #[arg(long, value_enum, default_value_t = Format::Raw)]
         format: Format,
+        /// With the driver of USB controllers that are not on PCI, which Debian's kernels leave out, in its initial RAM disk
+        #[arg(long)]
+        xhci_platform: bool,
     },
 }
 
@@ -84,8 +87,9 @@ enum Format {
 
 /// Does it.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Guest::Debian { format } = args.guest;
-    let image = debian()?;
+    let Guest::Debian { format, xhci_platform } = args.guest;
+    let debian = debian()?;
+    let image = if xhci_platform { xhci_platform::image(&debian)? } else { debian };
     let path = match format {
         Format::Raw => image.raw,
         Format::Qcow2 => image.qcow2()?,
@@ -123,12 +127,7 @@ impl Image {
         host::ensure_packages("reading a disk image", &["e2fsprogs"])?;
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
         for name in ["vmlinuz", "initrd.img"] {
-            // At the root of Debian's file system lie links of these names to the newest ones.
-            let link = debugfs(&self.raw, &format!("stat /{name}"))?;
-            let target = link.split_once("Fast link dest: \"").and_then(|(_, rest)| rest.split_once('"'));
-            let (target, _) = target.with_context(|| format!("no link /{name} in {}", self.raw.display()))?;
-            debugfs(&self.raw, &format!("dump /{target} {}", dir.join(name).display()))?;
-            ensure!(dir.join(name).exists(), "no {target} in {}", self.raw.display());
+            self.extract(&self.link(name)?, &dir.join(name))?;
         }
         let (bzimage, elf) = (dir.join("vmlinuz"), dir.join("vmlinux"));
         let elf = File::create(&elf).with_context(|| format!("create {}", elf.display()))?;
@@ -137,12 +136,51 @@ impl Image {
     }
 }
 
-/// What debugfs answers to `request` about the root file system of `image`.
-fn debugfs(image: &Path, request: &str) -> anyhow::Result<String> {
+impl Image {
+    /// Where the link `name` at the root of Debian's file system leads: `vmlinuz` and `initrd.img` to the newest ones.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such link.
+    pub(crate) fn link(&self, name: &str) -> anyhow::Result<String> {
+        let link = debugfs(&self.raw, &[], &format!("stat /{name}"))?;
+        let target = link.split_once("Fast link dest: \"").and_then(|(_, rest)| rest.split_once('"'));
+        let (target, _) = target.with_context(|| format!("no link /{name} in {}", self.raw.display()))?;
+        Ok(format!("/{target}"))
+    }
+
+    /// Copies the file at `path` in the image's root file system to the new file `to`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file.
+    pub(crate) fn extract(&self, path: &str, to: &Path) -> anyhow::Result<()> {
+        debugfs(&self.raw, &[], &format!("dump {path} {}", to.display()))?;
+        ensure!(to.exists(), "no {path} in {}", self.raw.display());
+        Ok(())
+    }
+
+    /// Puts the content of `from` in place of the file at `path`; for an image of one's own.
+    ///
+    /// # Errors
+    ///
+    /// When there is no room for it.
+    pub(crate) fn replace(&self, path: &str, from: &Path) -> anyhow::Result<()> {
+        debugfs(&self.raw, &["-w"], &format!("rm {path}"))?;
+        debugfs(&self.raw, &["-w"], &format!("write {} {path}", from.display()))?;
+        let found = debugfs(&self.raw, &[], &format!("stat {path}"))?;
+        let size = from.metadata().with_context(|| format!("read {}", from.display()))?.len();
+        ensure!(found.contains(&format!("Size: {size}\n")), "{} has no room for {path}", self.raw.display());
+        Ok(())
+    }
+}
+
+/// What debugfs, with `options`, answers to `request` about the root file system of `image`.
+fn debugfs(image: &Path, options: &[&str], request: &str) -> anyhow::Result<String> {
     let file_system = format!("{}?offset={}", image.display(), recipe::ROOT.first * gpt::SECTOR);
     // It lies where only root's PATH leads.
     let program = Path::new("/sbin/debugfs");
-    let output = Command::new(program).args(["-R", request, &file_system]).output();
+    let output = Command::new(program).args(options).args(["-R", request, &file_system]).output();
     let output = output.with_context(|| format!("start {}", program.display()))?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

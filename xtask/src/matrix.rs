@@ -10,13 +10,13 @@ use anyhow::{Context as _, ensure};
 use clap::ValueEnum as _;
 
 use crate::accel::{self, Accel};
-use crate::guest::{self, DiskBus, Guest};
-use crate::{firmware, image, paths, product, run, smoke};
+use crate::guest::{DiskBus, Guest};
+use crate::{firmware, paths, product, run, smoke};
 
 /// Options of the verb; each is repeatable, and means all if it is not given.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Cells of this firmware [default: seabios and edk2]
+    /// Cells of this firmware [default: seabios and edk2, and their variants with USB for what those do not boot from]
     #[arg(long)]
     firmware: Vec<String>,
     /// Cells with the disk on this bus
@@ -27,23 +27,32 @@ pub(crate) struct Args {
     cpus: Vec<u32>,
 }
 
+/// What boots the cells if nothing else is asked for.
+const FIRMWARE: [&str; 4] = ["seabios", "seabios-usb", "edk2", "edk2-usb"];
+
+/// Whether one of [`FIRMWARE`] that `firmware` is a variant of boots from `bus`, too.
+fn is_covered(firmware: &str, bus: DiskBus) -> bool {
+    FIRMWARE
+        .iter()
+        .any(|other| other.len() < firmware.len() && firmware.starts_with(other) && bus.is_known_to(other))
+}
+
 /// CPUs, and the memory that goes with them: below the hole under 4 GiB, and above it too.
 const SIZES: [(u32, &str); 2] = [(1, "512M"), (4, "6G")];
 
 /// Boots every cell, one after the other; fails at the end if one did.
 pub(crate) fn run(args: &Args, accel: Option<Accel>) -> anyhow::Result<ExitCode> {
     let guests = args.guests();
-    ensure!(!guests.is_empty(), "there is no such cell: {}", guest::NO_PCI);
+    ensure!(!guests.is_empty(), "there is no such cell: the firmware looks for no disk on that bus");
     guests.iter().try_for_each(|guest| firmware::build(&guest.firmware).map(drop))?;
     let tinderbox = product::build(product::FIRMWARE)?;
-    let image = image::debian()?;
     let choice = accel::choose(accel, &tinderbox)?;
     eprintln!("{}", choice.why);
     let mut failures = 0;
     for guest in &guests {
         let cell = Cell::new(guest)?;
         let started = Instant::now();
-        let verdict = cell.boot(choice.accel, &tinderbox, &image.raw);
+        let verdict = guest.image().and_then(|image| cell.boot(choice.accel, &tinderbox, &image.raw));
         println!("{}", cell.line(&verdict, started.elapsed().as_secs()));
         failures += usize::from(verdict.is_err());
     }
@@ -54,10 +63,8 @@ pub(crate) fn run(args: &Args, accel: Option<Accel>) -> anyhow::Result<ExitCode>
 impl Args {
     /// The guests of all cells that are wanted, and that the firmware can boot.
     fn guests(&self) -> Vec<Guest> {
-        let firmware = match self.firmware.as_slice() {
-            [] => ["seabios", "edk2"].map(str::to_owned).to_vec(),
-            some => some.to_vec(),
-        };
+        let chosen = !self.firmware.is_empty();
+        let firmware = if chosen { self.firmware.clone() } else { FIRMWARE.map(str::to_owned).to_vec() };
         let buses = DiskBus::value_variants().iter().copied();
         let buses: Vec<_> =
             buses.filter(|bus| self.disk_bus.is_empty() || self.disk_bus.contains(bus)).collect();
@@ -65,7 +72,9 @@ impl Args {
             SIZES.into_iter().filter(|(cpus, _)| self.cpus.is_empty() || self.cpus.contains(cpus)).collect();
         let mut guests = Vec::new();
         for firmware in &firmware {
-            for &disk_bus in buses.iter().filter(|bus| bus.is_known_to(firmware)) {
+            let wanted =
+                |bus: &&DiskBus| bus.is_known_to(firmware) && (chosen || !is_covered(firmware, **bus));
+            for &disk_bus in buses.iter().filter(wanted) {
                 guests.extend(sizes.iter().map(|(cpus, memory)| Guest {
                     firmware: firmware.clone(),
                     disk_bus,
@@ -139,8 +148,10 @@ mod tests {
     fn all_cells_are_those_that_the_firmware_can_boot() {
         let cells = cells(&[], &[], &[]);
 
-        assert_eq!(cells.len(), 2 + 10);
-        assert_eq!(cells[..3], ["seabios virtio-mmio 1", "seabios virtio-mmio 4", "edk2 virtio-mmio 1"]);
+        assert_eq!(cells.len(), 2 * (1 + 1 + 6 + 1));
+        let expected = ["seabios virtio-mmio 4", "seabios-usb usb-platform 1", "seabios-usb usb-platform 4"];
+        assert_eq!(cells[1..4], expected);
+        assert_eq!(cells[4..].iter().filter(|cell| cell.starts_with("edk2-usb ")).count(), 2);
     }
 
     #[test]

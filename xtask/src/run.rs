@@ -15,9 +15,9 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, ensure};
 
 use crate::accel::{self, Accel};
-use crate::guest::{self, Guest};
+use crate::guest::Guest;
 use crate::lab::Lab;
-use crate::{files, image, paths, product, progress, smoke};
+use crate::{files, paths, product, progress, smoke};
 
 /// Options of the verb.
 #[derive(clap::Args)]
@@ -39,13 +39,13 @@ pub(crate) struct Args {
 /// Does it; ends with the status of the VMM.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let Guest { firmware, disk_bus, .. } = &args.guest;
-    ensure!(disk_bus.is_known_to(firmware), "--disk-bus {}: {}", disk_bus.name(), guest::NO_PCI);
+    ensure!(disk_bus.is_known_to(firmware), "{}", disk_bus.unknown_to(firmware));
     let tinderbox = product::build(firmware)?;
-    let image = image::debian()?;
+    let image = args.guest.image()?;
     let choice = accel::choose(args.accel, &tinderbox)?;
     eprintln!("{}", choice.why);
     let folder = paths::target_dir(if args.smoke { "smoke" } else { "run" })?;
-    let disk = folder.join("debian.raw");
+    let disk = folder.join(files::file_name(&image.raw).as_ref());
     if args.smoke || is_older(&disk, &image.raw) {
         copy(&image.raw, &disk)?;
     }
@@ -97,7 +97,7 @@ fn execute(command: &[OsString]) -> anyhow::Result<ExitCode> {
 }
 
 /// Whether `copy` is not there, or was made before `original` was.
-fn is_older(copy: &Path, original: &Path) -> bool {
+pub(crate) fn is_older(copy: &Path, original: &Path) -> bool {
     let time = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
     time(copy) < time(original)
 }

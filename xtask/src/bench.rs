@@ -11,7 +11,7 @@
 //!
 //! Both programs are seen by one instrument, the kernel's tracing, and by what their guests print. Neither knows.
 //!
-//! Devices at work are compared in the same way: `block.rs` lists cases for `compare.rs`, `workload.rs` measures them by the
+//! Devices at work are compared in the same way: `block.rs` and `usb.rs` list cases for `compare.rs`, `workload.rs` measures them by the
 //! shells (`shell.rs`) of guests that boot as for `bench direct`, and `rates.rs` shows operations per second and what each
 //! operation costs.
 
@@ -25,6 +25,7 @@ mod report;
 mod serial;
 mod shell;
 mod tracing;
+mod usb;
 mod vmm;
 mod workload;
 
@@ -48,6 +49,8 @@ enum What {
     Direct(boot::Args),
     /// A disk on virtio-mmio, virtio-pci and NVMe: operations per second, KVM exits and CPU time per operation
     Block(block::Args),
+    /// A USB disk by bulk-only transport and by UAS, on a controller on PCI: the same numbers
+    Usb(usb::Args),
     /// Do the job in this file: how verbs call themselves in the lab
     #[command(hide = true)]
     Workload {
@@ -62,6 +65,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         What::Boot(args) => boot::run(&args, Way::Boot),
         What::Direct(args) => boot::run(&args, Way::Direct),
         What::Block(args) => block::run(&args),
+        What::Usb(args) => usb::run(&args),
         What::Workload { inside } => workload::run_file(&inside).map(|()| ExitCode::SUCCESS),
     }
 }

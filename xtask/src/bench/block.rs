@@ -26,7 +26,7 @@ enum Bus {
 }
 
 /// In MiB. It is in the host's memory, so that the host's storage plays no part.
-const DISK_MIB: u32 = 64;
+pub(super) const DISK_MIB: u32 = 64;
 
 /// The disk under test is the one with this serial number; the guest's scheduler leaves requests alone.
 const PREPARE: &str = "disk=$(readlink -f /dev/disk/by-id/*bench); test -b $disk && \
@@ -73,9 +73,9 @@ fn workloads() -> Vec<Workload> {
     ]
 }
 
-/// fio past the guest's page cache. Of its terse output (version 3), fields 6 and 47 are KiB read and written, 9 and 50 the
+/// fio on `$disk`, past the guest's page cache. Of its terse output (version 3), fields 6 and 47 are KiB read and written, 9 and 50 the
 /// milliseconds they took.
-fn fio(name: &str, kind: &str, block_kib: u32, depth: u32, count: u32) -> Workload {
+pub(super) fn fio(name: &str, kind: &str, block_kib: u32, depth: u32, count: u32) -> Workload {
     let command = format!(
         "fio --name=f --filename=$disk --direct=1 --ioengine=libaio --rw={kind} --bs={block_kib}k --iodepth={depth} \
          --norandommap --io_size={}k --randseed=1 --output-format=terse --terse-version=3 | \

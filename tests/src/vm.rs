@@ -87,6 +87,16 @@ impl VmBuilder {
         Ok(self.disk(&disk, options))
     }
 
+    /// Adds the Debian image as a USB disk; what the guest writes is gone when the machine ends.
+    ///
+    /// # Errors
+    /// When `cargo xtask test` did not say where it is.
+    pub fn debian_usb_disk(self, options: &str) -> anyhow::Result<Self> {
+        let disk = crate::setting("TINDERBOX_DEBIAN")?;
+        let usb = format!("storage,disk={},snapshot=on{options}", disk.display());
+        Ok(self.args(["--usb".to_owned(), usb]))
+    }
+
     /// Starts the machine, its console on our pipes and the firmware's log in the folder.
     ///
     /// # Errors

@@ -37,6 +37,34 @@ fn debian_boots_from_the_disk_with_the_boot_index() -> Result<()> {
     vm.presses_the_power_button()
 }
 
+/// Debian's own kernel on the controller of PCI. The boot order has the port as edk2 counts it: the first of high speed comes
+/// after eight of SuperSpeed.
+#[test]
+fn debian_boots_from_a_usb_disk_and_mounts_another() -> Result<()> {
+    let builder = VmBuilder::new("uefi_usb")?;
+    let blank = blank_disk(builder.dir(), "blank.raw", 64 << 20, "no boot loader")?;
+    let blank = format!("storage,disk={}", blank.display());
+    let builder = builder.args(["--device", "xhci", "--usb", &blank]);
+    let builder = builder.debian_usb_disk(",speed=high,bootindex=0")?;
+    let mut vm = edk2(builder, "2", "512M").start()?;
+    let first = first_try(&mut vm)?;
+    ensure!(first.contains("/USB(0x8,0x0)"), "not the second disk: {first}");
+    vm.login()?;
+    let root = vm.shell("findmnt -no SOURCE / | cut -c 6-8")?;
+    let device = vm.shell(&format!("readlink -f /sys/block/{root}"))?;
+    ensure!(device.contains("/pci0000:00/") && device.contains("/usb"), "{device}");
+    let tree = vm.shell("lsusb -t")?;
+    ensure!(tree.contains("Driver=uas, 480M") && tree.contains("Driver=usb-storage, 5000M"), "{tree}");
+    let other = if root == "sda" { "sdb" } else { "sda" };
+    vm.shell(&format!("mkfs.ext4 -q /dev/{other} && mount /dev/{other} /mnt"))?;
+    vm.shell("dd if=/dev/urandom of=/mnt/random bs=1M count=8 conv=fsync 2>/dev/null")?;
+    let sum = vm.shell("sha256sum < /mnt/random")?;
+    vm.shell(&format!("umount /mnt && blockdev --flushbufs /dev/{other} && mount -o ro /dev/{other} /mnt"))?;
+    ensure!(vm.shell("sha256sum < /mnt/random")? == sum, "what was written is there");
+    vm.no_complaints()?;
+    vm.presses_the_power_button()
+}
+
 #[test]
 fn kernel_starts_as_an_efi_application_and_resets_by_the_firmware() -> Result<()> {
     let builder = VmBuilder::new("uefi_kernel")?.debian_kernel("vmlinuz", SHELL)?;

@@ -11,6 +11,7 @@
 //! | devices | as `machine`, if asked for by name | every virtio device under Debian's drivers |
 //! | cpus | the same | 288 of them |
 //! | backends | the same | devices whose other end is another process or the host's kernel |
+//! | usbboot | the same | Debian with its root on the USB controller of the system bus; USB disks under load |
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
 
@@ -24,8 +25,9 @@ use clap::ValueEnum as _;
 
 use crate::accel::{self, Accel};
 use crate::debian::PrivateApt;
+use crate::image::{self, Image};
 use crate::lab::{self, Lab};
-use crate::{check, conformance, files, firmware, host, image, matrix, paths, product, python, run};
+use crate::{check, conformance, files, firmware, host, matrix, paths, product, python, run, xhci_platform};
 
 /// Options of the verb.
 #[derive(clap::Args)]
@@ -69,6 +71,7 @@ enum Ring {
     Devices,
     Backends,
     Cpus,
+    Usbboot,
 }
 
 impl Ring {
@@ -77,7 +80,7 @@ impl Ring {
         [&[Self::Machine, Self::Uefi, Self::Acpi], &[Self::Switches, Self::Kernels, Self::Plugging]];
 
     /// Those that run if they are asked for by name.
-    const ASKED_FOR: [Self; 3] = [Self::Devices, Self::Backends, Self::Cpus];
+    const ASKED_FOR: [Self; 4] = [Self::Devices, Self::Backends, Self::Cpus, Self::Usbboot];
 
     /// As the command line and `tests/tests` call it.
     fn name(self) -> String {
@@ -184,12 +187,13 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
             if *ring == Ring::Backends {
                 host::ensure_packages("the tests of back ends", &["iperf3", "qemu-system-common"])?;
             }
+            let image = if *ring == Ring::Usbboot { usb_image(&debian)? } else { debian.clone() };
             let suite = Suite::new(&ring.name(), tinderbox)?;
-            debian.extract_boot(&suite.folder.join("boot"))?;
+            image.extract_boot(&suite.folder.join("boot"))?;
             if matches!(ring, Ring::Machine | Ring::Kernels) {
-                run::copy(&debian.raw, &suite.copy())?;
+                run::copy(&image.raw, &suite.copy())?;
             }
-            let mut suite = suite.with("TINDERBOX_DEBIAN", debian.raw.clone());
+            let mut suite = suite.with("TINDERBOX_DEBIAN", image.raw.clone());
             if *ring == Ring::Acpi {
                 suite = suite.with_acpi_machines(&conformance::guest::golden())?;
             }
@@ -202,6 +206,13 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
         }
         _ => run(&[first, second].concat()),
     }
+}
+
+/// The disk of the tests on the USB controller of the system bus; before it, the firmware that sees that controller.
+fn usb_image(debian: &Image) -> anyhow::Result<Image> {
+    firmware::build("seabios-usb")?;
+    firmware::build("edk2-usb")?;
+    xhci_platform::image(debian)
 }
 
 /// Runs `rings` in a lab of their own on another processor, while `rest` runs.

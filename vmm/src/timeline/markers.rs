@@ -46,7 +46,7 @@ pub(super) const MARKERS: &[Marker] = &[
     marker("BdsDxe: starting Boot", Loader, "UEFI program"),
     marker("UEFI Interactive Shell", Loader, "UEFI shell"),
     marker("iPXE ", Loader, "iPXE"),
-    marker("GRUB loading", Loader, "GRUB"),
+    marker("GRUB loading", Loader, "GRUB's image"),
     marker("Welcome to GRUB", Loader, "GRUB"),
     marker("GNU GRUB", Loader, "GRUB's menu"),
     marker("ISOLINUX ", Loader, "ISOLINUX"),

@@ -225,7 +225,7 @@ fn served_outside(name: &str, bus: &str) -> Result<()> {
     let blk = format!("blk,socket={},queues=2", socket.display());
     let args = ["--virtio-bus", bus, "--cpus", "2", "--memory", "512M", "--fs", &fs, "--vhost-user", &blk];
     let nets = ["--net", "tap,ifname=tb0,vhost=on", "--net", "tap,ifname=tb1,vhost=off", "--vsock", "cid=7"];
-    let mut vm = builder.debian_disk(",snapshot=on")?.args(args).args(nets).start()?;
+    let mut vm = builder.debian_disk("")?.args(args).args(nets).start()?;
     vm.login()?;
     let results = [
         ("files", files(&mut vm, &folder)),

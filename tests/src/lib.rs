@@ -25,7 +25,7 @@ mod guest;
 mod qmp;
 mod vm;
 
-pub use disk::{BootSector, blank_disk, boot_disc, debian_boot_file};
+pub use disk::{BootSector, blank_disk, boot_disc, debian_boot_file, efi_disc};
 pub use guest::{long_kernel, tiny_kernel};
 pub use qmp::Qmp;
 pub use vm::{Vm, VmBuilder};

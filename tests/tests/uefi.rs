@@ -2,7 +2,7 @@
 //! runs 64-bit guests, or the lab.
 
 use anyhow::{Result, ensure};
-use machine_tests::{Vm, VmBuilder, blank_disk, patience};
+use machine_tests::{Vm, VmBuilder, blank_disk, efi_disc, patience};
 
 /// Nothing but the shell of the initial RAM disk, which leaves by the firmware's run-time service.
 const SHELL: &str = "console=ttyS0,115200 rdinit=/bin/sh reboot=efi";
@@ -63,6 +63,19 @@ fn debian_boots_from_a_usb_disk_and_mounts_another() -> Result<()> {
     ensure!(vm.shell("sha256sum < /mnt/random")? == sum, "what was written is there");
     vm.no_complaints()?;
     vm.presses_the_power_button()
+}
+
+#[test]
+fn disc_on_scsi_boots_its_loader() -> Result<()> {
+    let builder = VmBuilder::new("uefi_scsi")?;
+    let disc = efi_disc(builder.dir(), "boot.iso")?;
+    let blank = blank_disk(builder.dir(), "blank.raw", 1 << 20, "no boot loader")?;
+    let builder = builder.disk(&blank, ",bus=scsi").disk(&disc, ",media=cdrom,bootindex=0");
+    let mut vm = edk2(builder, "1", "512M").start()?;
+    let first = first_try(&mut vm)?;
+    ensure!(first.contains("Scsi(0x1,0x0)"), "not the disc: {first}");
+    // It has the boot loader alone, and not what that looks for.
+    vm.expect("GNU GRUB", patience(60)).map(drop)
 }
 
 #[test]

@@ -30,6 +30,8 @@ pub(crate) struct Guest {
 pub(crate) enum DiskBus {
     /// virtio-blk on a virtio-mmio transport
     VirtioMmio,
+    /// A target of a virtio SCSI adapter on a virtio-mmio transport
+    Scsi,
     /// virtio-blk as a PCI function of the host bridge
     VirtioPci,
     /// The same behind a root port
@@ -53,7 +55,7 @@ impl DiskBus {
     /// The firmware that looks there for a disk, by the beginning of its name.
     fn readers(self) -> &'static [&'static str] {
         match self {
-            Self::VirtioMmio => &["seabios", "edk2"],
+            Self::VirtioMmio | Self::Scsi => &["seabios", "edk2"],
             Self::VirtioPci | Self::VirtioPciPort | Self::Nvme | Self::NvmePort | Self::Usb => &["edk2"],
             Self::UsbPlatform => &["seabios-usb", "edk2-usb"],
         }
@@ -75,6 +77,7 @@ impl DiskBus {
         let option = match self {
             Self::Usb | Self::UsbPlatform => return ["--usb".into(), format!("storage,disk={disk}")],
             Self::VirtioMmio => ",bus=virtio-mmio",
+            Self::Scsi => ",bus=scsi",
             Self::VirtioPci => ",bus=virtio-pci",
             Self::VirtioPciPort => ",bus=virtio-pci,port=slot",
             Self::Nvme => ",bus=nvme",
@@ -86,7 +89,7 @@ impl DiskBus {
     /// What the machine needs for it.
     const fn machine_arguments(self) -> &'static [&'static str] {
         match self {
-            Self::VirtioMmio | Self::VirtioPci | Self::Nvme | Self::UsbPlatform => &[],
+            Self::VirtioMmio | Self::Scsi | Self::VirtioPci | Self::Nvme | Self::UsbPlatform => &[],
             Self::VirtioPciPort | Self::NvmePort => &["--device", "root-port,id=slot"],
             Self::Usb => &["--device", "xhci"],
         }
@@ -142,8 +145,8 @@ mod tests {
     #[test]
     fn firmware_finds_disks_where_it_has_drivers() {
         let of = |firmware| DiskBus::value_variants().iter().filter(|bus| bus.is_known_to(firmware)).count();
-        assert_eq!((of("seabios"), of("seabios-usb")), (1, 2));
-        assert_eq!((of("edk2"), of("edk2-debug"), of("edk2-usb")), (6, 6, 7));
+        assert_eq!((of("seabios"), of("seabios-usb")), (2, 3));
+        assert_eq!((of("edk2"), of("edk2-debug"), of("edk2-usb")), (7, 7, 8));
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl Memory {
             self.numa.objects().filter_map(|id| self.objects.iter().find(|object| object.id == id));
         let pages = self.huge.map_or(Pages::default(), Pages::Huge);
         let plain = Backing { pages, ..Backing::default() };
-        let backing = kinds.next().map_or(plain, |object| object.backing.clone());
+        let backing = kinds.next().map_or(plain, |object| object.backing);
         if kinds.any(|object| object.backing != backing) {
             return Err(wrong("the memory of all nodes is of one kind, make their objects alike"));
         }

@@ -7,8 +7,9 @@ use crate::cpu::CpuModel;
 use crate::topology::Topology;
 
 /// Properties of QEMU's that do not change what the guest's processor can do.
-const HARMLESS: [&str; 7] =
-    ["migratable", "kvm", "host-phys-bits", "host-cache-info", "check", "enforce", "l3-cache"];
+/// `topoext` goes with the host's processor, and virtme-ng asks for it on those that have it not.
+const HARMLESS: [&str; 8] =
+    ["migratable", "kvm", "host-phys-bits", "host-cache-info", "check", "enforce", "l3-cache", "topoext"];
 
 /// The vCPUs.
 #[derive(Default)]

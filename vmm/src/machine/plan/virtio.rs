@@ -15,9 +15,9 @@ pub enum Virtio {
     Disk(usize),
     /// The SCSI host adapter, with all disks that are on it.
     Scsi,
-    /// A network interface, as an index into [`VirtioConfig::nets`].
+    /// A network interface, as an index into [`VirtioConfig::nets`](crate::config::VirtioConfig::nets).
     Net(usize),
-    /// A device that another process serves, as an index into [`VirtioConfig::vhost_user`].
+    /// A device that another process serves, as an index into [`VirtioConfig::vhost_user`](crate::config::VirtioConfig::vhost_user).
     VhostUser(usize),
     /// The consoles and ports.
     Console,

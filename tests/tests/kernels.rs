@@ -43,46 +43,6 @@ fn kernel_starts_without_firmware_and_again_after_a_reset() -> Result<()> {
     vm.presses_the_power_button()
 }
 
-/// Writes to the whole of an NVMe disk from both CPUs at once, past the page cache.
-const WRITE: &str = "for cpu in 0 1; do dd if=/dev/urandom of=/root/$cpu bs=1M count=4 status=none; \
-    taskset -c $cpu dd if=/root/$cpu of=/dev/nvme1n1 bs=64k seek=$((cpu * 64)) oflag=direct status=none & done; wait";
-/// Finds that there, past the page cache again.
-const READ_BACK: &str =
-    "blockdev --flushbufs /dev/nvme1n1; cat /root/0 /root/1 | cmp -n 8388608 - /dev/nvme1n1";
-
-/// Root and a second disk, each a controller with a queue pair for each CPU. Resets by the driver and of the machine, and a
-/// removal, each find the disk again.
-#[test]
-fn nvme_disks_keep_their_data_through_every_reset() -> Result<()> {
-    let builder = VmBuilder::new("nvme")?;
-    let blank = blank_disk(builder.dir(), "blank.raw", 8 << 20, "")?;
-    let builder = builder.debian_copy(",bus=nvme")?.disk(&blank, ",bus=nvme,serial=second");
-    let builder = builder.debian_kernel("vmlinuz", &ROOT.replace("vda1", "nvme0n1p1"))?;
-    let mut vm = builder.args(["--cpus", "2", "--memory", "512M"]).start()?;
-    vm.login()?;
-    ensure!(vm.shell("ls /dev/disk/by-id | grep -c 'nvme-Tinderbox_NVMe_disk_second$'")? == "1");
-    vm.shell(WRITE)?;
-    vm.shell(READ_BACK)?;
-    vm.shell(&format!("echo 1 > /sys/class/nvme/nvme1/reset_controller; {READ_BACK}"))?;
-    vm.shell("echo 1 > /sys/bus/pci/devices/0000:00:02.0/remove; [ ! -e /dev/nvme1n1 ]")?;
-    vm.shell("echo 1 > /sys/bus/pci/rescan; udevadm settle; sleep 1")?;
-    vm.shell(READ_BACK)?;
-    nvme_is_content(&mut vm)?;
-    vm.shell("sync; mount -o remount,ro /")?;
-    vm.send("reboot -f\n")?;
-    vm.login()?;
-    vm.shell(READ_BACK)?;
-    nvme_is_content(&mut vm)?;
-    vm.presses_the_power_button()
-}
-
-/// Neither the driver nor the rest of the kernel found anything wrong.
-fn nvme_is_content(vm: &mut Vm) -> Result<()> {
-    let complaints = vm.shell("dmesg | grep nvme | grep -iE 'timeout|abort|fail|error|invalid' || true")?;
-    ensure!(complaints.is_empty(), "the driver complains: {complaints}");
-    vm.no_complaints()
-}
-
 #[test]
 fn qboot_starts_a_bzimage() -> Result<()> {
     let mut vm = with_root("qboot_kernel", "")?.args(["--firmware", "qboot"]).start()?;

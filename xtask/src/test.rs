@@ -6,7 +6,7 @@
 //! | firmware | this machine's `/dev/kvm`, or the lab without one | SeaBIOS and qboot to code of ours; their builds are reproducible |
 //! | machine | `/dev/kvm` if it runs 64-bit guests, else the lab | Debian from its boot loader |
 //! | uefi, acpi | as `machine`, after it | Debian by edk2; the tables as its kernel sees them |
-//! | switches, kernels | as `machine`, and beside it in a second lab | the machine's switches; Debian's kernel without its boot loader |
+//! | switches, kernels, pci | as `machine`, and beside it in a second lab | the machine's switches; Debian's kernel without its boot loader; PCI functions under its drivers |
 //! | plugging | the same, after `kernels` | a USB keyboard in SeaBIOS and GRUB |
 //! | devices | as `machine`, if asked for by name | every virtio device under Debian's drivers |
 //! | cpus | the same | 288 of them |
@@ -67,6 +67,7 @@ enum Ring {
     Switches,
     Acpi,
     Kernels,
+    Pci,
     Plugging,
     Devices,
     Backends,
@@ -77,7 +78,7 @@ enum Ring {
 impl Ring {
     /// Those that need 64-bit guests and run first in the one lab, then those that run beside them in another.
     const LINUX: [&[Self]; 2] =
-        [&[Self::Machine, Self::Uefi, Self::Acpi], &[Self::Switches, Self::Kernels, Self::Plugging]];
+        [&[Self::Machine, Self::Uefi, Self::Acpi], &[Self::Switches, Self::Kernels, Self::Pci, Self::Plugging]];
 
     /// Those that run if they are asked for by name.
     const ASKED_FOR: [Self; 4] = [Self::Devices, Self::Backends, Self::Cpus, Self::Usbboot];

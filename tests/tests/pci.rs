@@ -1,0 +1,189 @@
+//! Functions on PCI under Debian's drivers: needs a KVM that runs 64-bit guests, or the lab.
+
+use anyhow::{Result, ensure};
+use machine_tests::{Vm, VmBuilder, blank_disk};
+
+/// Debian's kernel with Debian's own root, wherever that is plugged in.
+const KERNEL: &str = "root=UUID=11111111-2222-4333-8444-555555555555 ro console=ttyS0,115200 loglevel=6 cryptomgr.notests \
+                      init_on_alloc=0";
+
+/// What Linux warns of that is as it should be: that nobody protects the host from this machine's buses.
+const EXPECTED: &str = "IOMMU|Unable to change power state from D3hot";
+
+/// The kernel's warnings have nothing to do with buses and disks.
+fn is_content(vm: &mut Vm) -> Result<()> {
+    vm.no_complaints()?;
+    let warnings = "dmesg --level emerg,alert,crit,err,warn | grep -iE 'pci|acpi|nvme|virtio|bar |irq|msi'";
+    let warnings = vm.shell(&format!("{warnings} | grep -vE '{EXPECTED}' || true"))?;
+    ensure!(warnings.is_empty(), "the kernel warns:\n{warnings}");
+    Ok(())
+}
+
+/// Four writers on each of two disks, a CPU for each, that read and check what they wrote.
+const FIO: &str = "fio --direct=1 --ioengine=libaio --rw=randwrite --bs=4k --size=1m --offset_increment=1m --iodepth=16 \
+                   --numjobs=4 --cpus_allowed=0-3 --cpus_allowed_policy=split --verify=crc32c --do_verify=1 \
+                   --verify_fatal=1 --group_reporting --output-format=terse --terse-version=3";
+
+/// Writes to the whole of the NVMe disk from two CPUs at once, past the page cache.
+const WRITE: &str = "for cpu in 0 1; do dd if=/dev/urandom of=/root/$cpu bs=1M count=4 status=none; \
+    taskset -c $cpu dd if=/root/$cpu of=$nvme bs=64k seek=$((cpu * 64)) oflag=direct status=none & done; wait";
+/// Finds that there, past the page cache again.
+const READ_BACK: &str = "blockdev --flushbufs $nvme; cat /root/0 /root/1 | cmp -n 8388608 - $nvme";
+
+/// Two functions of one device, an NVMe controller and a virtio disk with four queues each, and the root on a second
+/// controller behind a root port. The kernel moves the BARs of both to other addresses than the VMM gave them.
+#[test]
+fn disks_lose_nothing_wherever_their_registers_go() -> Result<()> {
+    let builder = VmBuilder::new("pci_disks")?;
+    let nvme = blank_disk(builder.dir(), "nvme.raw", 8 << 20, "")?;
+    let virtio = blank_disk(builder.dir(), "virtio.raw", 8 << 20, "")?;
+    let builder = builder.debian_disk(",bus=nvme,port=p")?;
+    let builder = builder.disk(&nvme, ",bus=nvme,serial=second,addr=9.0");
+    let builder = builder.disk(&virtio, ",bus=virtio-pci,serial=third,queues=4,addr=9.1");
+    let moved = "pci=resource_alignment=20@00:09.0;20@00:09.1";
+    let builder = builder.debian_kernel("vmlinuz", &format!("{KERNEL} {moved}"))?;
+    let args = ["--cpus", "4", "--memory", "512M", "--device", "root-port,id=p"];
+    let mut vm = builder.args(args).start()?;
+    vm.login()?;
+    vm.shell("nvme=$(readlink -f /dev/disk/by-id/nvme-Tinderbox_NVMe_disk_second)")?;
+    vm.shell(
+        "virtio=$(readlink -f /dev/disk/by-id/virtio-third); ctrl=${nvme%n1}; test -b $nvme -a -b $virtio",
+    )?;
+    registers_are_elsewhere(&mut vm)?;
+    every_queue_is_used(&mut vm)?;
+    lists_are_in_order(&mut vm)?;
+    refusals_have_their_status(&mut vm)?;
+    events_come(&mut vm)?;
+    function_sleeps_and_wakes(&mut vm)?;
+    vm.shell(WRITE)?;
+    vm.shell(READ_BACK)?;
+    vm.shell(&format!("echo 1 > /sys/class/nvme/${{ctrl##*/}}/reset_controller; {READ_BACK}"))?;
+    vm.shell("echo 1 > /sys/bus/pci/devices/0000:00:09.0/remove; [ ! -e $nvme ]")?;
+    vm.shell("echo 1 > /sys/bus/pci/rescan; udevadm settle; sleep 1")?;
+    vm.shell("nvme=$(readlink -f /dev/disk/by-id/nvme-Tinderbox_NVMe_disk_second)")?;
+    vm.shell(READ_BACK)?;
+    is_content(&mut vm)?;
+    vm.shell("sync; mount -o remount,ro /")?;
+    vm.send("reboot -f\n")?;
+    vm.login()?;
+    vm.shell("nvme=$(readlink -f /dev/disk/by-id/nvme-Tinderbox_NVMe_disk_second)")?;
+    vm.shell(READ_BACK)?;
+    is_content(&mut vm)?;
+    vm.presses_the_power_button()
+}
+
+/// Each function has a MiB to begin with, where the VMM puts one behind the other.
+fn registers_are_elsewhere(vm: &mut Vm) -> Result<()> {
+    for function in ["00:09.0", "00:09.1"] {
+        let bar = vm.shell(&format!("awk '$1 != \"0x0000000000000000\" {{ print $1; exit }}' /sys/bus/pci/devices/0000:{function}/resource"))?;
+        ensure!(bar.ends_with("00000") && bar.len() == 18, "{function} is at {bar}");
+    }
+    Ok(())
+}
+
+/// Four writers find four queues, each with an interrupt of its own that comes.
+fn every_queue_is_used(vm: &mut Vm) -> Result<()> {
+    ensure!(vm.shell("ls -d /sys/block/${nvme##*/}/mq/* /sys/block/${virtio##*/}/mq/* | wc -l")? == "8");
+    let results =
+        vm.shell(&format!("{FIO} --name=nvme --filename=$nvme --name=virtio --filename=$virtio"))?;
+    ensure!(results.lines().filter(|line| line.starts_with("3;fio-")).count() == 2, "{results}");
+    let silent = "awk '/MSI/ && (/nvme[0-9]+q[1-4]$/ || /virtio[0-9]+-req/) { n = 0; \
+                  for (i = 2; i <= 5; i++) n += $i; lines++; if (n < 10) print } END { print lines }' /proc/interrupts";
+    let silent = vm.shell(silent)?;
+    ensure!(silent == "12", "of three disks with four queues each, these are silent: {silent}");
+    Ok(())
+}
+
+/// What tools read of configuration space and of the controller.
+fn lists_are_in_order(vm: &mut Vm) -> Result<()> {
+    let lspci = vm.shell("lspci -vv 2>&1")?;
+    ensure!(lspci.matches("MSI-X: Enable+").count() == 3 && !lspci.contains("!!!"), "{lspci}");
+    ensure!(lspci.matches("Kernel driver in use: nvme").count() == 2, "{lspci}");
+    ensure!(lspci.matches("Express (v2) Root Complex Integrated Endpoint").count() == 2, "{lspci}");
+    ensure!(lspci.matches("Power Management version 3").count() >= 3, "{lspci}");
+    let header = vm.shell("setpci -s 00:09.0 HEADER_TYPE; setpci -s 00:09.1 HEADER_TYPE")?;
+    ensure!(header == "80\n80", "both functions say that there are more: {header}");
+    // Read-only registers stay, whatever is written.
+    let identity = "setpci -s 00:09.1 VENDOR_ID.L CLASS_REVISION.L CAP_EXP.L";
+    let before = vm.shell(identity)?;
+    vm.shell("setpci -s 00:09.1 VENDOR_ID.L=0 CLASS_REVISION.L=ffffffff CAP_EXP.L=0")?;
+    ensure!(vm.shell(identity)? == before);
+    let smart = vm.shell("nvme smart-log $ctrl")?;
+    ensure!(smart.contains("critical_warning") && smart.contains("media_errors"), "{smart}");
+    ensure!(vm.shell("nvme id-ctrl $ctrl")?.contains("Tinderbox NVMe disk"));
+    Ok(())
+}
+
+/// Commands that Linux itself never sends.
+fn refusals_have_their_status(vm: &mut Vm) -> Result<()> {
+    let read = "nvme io-passthru $ctrl --opcode=2 --namespace-id=1 --data-len=4096 --read";
+    let commands = [
+        ("nvme admin-passthru $ctrl --opcode=0xff".to_owned(), "INVALID_OPCODE"),
+        ("nvme get-log $ctrl --log-id=0x77 --log-len=512".to_owned(), "INVALID_LOG_PAGE"),
+        (format!("{read} --cdw10=0xffffffff --cdw11=0xffffffff"), "LBA_RANGE"),
+        (format!("{read} --cdw10=0 --cdw12=0xffff"), "INVALID_FIELD"),
+        ("nvme delete-ns $ctrl --namespace-id=1".to_owned(), "INVALID_OPCODE"),
+    ];
+    for (command, status) in commands {
+        let answer = vm.shell(&format!("{command} 2>&1 || true"))?;
+        ensure!(answer.to_uppercase().contains(status), "{command}: {answer}, not {status}");
+    }
+    Ok(())
+}
+
+/// A threshold below the temperature is an event, which the driver passes on to whoever listens.
+fn events_come(vm: &mut Vm) -> Result<()> {
+    vm.shell("nvme set-feature $ctrl --feature-id=0x0b --value=0x1f")?;
+    vm.shell("udevadm monitor --kernel --property --subsystem-match=nvme > /tmp/events & sleep 1")?;
+    vm.shell("nvme set-feature $ctrl --feature-id=4 --value=0x100; sleep 1; kill %1")?;
+    let events = vm.shell("cat /tmp/events")?;
+    ensure!(events.contains("NVME_AEN="), "{events}");
+    vm.shell("nvme set-feature $ctrl --feature-id=4 --value=0x157").map(drop)
+}
+
+/// D3hot and back keep everything.
+fn function_sleeps_and_wakes(vm: &mut Vm) -> Result<()> {
+    let function = "00:09.1";
+    vm.shell("sum=$(cksum < $virtio); echo 0000:00:09.1 > /sys/bus/pci/drivers/virtio-pci/unbind")?;
+    let command = vm.shell(&format!("setpci -s {function} COMMAND"))?;
+    vm.shell(&format!("setpci -s {function} CAP_PM+4.b=3"))?;
+    ensure!(vm.shell(&format!("lspci -vs {function} -vv | grep -c 'Status: D3'"))? == "1");
+    vm.shell(&format!("setpci -s {function} CAP_PM+4.b=0"))?;
+    ensure!(vm.shell(&format!("setpci -s {function} COMMAND"))? == command, "no soft reset");
+    vm.shell("echo 0000:00:09.1 > /sys/bus/pci/drivers/virtio-pci/bind; udevadm settle")?;
+    vm.shell("virtio=$(readlink -f /dev/disk/by-id/virtio-third); test \"$(cksum < $virtio)\" = \"$sum\"")?;
+    Ok(())
+}
+
+/// A kernel that wants no messages hears virtio functions by their pins; slots 1 and 5 share one, behind a port is another.
+#[test]
+fn functions_interrupt_by_their_pins() -> Result<()> {
+    let builder = VmBuilder::new("pci_pins")?;
+    let other = blank_disk(builder.dir(), "other.raw", 8 << 20, "other")?;
+    let behind = blank_disk(builder.dir(), "behind.raw", 8 << 20, "behind")?;
+    let builder = builder.debian_disk(",bus=virtio-pci,addr=1")?;
+    let builder = builder.disk(&other, ",bus=virtio-pci,serial=other,addr=5");
+    let builder = builder.disk(&behind, ",bus=virtio-pci,serial=behind,port=p");
+    let builder = builder.debian_kernel("vmlinuz", &format!("{KERNEL} pci=nomsi"))?;
+    let args =
+        ["--cpus", "2", "--memory", "512M", "--device", "root-port,id=p", "--rng", "--virtio-bus", "pci"];
+    let mut vm = builder.args(args).start()?;
+    vm.login()?;
+    for disk in ["other", "behind"] {
+        let read = vm.shell(&format!(
+            "dd if=/dev/disk/by-id/virtio-{disk} bs=1M iflag=direct status=none | head -c 6"
+        ))?;
+        ensure!(read.starts_with(disk), "{read}");
+    }
+    ensure!(vm.shell("head -c 64 /dev/hwrng | wc -c")? == "64");
+    let interrupts = vm.shell("cat /proc/interrupts")?;
+    let lines: Vec<_> = interrupts.lines().filter(|line| line.contains("virtio")).collect();
+    ensure!(lines.iter().all(|line| line.contains("-fasteoi")), "{interrupts}");
+    let shared = lines.iter().find(|line| line.matches("virtio").count() == 2);
+    ensure!(
+        shared.is_some_and(|line| line.trim_start().starts_with("17:")) && lines.len() == 3,
+        "{interrupts}"
+    );
+    is_content(&mut vm)?;
+    vm.presses_the_power_button()
+}

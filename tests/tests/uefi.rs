@@ -90,3 +90,26 @@ fn kernel_starts_as_an_efi_application_and_resets_by_the_firmware() -> Result<()
     vm.send("reboot -f\n")?;
     vm.powers_off()
 }
+
+/// Three disks with nothing on them, one of them a second function: all are tried, the boot order first, then comes the shell.
+#[test]
+fn shell_follows_disks_that_do_not_boot_in_their_order() -> Result<()> {
+    let builder = VmBuilder::new("uefi_shell")?;
+    let dir = builder.dir().to_owned();
+    let blank = |name: &str| blank_disk(&dir, name, 8 << 20, "");
+    let (first, second, third) = (blank("1.raw")?, blank("2.raw")?, blank("3.raw")?);
+    let builder = builder.disk(&first, ",bus=virtio-pci,addr=4");
+    let builder = builder.disk(&second, ",bus=nvme,addr=5,bootindex=1");
+    let builder = builder.disk(&third, ",bus=virtio-pci,addr=4.1,bootindex=0");
+    let mut vm = edk2(builder, "1", "256M").start()?;
+    for place in ["Pci(0x4,0x1)", "Pci(0x5,0x0)", "Pci(0x4,0x0)"] {
+        let tried = first_try(&mut vm)?;
+        ensure!(tried.contains(place), "{tried}, not the disk at {place}");
+    }
+    vm.expect("UEFI Interactive Shell", patience(30))?;
+    vm.expect("any other key to continue", patience(10))?;
+    vm.send("\x1b")?;
+    vm.expect("Shell>", patience(10))?;
+    vm.send("reset -s\r")?;
+    vm.powers_off()
+}

@@ -49,20 +49,21 @@ fn disks_lose_nothing_wherever_their_registers_go() -> Result<()> {
     vm.shell(
         "virtio=$(readlink -f /dev/disk/by-id/virtio-third); ctrl=${nvme%n1}; test -b $nvme -a -b $virtio",
     )?;
-    registers_are_elsewhere(&mut vm)?;
-    every_queue_is_used(&mut vm)?;
-    lists_are_in_order(&mut vm)?;
-    refusals_have_their_status(&mut vm)?;
-    events_come(&mut vm)?;
-    function_sleeps_and_wakes(&mut vm)?;
-    vm.shell(WRITE)?;
-    vm.shell(READ_BACK)?;
-    vm.shell(&format!("echo 1 > /sys/class/nvme/${{ctrl##*/}}/reset_controller; {READ_BACK}"))?;
-    vm.shell("echo 1 > /sys/bus/pci/devices/0000:00:09.0/remove; [ ! -e $nvme ]")?;
-    vm.shell("echo 1 > /sys/bus/pci/rescan; udevadm settle; sleep 1")?;
-    vm.shell("nvme=$(readlink -f /dev/disk/by-id/nvme-Tinderbox_NVMe_disk_second)")?;
-    vm.shell(READ_BACK)?;
-    is_content(&mut vm)?;
+    let results = [
+        ("registers", registers_are_elsewhere(&mut vm)),
+        ("queues", every_queue_is_used(&mut vm)),
+        ("lists", lists_are_in_order(&mut vm)),
+        ("refusals", refusals_have_their_status(&mut vm)),
+        ("events", events_come(&mut vm)),
+        ("sleep", function_sleeps_and_wakes(&mut vm)),
+        ("data", data_stay(&mut vm)),
+        ("warnings", is_content(&mut vm)),
+    ];
+    let failures: Vec<_> = results
+        .into_iter()
+        .filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)))
+        .collect();
+    ensure!(failures.is_empty(), "{}", failures.join("\n"));
     vm.shell("sync; mount -o remount,ro /")?;
     vm.send("reboot -f\n")?;
     vm.login()?;
@@ -70,6 +71,17 @@ fn disks_lose_nothing_wherever_their_registers_go() -> Result<()> {
     vm.shell(READ_BACK)?;
     is_content(&mut vm)?;
     vm.presses_the_power_button()
+}
+
+/// Through a reset by the driver, and a removal.
+fn data_stay(vm: &mut Vm) -> Result<()> {
+    vm.shell(WRITE)?;
+    vm.shell(READ_BACK)?;
+    vm.shell(&format!("echo 1 > /sys/class/nvme/${{ctrl##*/}}/reset_controller; {READ_BACK}"))?;
+    vm.shell("echo 1 > /sys/bus/pci/devices/0000:00:09.0/remove; [ ! -e $nvme ]")?;
+    vm.shell("echo 1 > /sys/bus/pci/rescan; udevadm settle; sleep 1")?;
+    vm.shell("nvme=$(readlink -f /dev/disk/by-id/nvme-Tinderbox_NVMe_disk_second)")?;
+    vm.shell(READ_BACK).map(drop)
 }
 
 /// Each function has a MiB to begin with, where the VMM puts one behind the other.

@@ -77,8 +77,10 @@ enum Ring {
 
 impl Ring {
     /// Those that need 64-bit guests and run first in the one lab, then those that run beside them in another.
-    const LINUX: [&[Self]; 2] =
-        [&[Self::Machine, Self::Uefi, Self::Acpi], &[Self::Switches, Self::Kernels, Self::Pci, Self::Plugging]];
+    const LINUX: [&[Self]; 2] = [
+        &[Self::Machine, Self::Uefi, Self::Acpi],
+        &[Self::Switches, Self::Kernels, Self::Pci, Self::Plugging],
+    ];
 
     /// Those that run if they are asked for by name.
     const ASKED_FOR: [Self; 4] = [Self::Devices, Self::Backends, Self::Cpus, Self::Usbboot];

@@ -8,7 +8,7 @@ const KERNEL: &str = "root=UUID=11111111-2222-4333-8444-555555555555 ro console=
                       init_on_alloc=0";
 
 /// What Linux warns of that is as it should be: that nobody protects the host from this machine's buses.
-const EXPECTED: &str = "IOMMU|Unable to change power state from D3hot";
+const EXPECTED: &str = "IOMMU|No config space access function found";
 
 /// The kernel's warnings have nothing to do with buses and disks.
 fn is_content(vm: &mut Vm) -> Result<()> {
@@ -119,9 +119,9 @@ fn lists_are_in_order(vm: &mut Vm) -> Result<()> {
     let header = vm.shell("setpci -s 00:09.0 HEADER_TYPE; setpci -s 00:09.1 HEADER_TYPE")?;
     ensure!(header == "80\n80", "both functions say that there are more: {header}");
     // Read-only registers stay, whatever is written.
-    let identity = "setpci -s 00:09.1 VENDOR_ID.L CLASS_REVISION.L CAP_EXP.L";
+    let identity = "setpci -s 00:09.1 VENDOR_ID.L 8.L CAP_EXP.L";
     let before = vm.shell(identity)?;
-    vm.shell("setpci -s 00:09.1 VENDOR_ID.L=0 CLASS_REVISION.L=ffffffff CAP_EXP.L=0")?;
+    vm.shell("setpci -s 00:09.1 VENDOR_ID.L=0 8.L=ffffffff CAP_EXP.L=0")?;
     ensure!(vm.shell(identity)? == before);
     let smart = vm.shell("nvme smart-log $ctrl")?;
     ensure!(smart.contains("critical_warning") && smart.contains("media_errors"), "{smart}");
@@ -133,11 +133,11 @@ fn lists_are_in_order(vm: &mut Vm) -> Result<()> {
 fn refusals_have_their_status(vm: &mut Vm) -> Result<()> {
     let read = "nvme io-passthru $ctrl --opcode=2 --namespace-id=1 --data-len=4096 --read";
     let commands = [
-        ("nvme admin-passthru $ctrl --opcode=0xff".to_owned(), "INVALID_OPCODE"),
+        ("nvme admin-passthru $ctrl --opcode=0xff".to_owned(), "INVALID COMMAND OPCODE"),
         ("nvme get-log $ctrl --log-id=0x77 --log-len=512".to_owned(), "INVALID_LOG_PAGE"),
         (format!("{read} --cdw10=0xffffffff --cdw11=0xffffffff"), "LBA_RANGE"),
         (format!("{read} --cdw10=0 --cdw12=0xffff"), "INVALID_FIELD"),
-        ("nvme delete-ns $ctrl --namespace-id=1".to_owned(), "INVALID_OPCODE"),
+        ("nvme delete-ns $ctrl --namespace-id=1".to_owned(), "INVALID COMMAND OPCODE"),
     ];
     for (command, status) in commands {
         let answer = vm.shell(&format!("{command} 2>&1 || true"))?;

@@ -136,12 +136,12 @@ fn refusals_have_their_status(vm: &mut Vm) -> Result<()> {
     const FIELD: &str = "002)";
     const LBA_RANGE: &str = "080)";
     const LOG_PAGE: &str = "109)";
-    let read = "nvme io-passthru $ctrl --opcode=2 --namespace-id=1 --data-len=4096 --read";
+    let read = "nvme io-passthru $nvme --opcode=2 --namespace-id=1 --data-len=4096 --read";
     let commands = [
         ("nvme admin-passthru $ctrl --opcode=0xff".to_owned(), OPCODE),
         ("nvme get-log $ctrl --log-id=0x77 --log-len=512".to_owned(), LOG_PAGE),
         (format!("{read} --cdw10=0xffffffff --cdw11=0xffffffff"), LBA_RANGE),
-        (format!("{read} --cdw10=0 --cdw12=0xffff"), FIELD),
+        (format!("{read} --cdw10=0 --cdw12=0x1fff"), FIELD),
         ("nvme delete-ns $ctrl --namespace-id=1".to_owned(), OPCODE),
     ];
     for (command, status) in commands {

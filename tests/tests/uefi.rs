@@ -103,8 +103,9 @@ fn shell_follows_disks_that_do_not_boot_in_their_order() -> Result<()> {
     let builder = builder.disk(&third, ",bus=virtio-pci,addr=4.1,bootindex=0");
     let mut vm = edk2(builder, "1", "256M").start()?;
     for place in ["Pci(0x4,0x1)", "Pci(0x5,0x0)", "Pci(0x4,0x0)"] {
-        let tried = first_try(&mut vm)?;
-        ensure!(tried.contains(place), "{tried}, not the disk at {place}");
+        vm.expect("BdsDxe: failed to load ", patience(30))?;
+        let tried = vm.expect("\r\n", patience(5))?;
+        ensure!(tried.contains(place) && tried.ends_with("Not Found"), "{tried}, not the disk at {place}");
     }
     vm.expect("UEFI Interactive Shell", patience(30))?;
     vm.expect("any other key to continue", patience(10))?;

@@ -560,7 +560,7 @@ fn usb_devices_are_named_with_what_to_do() {
     let usb = |usb: &[&str]| usage(&[&["run", "a.raw", "--dry-run"], usb].concat());
     assert_eq!(
         usb(&["--usb=camera"]),
-        "--usb camera: unknown device `camera`, use storage, kbd, mouse, tablet, hub or serial"
+        "--usb camera: unknown device `camera`, use storage, kbd, mouse, tablet, hub, serial or host=VENDOR:PRODUCT"
     );
     assert_eq!(usb(&["--usb=storage"]), "--usb storage: storage has no disk, write storage,disk=FILE");
     assert_eq!(

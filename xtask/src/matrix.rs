@@ -148,10 +148,11 @@ mod tests {
     fn all_cells_are_those_that_the_firmware_can_boot() {
         let cells = cells(&[], &[], &[]);
 
-        assert_eq!(cells.len(), 2 * (1 + 1 + 6 + 1));
-        let expected = ["seabios virtio-mmio 4", "seabios-usb usb-platform 1", "seabios-usb usb-platform 4"];
-        assert_eq!(cells[1..4], expected);
-        assert_eq!(cells[4..].iter().filter(|cell| cell.starts_with("edk2-usb ")).count(), 2);
+        assert_eq!(cells.len(), 2 * (2 + 1 + 7 + 1));
+        let expected =
+            ["seabios scsi 1", "seabios scsi 4", "seabios-usb usb-platform 1", "seabios-usb usb-platform 4"];
+        assert_eq!(cells[2..6], expected);
+        assert_eq!(cells[6..].iter().filter(|cell| cell.starts_with("edk2-usb ")).count(), 2);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rstest::rstest;
 
-use crate::files::{Folder, MIB, WRITABLE, read, write};
+use crate::files::{Folder, MIB, WRITABLE, read, start, write};
 
 /// Where the writing process finds its image.
 const IMAGE: &str = "TINDERBOX_CRASH_IMAGE";
@@ -43,7 +43,7 @@ fn place(n: usize) -> usize {
 fn crash(folder: &Folder, name: &str, after: usize) -> (usize, usize) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["crash::writer", "--exact", "--ignored", "--nocapture"]).env(IMAGE, folder.path(name));
-    let mut writer = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut writer = start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
     let mut said = BufReader::new(writer.stdout.take().unwrap()).lines().map_while(Result::ok);
     let mut flushes = said.by_ref().filter_map(|line| {
         let (round, n) = line.strip_prefix("flushed ")?.split_once(' ')?;

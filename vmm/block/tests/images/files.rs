@@ -1,8 +1,8 @@
 //! A folder of images, qemu-img, and transfers of plain bytes.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Arc;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use block::{Backend, Cached, Format, OpenError, OpenMode, OpenOptions, SECTOR};
 use tempfile::TempDir;
@@ -17,6 +17,15 @@ pub(crate) const WRITABLE: OpenOptions = OpenOptions {
     snapshot: false,
     backing_dir: None,
 };
+
+/// Held while a process starts. Until it has become another program, it holds whatever this one has open, locked images too.
+static STARTING: Mutex<()> = Mutex::new(());
+
+/// Starts `command`.
+pub(crate) fn start(command: &mut Command) -> Child {
+    let _one_at_a_time = STARTING.lock();
+    command.spawn().unwrap()
+}
 
 /// A folder that goes away with the test. Not in /tmp, which may be in memory and then has no direct I/O.
 pub(crate) struct Folder(TempDir);
@@ -38,7 +47,9 @@ impl Folder {
     /// Runs qemu-img in the folder; it must succeed. Gives what it prints.
     pub(crate) fn qemu_img(&self, args: &str) -> String {
         let mut command = Command::new("qemu-img");
-        let output = command.args(args.split(' ')).current_dir(self.0.path()).output().unwrap();
+        command.args(args.split(' ')).current_dir(self.0.path()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = start(&mut command).wait_with_output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "qemu-img {args}: {text}");
         text
@@ -58,6 +69,7 @@ impl Folder {
     }
 
     pub(crate) fn try_open(&self, name: &str, options: &OpenOptions) -> Result<Arc<dyn Backend>, OpenError> {
+        let _nobody_starts = STARTING.lock();
         block::open(&self.path(name), options)
     }
 }

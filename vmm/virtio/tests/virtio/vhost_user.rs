@@ -16,6 +16,7 @@ use virtio::vhost_user::{VhostUser, VhostUserError};
 use virtio_queue::QueueT;
 use vm_memory::{Bytes, FileOffset, GuestAddress, GuestAddressSpace, GuestMemoryAtomic, GuestMemoryMmap};
 use vmm_sys_util::epoll::EventSet;
+use vmm_sys_util::event::{EventConsumer, EventFlag, EventNotifier, new_event_consumer_and_notifier};
 
 use crate::rig::{Buffer, HIGH_MEMORY, Rig, Ring, feature, reg};
 
@@ -35,6 +36,11 @@ impl VhostUserBackendMut for Shouter {
 
     fn num_queues(&self) -> usize {
         2
+    }
+
+    /// Lets the thread that serves the queues end; without it, it would take kicks for ever.
+    fn exit_event(&self, _thread: usize) -> Option<(EventConsumer, EventNotifier)> {
+        new_event_consumer_and_notifier(EventFlag::NONBLOCK).ok()
     }
 
     fn max_queue_size(&self) -> usize {
@@ -85,6 +91,7 @@ struct Server {
     folder: TempDir,
     path: PathBuf,
     handle: Arc<Mutex<Option<ShutdownHandle>>>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
 impl Server {
@@ -97,7 +104,7 @@ impl Server {
         let mut listener = Listener::new(&path, true).unwrap();
         let handle = Arc::new(Mutex::new(None));
         let shared = Arc::clone(&handle);
-        thread::spawn(move || {
+        let thread = thread::spawn(move || {
             let shouter = Arc::new(Mutex::new(Shouter { features, memory: None }));
             let memory = GuestMemoryAtomic::new(GuestMemoryMmap::new());
             let mut daemon = VhostUserDaemon::new("shouter".into(), shouter, memory).unwrap();
@@ -108,14 +115,16 @@ impl Server {
                 let _ = daemon.wait();
             }
         });
-        Self { folder, path, handle }
+        Self { folder, path, handle, thread: Mutex::new(Some(thread)) }
     }
 
+    /// When it returns, nobody is left who would take kicks that are meant for the next.
     fn end(&self) {
         while self.handle.lock().unwrap().is_none() {
             thread::yield_now();
         }
         self.handle.lock().unwrap().as_ref().unwrap().shutdown();
+        self.thread.lock().unwrap().take().unwrap().join().unwrap();
     }
 }
 

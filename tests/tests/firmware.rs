@@ -227,7 +227,7 @@ fn writes_port(name: &str, device: &str, port: u16, value: u8, actions: &str) ->
     let builder = VmBuilder::new(name)?;
     let disk = BootSector::create(builder.dir(), "boot.raw", actions)?;
     disk.writes_port(port, value)?;
-    builder.disk(disk.path(), "").args(&["--device", device]).start()
+    builder.disk(disk.path(), "").args(["--device", device]).start()
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn image() -> Vec<u8> {
 
 fn machine() -> Result<(Vcpu, Vm, GuestRam)> {
     let plan = Plan::new(&Config::default(), IMAGE as u64, 40)?;
-    let ram = GuestRam::allocate(&plan)?;
+    let ram = GuestRam::allocate(&plan, &[])?;
     ram.restore_firmware(&image())?;
     let vm = Kvm::open(Path::new("/dev/kvm"))?.create_vm(&plan)?;
     vm.set_memory(&ram)?;

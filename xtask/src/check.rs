@@ -26,6 +26,11 @@ pub(crate) fn all(fix: bool) -> anyhow::Result<()> {
     host::ensure_packages("to check disk images with qemu-img", &["qemu-utils"])?;
     cargo(if fix { &["fmt", "--all"] } else { &["fmt", "--all", "--check"] }, &[])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"], &[])?;
+    // Machine tests are none of all targets, because a plain `cargo test` leaves them alone.
+    cargo(
+        &["clippy", "--package", "machine-tests", "--test", "*", "--quiet", "--", "--deny", "warnings"],
+        &[],
+    )?;
     cargo(
         &["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"],
         &[("RUSTDOCFLAGS", "-Dwarnings")],

@@ -152,7 +152,7 @@ fn twenty_four_disks_are_found_and_interrupt() -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     let builder = blanks.iter().fold(builder, |builder, disk| builder.disk(disk, ""));
     let args = ["--cpus", "2", "--memory", "512M", "--machine", "irqchip=kernel,rtc=on"];
-    let mut vm = builder.debian_disk(",bootindex=0")?.args(&args).start()?;
+    let mut vm = builder.debian_disk(",bootindex=0")?.args(args).start()?;
     vm.login()?;
     let labels = vm.shell(
         "for n in $(seq 0 22); do disk=$(ls /sys/bus/virtio/devices/virtio$n/block); head -c 7 /dev/$disk | tr -d '\\0'; echo; done",

@@ -125,7 +125,7 @@ fn clients_that_misbehave_cost_no_memory_and_disturb_nobody() {
     assert_eq!(good.say(NEGOTIATE), "{\"return\":{}}\r\n");
     let before = session.private_kib();
 
-    let mut endless = session.client();
+    let endless = session.client();
     for _ in 0..1024 {
         // A client that is not read any more blocks; this one is read, for it is answered little.
         endless.0.get_ref().write_all(&[b'['; 4096]).unwrap();

@@ -74,8 +74,9 @@ fn boot_device_that_fails_is_a_phase() -> Result<()> {
     let option = path.display().to_string();
     let mut vm = builder.disk(&disk, "").args(["--timeline", &option]).start()?;
     vm.expect("No bootable device", patience(20))?;
+    // Two of a kind at once would be one.
     vm.signal(rustix::process::Signal::TERM)?;
-    vm.signal(rustix::process::Signal::TERM)?;
+    vm.signal(rustix::process::Signal::INT)?;
     ensure!(vm.wait(patience(10))?.code() == Some(1));
     let page = std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
     for name in [r#""name":"boot failed""#, r#""name":"no boot device""#, "<svg id=\"chart\""] {

@@ -64,7 +64,7 @@ fn with_menu(dir: &Path) -> Result<()> {
 fn keys_reach_the_boot_menu_and_grub() -> Result<()> {
     let builder = VmBuilder::new("menus")?;
     let blank = blank_disk(builder.dir(), "blank.raw", 1 << 20, "no boot loader")?;
-    let builder = builder.disk(&blank, "").debian_disk("")?;
+    let builder = builder.disk(&blank, "").debian_copy("")?;
     with_menu(builder.dir())?;
     // Two bytes are a number for SeaBIOS: 25 s to press the key in.
     let menu = ["--fw-cfg", "etc/show-boot-menu,string=1", "--fw-cfg", "etc/boot-menu-wait,string=aa"];

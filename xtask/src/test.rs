@@ -193,7 +193,7 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
             let image = if *ring == Ring::Usbboot { usb_image(&debian)? } else { debian.clone() };
             let suite = Suite::new(&ring.name(), tinderbox)?;
             image.extract_boot(&suite.folder.join("boot"))?;
-            if matches!(ring, Ring::Machine | Ring::Kernels) {
+            if matches!(ring, Ring::Machine | Ring::Kernels | Ring::Plugging) {
                 run::copy(&image.raw, &suite.copy())?;
             }
             let mut suite = suite.with("TINDERBOX_DEBIAN", image.raw.clone());

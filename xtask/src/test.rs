@@ -266,9 +266,9 @@ impl Suite {
         Ok(Self { program, tinderbox: tinderbox.into(), folder, settings: Vec::new() })
     }
 
-    /// All but Debian itself are small guests, and have another lab beside theirs.
+    /// All but Debian itself and the machines of the ACPI matrix are small guests, and have another lab beside theirs.
     fn lab_memory_mib(&self) -> Option<u64> {
-        let large = ["machine", "uefi"].iter().any(|name| self.folder.ends_with(name));
+        let large = ["machine", "uefi", "acpi"].iter().any(|name| self.folder.ends_with(name));
         (!large).then_some(2048)
     }
 

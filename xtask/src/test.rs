@@ -15,14 +15,16 @@
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
 
+mod ring;
+
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
-use clap::ValueEnum as _;
 
+use self::ring::{Ring, Turn};
 use crate::accel::{self, Accel};
 use crate::debian::PrivateApt;
 use crate::image::{self, Image};
@@ -58,39 +60,6 @@ enum More {
     },
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Ring {
-    Check,
-    Firmware,
-    Machine,
-    Uefi,
-    Switches,
-    Acpi,
-    Kernels,
-    Pci,
-    Plugging,
-    Devices,
-    Backends,
-    Cpus,
-    Usbboot,
-}
-
-impl Ring {
-    /// Those that need 64-bit guests and run first in the one lab, then those that run beside them in another.
-    const LINUX: [&[Self]; 2] = [
-        &[Self::Machine, Self::Uefi, Self::Acpi],
-        &[Self::Switches, Self::Kernels, Self::Pci, Self::Plugging],
-    ];
-
-    /// Those that run if they are asked for by name.
-    const ASKED_FOR: [Self; 4] = [Self::Devices, Self::Backends, Self::Cpus, Self::Usbboot];
-
-    /// As the command line and `tests/tests` call it.
-    fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-    }
-}
-
 /// Runs the rings; the first that fails ends it.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(More::Matrix { accel, args }) = &args.more {
@@ -110,9 +79,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         firmware_tests(&args, &tinderbox)?;
     }
-    let [first, mut second] =
-        Ring::LINUX.map(|rings| rings.iter().copied().filter(wanted).collect::<Vec<_>>());
-    second.extend(Ring::ASKED_FOR.into_iter().filter(|ring| args.only.contains(ring)));
+    let first: Vec<_> = Ring::at(Turn::First).filter(wanted).collect();
+    let asked = Ring::at(Turn::Asked).filter(|ring| args.only.contains(ring));
+    let second: Vec<_> = Ring::at(Turn::Beside).filter(wanted).chain(asked).collect();
     if !(first.is_empty() && second.is_empty()) {
         linux_tests(&args, &tinderbox, &first, &second)?;
     }
@@ -163,7 +132,7 @@ pub(crate) fn acpi_machines(list: &str, accel: Option<Accel>) -> anyhow::Result<
     let tinderbox = product::build(product::FIRMWARE)?;
     let choice = accel::choose(accel, &tinderbox)?;
     eprintln!("{}", choice.why);
-    let suite = Suite::new("acpi", &tinderbox)?.with_acpi_machines(list)?;
+    let suite = Suite::of(Ring::Acpi, &tinderbox)?.with_acpi_machines(list)?;
     image::debian()?.extract_boot(&suite.folder.join("boot"))?;
     suite.run(choice.accel, Some("machines_of_the_list"))?;
     Ok(ExitCode::SUCCESS)
@@ -174,34 +143,9 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
     let choice = accel::choose(args.accel, tinderbox)?;
     eprintln!("{}", choice.why);
     firmware::build("qboot")?;
-    if first.contains(&Ring::Uefi) {
-        firmware::build("edk2")?;
-    }
     let (debian, filter) = (image::debian()?, args.filter.as_deref());
     let run = |rings: &[Ring]| {
-        rings.iter().try_for_each(|ring| {
-            if *ring == Ring::Plugging {
-                host::ensure_packages("the tests of USB", &["mtools"])?;
-                firmware::build("seabios-usb")?;
-            }
-            if *ring == Ring::Devices {
-                host::ensure_packages("the tests of virtio devices", &["passt"])?;
-            }
-            if *ring == Ring::Backends {
-                host::ensure_packages("the tests of back ends", &["iperf3", "qemu-system-common"])?;
-            }
-            let image = if *ring == Ring::Usbboot { usb_image(&debian)? } else { debian.clone() };
-            let suite = Suite::new(&ring.name(), tinderbox)?;
-            image.extract_boot(&suite.folder.join("boot"))?;
-            if matches!(ring, Ring::Machine | Ring::Kernels | Ring::Plugging) {
-                run::copy(&image.raw, &suite.copy())?;
-            }
-            let mut suite = suite.with("TINDERBOX_DEBIAN", image.raw.clone());
-            if *ring == Ring::Acpi {
-                suite = suite.with_acpi_machines(&conformance::guest::golden())?;
-            }
-            suite.run(choice.accel, filter)
-        })
+        rings.iter().try_for_each(|ring| suite(*ring, tinderbox, &debian)?.run(choice.accel, filter))
     };
     match lab::spare_processor() {
         Some(processor) if choice.accel == Accel::Lab && !first.is_empty() && !second.is_empty() => {
@@ -211,11 +155,21 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
     }
 }
 
-/// The disk of the tests on the USB controller of the system bus; before it, the firmware that sees that controller.
-fn usb_image(debian: &Image) -> anyhow::Result<Image> {
-    firmware::build("seabios-usb")?;
-    firmware::build("edk2-usb")?;
-    xhci_platform::image(debian)
+/// The tests of `ring`, with all that they need.
+fn suite(ring: Ring, tinderbox: &Path, debian: &Image) -> anyhow::Result<Suite> {
+    let needs = ring.needs().context("the ring has no guest")?;
+    host::ensure_packages(&format!("the ring \"{}\" of the tests", ring.name()), needs.packages)?;
+    needs.firmware.iter().try_for_each(|name| firmware::build(name).map(drop))?;
+    let image = if needs.usb_image { xhci_platform::image(debian)? } else { debian.clone() };
+    let mut suite = Suite::of(ring, tinderbox)?;
+    image.extract_boot(&suite.folder.join("boot"))?;
+    if needs.copy {
+        run::copy(&image.raw, &suite.copy())?;
+    }
+    if needs.acpi_machines {
+        suite = suite.with_acpi_machines(&conformance::guest::golden())?;
+    }
+    Ok(suite.with("TINDERBOX_DEBIAN", image.raw))
 }
 
 /// Runs `rings` in a lab of their own on another processor, while `rest` runs.
@@ -246,11 +200,16 @@ fn beside(
     Ok(())
 }
 
+/// Memory of a lab for guests of half a GiB, which has another beside it.
+const SMALL_LAB_MIB: u64 = 2048;
+
 /// The tests of one file of `tests/tests`.
 struct Suite {
     program: PathBuf,
     tinderbox: PathBuf,
     folder: PathBuf,
+    /// `None`: as much as there is.
+    lab_memory_mib: Option<u64>,
     /// What else the tests are told.
     settings: Vec<(&'static str, PathBuf)>,
 }
@@ -263,13 +222,14 @@ impl Suite {
         }
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         let program = product::machine_tests(name)?;
-        Ok(Self { program, tinderbox: tinderbox.into(), folder, settings: Vec::new() })
+        let (tinderbox, lab_memory_mib) = (tinderbox.into(), Some(SMALL_LAB_MIB));
+        Ok(Self { program, tinderbox, folder, lab_memory_mib, settings: Vec::new() })
     }
 
-    /// All but Debian itself and the machines of the ACPI matrix are small guests, and have another lab beside theirs.
-    fn lab_memory_mib(&self) -> Option<u64> {
-        let large = ["machine", "uefi", "acpi"].iter().any(|name| self.folder.ends_with(name));
-        (!large).then_some(2048)
+    /// The tests of `ring`, in a lab of the memory that they need.
+    fn of(ring: Ring, tinderbox: &Path) -> anyhow::Result<Self> {
+        let large = ring.needs().is_some_and(|needs| needs.large_lab);
+        Ok(Self { lab_memory_mib: (!large).then_some(SMALL_LAB_MIB), ..Self::new(&ring.name(), tinderbox)? })
     }
 
     /// Tells the tests of `path`.
@@ -301,7 +261,7 @@ impl Suite {
                 // One machine at a time: the lab has one CPU.
                 let lab = Lab {
                     share: vec![self.folder.clone()],
-                    memory_mib: self.lab_memory_mib(),
+                    memory_mib: self.lab_memory_mib,
                     ..Lab::default()
                 };
                 Some(lab.run(&self.command(filter, 1, 8))?.into())

@@ -7,6 +7,9 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tempfile::TempDir;
 
 use super::measure::{self, Job, Sample};
 use super::report::{Report, Setup};
@@ -75,10 +78,7 @@ pub(super) fn run(args: &Args, way: Way) -> anyhow::Result<ExitCode> {
 
 fn compare(args: &Args, way: Way) -> anyhow::Result<Report> {
     let machine = parts(way, args.memory, args.cpus)?;
-    let choice = accel::choose(args.accel, &machine.tinderbox)?;
-    eprintln!("{}", choice.why);
-    let folder = paths::target_dir("bench")?;
-    let work = files::scratch_dir(&folder)?;
+    let (accel, work) = place_to_work(args.accel, &machine)?;
     let job = Job {
         machine,
         image: image::debian()?.raw,
@@ -87,13 +87,15 @@ fn compare(args: &Args, way: Way) -> anyhow::Result<Report> {
         accesses: args.accesses,
         result: work.path().join("result.json"),
     };
-    match choice.accel {
-        Accel::Kvm => measure::run(&job)?,
-        Accel::Lab => measure_in_lab("boot", &job, work.path())?,
-    }
-    let text = fs::read(&job.result).context("read the samples")?;
-    let samples: Vec<Sample> = serde_json::from_slice(&text).context("read the samples")?;
-    Report::new(setup(&job, choice.accel)?, samples)
+    let samples: Vec<Sample> = measured(&job, &job.result, ("boot", measure::run), accel)?;
+    Report::new(setup(&job, accel)?, samples)
+}
+
+/// Where guests run, which is said, and a folder for what is measured.
+pub(super) fn place_to_work(accel: Option<Accel>, machine: &Machine) -> anyhow::Result<(Accel, TempDir)> {
+    let choice = accel::choose(accel, &machine.tinderbox)?;
+    eprintln!("{}", choice.why);
+    Ok((choice.accel, files::scratch_dir(&paths::target_dir("bench")?)?))
 }
 
 /// Everything that takes part but the disk, built or installed where it is not there.
@@ -121,13 +123,28 @@ fn kernel() -> anyhow::Result<Start> {
     Ok(Start::Kernel { kernel, initrd, cmdline: format!("root=UUID={} {CMDLINE}", image::ROOT_UUID) })
 }
 
-/// Has `bench WHAT --inside` do `job` in the lab, where `work` is writable.
-pub(super) fn measure_in_lab(what: &str, job: &impl serde::Serialize, work: &Path) -> anyhow::Result<()> {
+/// Has `job` done by the verb of this name and function, and reads the samples that it leaves in the file `result`.
+pub(super) fn measured<J: Serialize, S: DeserializeOwned>(
+    job: &J,
+    result: &Path,
+    (verb, run): (&str, impl FnOnce(&J) -> anyhow::Result<()>),
+    accel: Accel,
+) -> anyhow::Result<Vec<S>> {
+    match accel {
+        Accel::Kvm => run(job)?,
+        Accel::Lab => in_lab(verb, job, result.parent().context("no folder for the samples")?)?,
+    }
+    let text = fs::read(result).context("read the samples")?;
+    serde_json::from_slice(&text).context("read the samples")
+}
+
+/// Has `bench VERB --inside` do `job` in the lab, where `work` is writable.
+fn in_lab(verb: &str, job: &impl Serialize, work: &Path) -> anyhow::Result<()> {
     let file = work.join("job.json");
     files::write(&file, serde_json::to_vec(job).context("write the job")?)?;
     let this = std::env::current_exe().context("find this program")?;
     let words: [OsString; 5] =
-        [this.into(), "bench".into(), what.into(), "--inside".into(), file.into_os_string()];
+        [this.into(), "bench".into(), verb.into(), "--inside".into(), file.into_os_string()];
     let lab = Lab { timeout: Some(LAB_LIMIT), share: vec![work.to_owned()], ..Lab::default() };
     let status = lab.run(&words)?;
     ensure!(status == 0, "the measurement in the lab ended with status {status}");

@@ -1,16 +1,13 @@
 //! Devices at work, ours beside QEMU's: builds all that takes part, has the cases measured, and shows the result.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-use anyhow::Context as _;
 
 use super::boot::{self, Way};
 use super::rates::{Rates, Setup};
 use super::workload::{self, Case, Job, Sample};
-use crate::accel::{self, Accel};
-use crate::{files, image, paths};
+use crate::accel::Accel;
+use crate::{files, image};
 
 /// Options of each such verb.
 #[derive(clap::Args)]
@@ -39,10 +36,7 @@ pub(super) struct Common {
 /// When a part cannot be built or had, or a measurement fails.
 pub(super) fn run(args: &Common, cases: Vec<Case>) -> anyhow::Result<ExitCode> {
     let machine = boot::parts(Way::Direct, args.memory, args.cpus)?;
-    let choice = accel::choose(args.accel, &machine.tinderbox)?;
-    eprintln!("{}", choice.why);
-    let folder = paths::target_dir("bench")?;
-    let work = files::scratch_dir(&folder)?;
+    let (accel, work) = boot::place_to_work(args.accel, &machine)?;
     let job = Job {
         machine,
         image: image::debian()?.raw,
@@ -50,13 +44,8 @@ pub(super) fn run(args: &Common, cases: Vec<Case>) -> anyhow::Result<ExitCode> {
         rounds: args.rounds,
         result: work.path().join("result.json"),
     };
-    match choice.accel {
-        Accel::Kvm => workload::run(&job)?,
-        Accel::Lab => boot::measure_in_lab("workload", &job, work.path())?,
-    }
-    let text = fs::read(&job.result).context("read the samples")?;
-    let samples: Vec<Sample> = serde_json::from_slice(&text).context("read the samples")?;
-    let rates = Rates::new(setup(&job, choice.accel)?, samples)?;
+    let samples: Vec<Sample> = boot::measured(&job, &job.result, ("workload", workload::run), accel)?;
+    let rates = Rates::new(setup(&job, accel)?, samples)?;
     print!("{rates}");
     if let Some(path) = &args.json {
         files::write(path, format!("{:#}\n", rates.json()))?;

@@ -7,9 +7,10 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use machine_tests::{Vm, VmBuilder, blank_disk, boot_disc, patience};
+use machine_tests::{Qmp, Vm, VmBuilder, blank_disk, boot_disc, patience};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const MIB: u64 = 1 << 20;
@@ -207,6 +208,49 @@ fn random_bytes(vm: &mut Vm) -> Result<()> {
     Ok(())
 }
 
+/// What is typed and pointed at arrives as Linux's events.
+fn hands(vm: &mut Vm, qmp: &Path) -> Result<()> {
+    const EVENT: usize = 24;
+    let expected = [
+        ("keyboard", "1 42 1,0 0 0,1 30 1,0 0 0,1 30 0,0 0 0,1 42 0,0 0 0,"),
+        ("mouse", "2 0 300,0 0 0,2 1 -5,0 0 0,"),
+        ("tablet", "3 0 1000,0 0 0,3 1 2000,0 0 0,1 272 1,0 0 0,2 8 1,0 0 0,"),
+    ];
+    vm.shell("modprobe -a virtio_input evdev")?;
+    for (name, events) in expected {
+        let len = EVENT * events.matches(',').count();
+        // An axis that stays where it is makes no event.
+        vm.shell(&format!(
+            "e=$(grep -l 'Tinderbox virtio {name}' /sys/class/input/event*/device/name | cut -d/ -f5); \
+             (timeout 100 head -c {len} /dev/input/$e >/tmp/{name} &)"
+        ))?;
+    }
+    vm.shell("sleep 1")?;
+    let mut qmp = Qmp::connect(qmp)?;
+    qmp.type_keys("shift+a")?;
+    let send = |qmp: &mut Qmp, events: &str| {
+        qmp.execute("input-send-event", &format!("{{\"events\":[{events}]}}")).map(drop)
+    };
+    let axis = |kind: &str, axis: &str, value: i32| {
+        format!("{{\"type\":\"{kind}\",\"data\":{{\"axis\":\"{axis}\",\"value\":{value}}}}}")
+    };
+    let button =
+        |name: &str| format!("{{\"type\":\"btn\",\"data\":{{\"down\":true,\"button\":\"{name}\"}}}}");
+    send(&mut qmp, &axis("rel", "x", 300))?;
+    send(&mut qmp, &axis("rel", "y", -5))?;
+    send(&mut qmp, &[axis("abs", "x", 1000), axis("abs", "y", 2000)].join(","))?;
+    send(&mut qmp, &[button("left"), button("wheel-up")].join(","))?;
+    for (name, events) in expected {
+        let read =
+            format!("od -An -v -t d2 -w{EVENT} /tmp/{name} | awk '{{printf \"%s %s %s,\", $9, $10, $11}}'");
+        let deadline = Instant::now() + patience(10);
+        while vm.shell(&read)? != events {
+            ensure!(Instant::now() < deadline, "{name}: {}", vm.shell(&read)?);
+        }
+    }
+    Ok(())
+}
+
 /// What `sha256sum` says of a file.
 fn sum(path: &Path) -> Result<String> {
     let output = Command::new("sha256sum").arg(path).output()?.stdout;
@@ -268,6 +312,9 @@ fn every_virtio_device_works_beside_the_others(bus: &str) -> Result<()> {
         "--pmem",
         &pmem_option,
     ]);
+    let qmp = sockets.join("qmp");
+    let builder = builder.args(["--input", "kbd", "--input", "mouse", "--input", "tablet"]);
+    let builder = builder.args(["--qmp", &socket("qmp")]);
     let builder = builder.args(["--virtio-console", "pty", "--virtio-console", &socket("console")]);
     let builder = builder.args(ports.iter().flat_map(|port| ["--virtio-port", port]));
     let builder = builder.disk(&dir.join("data.qcow2"), ",queues=2,bps=200M");
@@ -283,6 +330,7 @@ fn every_virtio_device_works_beside_the_others(bus: &str) -> Result<()> {
         ("images", images(&mut vm)),
         ("SCSI", scsi(&mut vm, &disc_sum)),
         ("cloud-init", seed(&mut vm)),
+        ("hands", hands(&mut vm, &qmp)),
         ("persistent memory", persistent_memory(&mut vm, &pmem)),
     ];
     let failures: Vec<_> = results

@@ -31,7 +31,7 @@ impl Limits {
     }
 }
 
-/// The plug of a [`Governed`] backend, for whoever may pull it. A clone is the same plug.
+/// The plug of an interface, for whoever may pull it. A clone is the same plug.
 #[derive(Clone, Debug)]
 pub struct Plug(Arc<PlugState>);
 
@@ -43,6 +43,15 @@ struct PlugState {
 }
 
 impl Plug {
+    /// A plug that is in.
+    ///
+    /// # Errors
+    /// The host has no more descriptors.
+    pub fn new() -> io::Result<Self> {
+        let moved = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self(Arc::new(PlugState { out: AtomicBool::new(false), moved })))
+    }
+
     /// Puts it in, or pulls it: then packets are lost in both directions.
     pub fn set(&self, up: bool) {
         self.0.out.store(!up, Ordering::SeqCst);
@@ -50,8 +59,16 @@ impl Plug {
         let _ = rustix::io::write(&self.0.moved, &1_u64.to_ne_bytes());
     }
 
-    fn is_out(&self) -> bool {
+    /// Whether it is pulled.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
         self.0.out.load(Ordering::SeqCst)
+    }
+
+    /// Rings whenever it is moved: an edge, which nobody has to take back.
+    #[must_use]
+    pub fn events(&self) -> BorrowedFd<'_> {
+        self.0.moved.as_fd()
     }
 }
 
@@ -74,18 +91,17 @@ impl Governed {
     /// # Errors
     /// The host has no more descriptors.
     pub fn new(inner: Box<dyn Backend>, limits: Limits) -> io::Result<Self> {
-        let moved = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let plug = Plug::new()?;
         let timer =
             timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         let events = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let watch = |event: BorrowedFd<'_>, flags| {
             epoll::add(&events, event, epoll::EventData::new_u64(0), flags | epoll::EventFlags::ET)
         };
-        watch(moved.as_fd(), epoll::EventFlags::IN)?;
+        watch(plug.events(), epoll::EventFlags::IN)?;
         watch(timer.as_fd(), epoll::EventFlags::IN)?;
         let both = epoll::EventFlags::IN | epoll::EventFlags::OUT;
         inner.events().map_or(Ok(()), |event| watch(event, both))?;
-        let plug = Plug(Arc::new(PlugState { out: AtomicBool::new(false), moved }));
         let gate = Gate([limits.bytes, limits.packets].map(|limit| limit.map(Bucket::new)));
         Ok(Self { inner, plug, incoming: gate, outgoing: gate, start: Instant::now(), timer, events })
     }

@@ -278,7 +278,7 @@ mod tests {
         let args = "--memory 6G,shared=on --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
                     --cmdline quiet --console none --debugcon file:fw.log --timeline boot.json,mark=up --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
-                    --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --net null --fs tag=src,socket=s --vhost-user blk,socket=b --virtio-console pty --vsock socket=v --balloon 64M --pmem p,size=64M --cloud-init user-data=u \
+                    --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --input kbd --input tablet --net null --fs tag=src,socket=s --vhost-user blk,socket=b --virtio-console pty --vsock socket=v --balloon 64M --pmem p,size=64M --cloud-init user-data=u \
                     --name vm --pidfile pid --qmp unix:q --paused --no-shutdown";
         let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
@@ -305,6 +305,7 @@ mod tests {
             virtio: VirtioConfig {
                 bus: VirtioBus::Mmio,
                 rng: true,
+                inputs: vec![virtio::input::Kind::Keyboard, virtio::input::Kind::Tablet],
                 nets: vec!["null".parse().unwrap()],
                 vhost_user: vec![
                     VhostUserConfig::Fs { tag: "src".into(), server: FsServer::Socket("s".into()) },

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use clap::Args;
-use virtio::console::Kind;
+use virtio::console;
+use virtio::input::Kind;
 
 use super::cloud_init::CLOUD_INIT;
 use super::machine::MemorySize;
@@ -48,6 +49,9 @@ pub(crate) struct VirtioArgs {
     /// A source of random bytes, virtio-rng: for guests whose CPU has none, or that trust it not
     #[arg(long)]
     rng: bool,
+    /// A keyboard, tablet or mouse on virtio, repeatable: QMP's send-key and input-send-event work it
+    #[arg(long = "input", value_name = "kbd|tablet|mouse")]
+    inputs: Vec<InputKind>,
     /// A file as persistent memory, /dev/pmem0 and so on, repeatable: virtio-pmem
     #[arg(long = "pmem", value_name = "FILE,size=SIZE")]
     pmems: Vec<PmemConfig>,
@@ -59,14 +63,37 @@ pub(crate) struct VirtioArgs {
 impl VirtioArgs {
     /// The devices as described.
     pub(crate) fn into_config(self) -> VirtioConfig {
-        let console = |end| PortConfig { kind: Kind::Console, end };
+        let console = |end| PortConfig { kind: console::Kind::Console, end };
         let consoles = self.consoles.into_iter().map(console);
         let ports = consoles.chain(self.ports.into_iter().map(|port| port.0)).collect();
         let file_systems = self.file_systems.into_iter().map(|fs| fs.0);
         let vhost_user = file_systems.chain(self.vhost_user.into_iter().map(|device| device.0)).collect();
         let balloon = self.balloon.map(|size| size.0);
+        let inputs = self.inputs.into_iter().map(|input| input.0).collect();
         let Self { bus, nets, vsock, rng, pmems, cloud_init, .. } = self;
-        VirtioConfig { bus, nets, vhost_user, ports, vsock, balloon, rng, pmems, cloud_init }
+        VirtioConfig { bus, nets, vhost_user, ports, vsock, balloon, rng, inputs, pmems, cloud_init }
+    }
+}
+
+/// A kind of input device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct InputKind(Kind);
+
+/// Why a text is none.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not an input device, use kbd, tablet or mouse")]
+struct InputKindError;
+
+impl FromStr for InputKind {
+    type Err = InputKindError;
+
+    fn from_str(text: &str) -> Result<Self, InputKindError> {
+        match text {
+            "kbd" => Ok(Self(Kind::Keyboard)),
+            "tablet" => Ok(Self(Kind::Tablet)),
+            "mouse" => Ok(Self(Kind::Mouse)),
+            _ => Err(InputKindError),
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub struct VirtioConfig {
     pub balloon: Option<u64>,
     /// A source of random bytes.
     pub rng: bool,
+    /// What a person works with.
+    pub inputs: Vec<virtio::input::Kind>,
     /// Files that are memory of the guest's.
     pub pmems: Vec<PmemConfig>,
     /// Orders for cloud-init, on a disk of their own.

@@ -26,6 +26,7 @@ use super::control::{Cause, Control, Event};
 use super::disks::Disk;
 use super::generation::Generation;
 use super::guest_info::GuestData;
+use super::hands::Hands;
 use super::pass_through::HostFunctions;
 use super::plan::{Plan, Range, TransportPlan, Virtio};
 use super::start::Placed;
@@ -91,6 +92,10 @@ pub(super) struct Machine {
     pub(super) generation: Option<Generation>,
     /// The host's hand on the balloon, if there is one.
     pub(super) balloon: Option<virtio::balloon::Control>,
+    /// The plugs of the network interfaces, in their order.
+    pub(super) links: Vec<net::Plug>,
+    /// What types and points.
+    pub(super) hands: Hands,
     console: Option<Console>,
     _timers: Option<Timers>,
     /// The USB controller, until the machine ends.
@@ -134,8 +139,10 @@ impl Machine {
         let mut virtio = virtio.with_memory(ram.memory());
         let teller = Arc::clone(&control);
         let balloon = virtio.balloon(move |bytes| teller.tell(Event::Balloon(bytes)))?;
+        let links = virtio.plugs();
+        let hands = virtio.hands();
         builder.transports(|device| virtio.device(device, plan, &disks))?;
-        let (usb, usb_function) = builder.usb(usb, &disks)?;
+        let (usb, usb_function) = builder.usb(usb, &disks, hands.clone())?;
         let host_functions = host_functions.with_memory(ram.memory())?;
         let pcie = builder
             .pcie(&disks, |device| virtio.device(device, plan, &disks), usb_function, &host_functions)?
@@ -156,6 +163,8 @@ impl Machine {
             sleep_button: triggers.map(|triggers| triggers.sleep_button),
             generation,
             balloon,
+            links,
+            hands,
             console: Some(console),
             _timers: timers,
             usb,

@@ -41,7 +41,9 @@ impl Sockets {
         let mut programs = Programs { control: &machine.control, listeners: Vec::new() };
         let mut servers = Servers { qmp: None, gdb: None };
         if !self.qmp.is_empty() {
-            let facts = Facts::new(config, plan, vcpus.threads(), machine.balloon.clone());
+            let (balloon, links, hands) =
+                (machine.balloon.clone(), machine.links.clone(), machine.hands.clone());
+            let facts = Facts::new(config, plan, vcpus.threads(), balloon, links, hands);
             let server = qmp::Server::start(self.qmp, programs.next()?, facts, machine.plugs());
             servers.qmp = Some(server.context("start QMP's thread")?);
         }

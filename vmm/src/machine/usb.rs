@@ -8,6 +8,7 @@ use usb::xhci::{self, Xhci};
 
 use super::build::{Builder, Machine};
 use super::disks::Disk;
+use super::hands::Hands;
 use super::usb_devices::UsbDevices;
 use super::usb_plugs::Plugs;
 
@@ -25,17 +26,18 @@ pub(super) struct Usb {
 }
 
 impl Builder<'_> {
-    /// The controllers of the plan, with `devices` plugged into the last of them, and the function of the one on PCI.
+    /// The controllers of the plan, with `devices` plugged into the last of them, some under `hands`, and the function of the one on PCI.
     pub(super) fn usb(
         &mut self,
         devices: UsbDevices,
         disks: &[Disk],
+        hands: Hands,
     ) -> anyhow::Result<(Option<Usb>, Option<XhciFunction>)> {
         let system = self.system_usb()?;
         let (on_pci, function) = self.pci_usb()?.unzip();
         let controllers: Vec<_> = system.into_iter().chain(on_pci).collect();
         let Some(last) = controllers.last() else { return Ok((None, None)) };
-        let plugs = Arc::new(devices.plug(self.plan, disks, last.control())?);
+        let plugs = Arc::new(devices.plug(self.plan, disks, last.control(), hands)?);
         Ok((Some(Usb { _controllers: controllers, plugs }), function))
     }
 

@@ -10,8 +10,8 @@ use usb::xhci::Control;
 use usb::{Capture, Hub, Keyboard, Mouse, Serial, Speed, Storage, Tablet};
 
 use super::disks::Disk;
+use super::hands::{Hands, Owner};
 use super::plan::Plan;
-use super::usb_hands::Hands;
 use super::usb_host;
 use super::usb_plugs::{Made, Path as PortPath, Plugs, PlugsError};
 use crate::config::{UsbConfig, UsbDevice, UsbKind, UsbStorage};
@@ -59,8 +59,14 @@ impl UsbDevices {
     }
 
     /// Makes the devices and plugs them in, hubs before what is behind them.
-    pub(super) fn plug(self, plan: &Plan, disks: &[Disk], control: &Control) -> anyhow::Result<Plugs> {
-        let plugs = Plugs::new(control.clone(), self.capture);
+    pub(super) fn plug(
+        self,
+        plan: &Plan,
+        disks: &[Disk],
+        control: &Control,
+        hands: Hands,
+    ) -> anyhow::Result<Plugs> {
+        let plugs = Plugs::new(control.clone(), self.capture, hands);
         let mut devices: Vec<_> = self.devices.into_iter().zip(&plan.usb_places).collect();
         devices.sort_by_key(|(_, place)| place.path.is_empty()); // those without a place of their own come last
         for ((id, opened), place) in devices {
@@ -103,17 +109,17 @@ impl Model {
             Self::Storage(storage) => return storage.make(number),
             Self::Keyboard => {
                 let (keyboard, device) = Keyboard::new();
-                hands.keyboard(number, keyboard);
+                hands.keyboard(Owner::Usb(number), keyboard);
                 Box::new(device)
             }
             Self::Mouse => {
                 let (mouse, device) = Mouse::new();
-                hands.mouse(number, mouse);
+                hands.mouse(Owner::Usb(number), mouse);
                 Box::new(device)
             }
             Self::Tablet => {
                 let (tablet, device) = Tablet::new();
-                hands.tablet(number, tablet);
+                hands.tablet(Owner::Usb(number), tablet);
                 Box::new(device)
             }
             Self::Hub => Box::new(Hub::new()),

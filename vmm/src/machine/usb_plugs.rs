@@ -6,8 +6,8 @@ use block::Backend;
 use usb::xhci::{AttachError, Control, PortId};
 use usb::{Capture, Speed, UsbDevice};
 
+use super::hands::{Hands, Owner};
 use super::usb_devices::{Model, StorageModel};
-use super::usb_hands::{Chord, Hands, HandsError, Input};
 use super::usb_nodes::Nodes;
 
 /// Root ports of the controller, of each kind.
@@ -123,9 +123,10 @@ impl Path {
 }
 
 impl Plugs {
-    /// The ports of the controller behind `control`, with nothing in them. `capture` records what is plugged in.
-    pub(super) fn new(control: Control, capture: Option<Capture>) -> Self {
-        Self { control, capture, hands: Hands::default(), nodes: Nodes::default(), plugged: Mutex::default() }
+    /// The ports of the controller behind `control`, with nothing in them. `capture` records what is plugged in, `hands` work
+    /// on it.
+    pub(super) fn new(control: Control, capture: Option<Capture>, hands: Hands) -> Self {
+        Self { control, capture, hands, nodes: Nodes::default(), plugged: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Plugged>> {
@@ -201,7 +202,7 @@ impl Plugs {
                 Ok(())
             }
             Err(error) => {
-                self.hands.let_go(number);
+                self.hands.let_go(Owner::Usb(number));
                 Err(error)
             }
         }
@@ -255,7 +256,7 @@ impl Plugs {
     }
 
     fn let_go(&self, device: Plugged) -> Option<String> {
-        self.hands.let_go(device.number);
+        self.hands.let_go(Owner::Usb(device.number));
         let flushed = device.backend.map_or(Ok(()), |backend| backend.flush());
         if let Err(error) = flushed {
             tracing::error!(%error, id = device.id, "a USB disk that was pulled out could not be flushed");
@@ -265,31 +266,15 @@ impl Plugs {
         }
         device.id
     }
-
-    /// Has a chord typed on the first keyboard.
-    ///
-    /// # Errors
-    /// There is no keyboard, or no end of chords.
-    pub fn type_chord(&self, chord: Chord) -> Result<(), HandsError> {
-        self.hands.type_chord(chord)
-    }
-
-    /// Does all of `inputs`, or nothing if there is no device for one.
-    ///
-    /// # Errors
-    /// A device is missing.
-    pub fn act(&self, inputs: &[Input]) -> Result<(), HandsError> {
-        self.hands.act(inputs)
-    }
 }
 
-/// A controller with nothing in its ports.
+/// A controller with nothing in its ports, for `hands`.
 #[cfg(test)]
-pub(crate) fn empty() -> (usb::xhci::Xhci, Plugs) {
+pub(crate) fn empty(hands: Hands) -> (usb::xhci::Xhci, Plugs) {
     let memory = vm_memory::GuestMemoryMmap::from_ranges(&[(vm_memory::GuestAddress(0), 0x1000)]).unwrap();
     let irq = Box::new(bus::IrqLine::unconnected());
     let (xhci, _) = usb::xhci::Xhci::start(usb::xhci::Config::default(), memory, irq).unwrap();
-    let plugs = Plugs::new(xhci.control().clone(), None);
+    let plugs = Plugs::new(xhci.control().clone(), None, hands);
     (xhci, plugs)
 }
 
@@ -297,6 +282,7 @@ pub(crate) fn empty() -> (usb::xhci::Xhci, Plugs) {
 mod tests {
     use usb::PlugError;
 
+    use super::super::hands::{Chord, HandsError};
     use super::*;
 
     fn keyboard(hands: &Hands, number: u32) -> Result<Made, PlugsError> {
@@ -314,7 +300,7 @@ mod tests {
 
     #[test]
     fn devices_come_and_go_with_what_is_behind_them() {
-        let (_xhci, plugs) = empty();
+        let (_xhci, plugs) = empty(Hands::default());
         plugs.plug(Some("hub"), None, hub).unwrap();
         plugs.plug(Some("inner"), at(&[1, 4]), hub).unwrap();
         plugs.plug(Some("keys"), at(&[1, 4, 2]), keyboard).unwrap();
@@ -323,13 +309,13 @@ mod tests {
         plugs.plug(Some("keys"), at(&[1, 4, 2]), keyboard).unwrap();
         assert_eq!(plugs.unplug("hub"), Ok(vec!["keys".into(), "inner".into(), "hub".into()]));
         let chord = Chord { usages: vec![4], hold: std::time::Duration::ZERO };
-        assert_eq!(plugs.type_chord(chord), Err(HandsError::NoKeyboard));
+        assert_eq!(plugs.hands.type_chord(chord), Err(HandsError::NoKeyboard));
         assert_eq!(plugs.unplug("hub"), Err(PlugsError::NotFound("hub".into())));
     }
 
     #[test]
     fn ports_and_ids_are_each_for_one() {
-        let (_xhci, plugs) = empty();
+        let (_xhci, plugs) = empty(Hands::default());
         plugs.plug(Some("a"), at(&[2]), keyboard).unwrap();
         assert_eq!(plugs.plug(Some("a"), None, keyboard), Err(PlugsError::Duplicate("a".into())));
         let taken = AttachError::Taken(PortId(10));

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use chardev::{Chardev, Files, Keep, Pty, Socket};
-use net::{Governed, Null, Passt, Stream, Tap};
+use net::{Governed, Null, Passt, Plug, Stream, Tap};
 use virtio::VirtioDevice;
 use virtio::balloon::{self, Balloon};
 use virtio::blk::{self, Blk};
 use virtio::console::{Console, Kind, MAX_PORTS};
+use virtio::input::{self, Input};
 use virtio::net::{Mac, Net, Options};
 use virtio::pmem::Pmem;
 use virtio::rng::Rng;
@@ -22,6 +23,7 @@ use virtio::vsock::Vsock;
 use vm_memory::GuestMemoryMmap;
 
 use super::disks::Disk;
+use super::hands::{Hands, Owner};
 use super::plan::{Plan, Virtio};
 use super::pmem;
 use super::seed::seed;
@@ -34,6 +36,8 @@ use crate::kvm::release;
 /// What the devices use of the host's.
 pub(super) struct Backends {
     nets: Vec<Option<Box<dyn VirtioDevice>>>,
+    /// The plug of each of these.
+    plugs: Vec<Plug>,
     vhost_user: Vec<Option<VhostUser>>,
     console: Option<Console>,
     vsock: Option<Box<dyn VirtioDevice>>,
@@ -43,6 +47,9 @@ pub(super) struct Backends {
     /// Where a balloon takes its pages from, once it is known.
     memory: GuestMemoryMmap,
     rng: Option<Rng>,
+    inputs: Vec<Option<Input>>,
+    /// What works on the inputs.
+    hands: Hands,
     pmems: Vec<Arc<File>>,
     seed: Option<Blk>,
 }
@@ -51,8 +58,9 @@ impl Backends {
     /// Opens everything that `config` names.
     pub(super) fn open(config: &VirtioConfig) -> anyhow::Result<Self> {
         let rng = config.rng.then(Rng::new).transpose().context("--rng: open /dev/urandom")?;
-        let nets = config.nets.iter().zip(0..).map(|(net, n)| open_net(net, n).map(Some));
-        let nets = nets.collect::<anyhow::Result<_>>()?;
+        let nets = config.nets.iter().zip(0..).map(|(net, n)| open_net(net, n));
+        let nets = nets.collect::<anyhow::Result<Vec<_>>>()?;
+        let (nets, plugs) = nets.into_iter().map(|(device, plug)| (Some(device), plug)).unzip();
         let vhost_user = (config.nets.len()..).zip(&config.vhost_user);
         let vhost_user = vhost_user.map(|(n, device)| open_vhost_user(device, n).map(Some));
         let vhost_user = vhost_user.collect::<anyhow::Result<_>>()?;
@@ -61,7 +69,35 @@ impl Backends {
         let seed = config.cloud_init.as_ref().map(open_seed).transpose()?;
         let pmems = config.pmems.iter().map(pmem::open).collect::<anyhow::Result<_>>()?;
         let console = open_console(&config.ports)?;
-        Ok(Self { nets, vhost_user, console, vsock, balloon, hand, memory, rng, pmems, seed })
+        let hands = Hands::default();
+        let inputs = config.inputs.iter().map(|&kind| open_input(kind, &hands).map(Some));
+        let inputs = inputs.collect::<anyhow::Result<_>>().context("--input")?;
+        let backends = Self {
+            nets,
+            plugs,
+            vhost_user,
+            console,
+            vsock,
+            balloon,
+            hand,
+            memory,
+            rng,
+            inputs,
+            hands,
+            pmems,
+            seed,
+        };
+        Ok(backends)
+    }
+
+    /// The plugs of the network interfaces, in their order.
+    pub(super) fn plugs(&self) -> Vec<Plug> {
+        self.plugs.clone()
+    }
+
+    /// What types and points, so far on the devices here.
+    pub(super) fn hands(&self) -> Hands {
+        self.hands.clone()
     }
 
     /// The files that are memory.
@@ -109,6 +145,7 @@ impl Backends {
                 Box::new(Balloon::new(hand, memory, release)) as _
             }),
             Virtio::Rng => self.rng.take().map(|rng| Box::new(rng) as _),
+            Virtio::Input(n) => self.inputs.get_mut(n)?.take().map(|input| Box::new(input) as _),
             Virtio::Pmem(n) => {
                 let (range, file) = (plan.pmems.get(n)?, self.pmems.get(n)?);
                 Some(Box::new(Pmem::new(range.start, range.len, Arc::clone(file))) as _)
@@ -116,6 +153,17 @@ impl Backends {
             Virtio::Seed => self.seed.take().map(|seed| Box::new(seed) as _),
         }
     }
+}
+
+/// A device of this kind, in `hands`.
+fn open_input(kind: input::Kind, hands: &Hands) -> anyhow::Result<Input> {
+    let (hand, device) = Input::new(kind).context("make an eventfd")?;
+    match kind {
+        input::Kind::Keyboard => hands.keyboard(Owner::Machine, hand),
+        input::Kind::Mouse => hands.mouse(Owner::Machine, hand),
+        input::Kind::Tablet => hands.tablet(Owner::Machine, hand),
+    }
+    Ok(device)
 }
 
 /// The disk with orders for cloud-init.
@@ -129,14 +177,17 @@ fn nth_mac(n: usize) -> Mac {
     Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56_u8.wrapping_add(n as u8)])
 }
 
-/// The `n`th interface, with its wire.
-fn open_net(config: &NetConfig, n: usize) -> anyhow::Result<Box<dyn VirtioDevice>> {
+/// The `n`th interface, with its wire and its plug.
+fn open_net(config: &NetConfig, n: usize) -> anyhow::Result<(Box<dyn VirtioDevice>, Plug)> {
     let options = Options { mac: config.mac.unwrap_or(nth_mac(n)), mtu: config.mtu };
     let backend: Box<dyn net::Backend> = match &config.wire {
         Wire::Tap { name, vhost } => {
             let vhost = if config.limits.is_none() { *vhost } else { Switch::Off };
             match open_tap(name, vhost, options).context("--net tap")? {
-                Ok(device) => return Ok(Box::new(device)),
+                Ok(device) => {
+                    let plug = device.plug();
+                    return Ok((Box::new(device), plug));
+                }
                 Err(tap) => Box::new(tap),
             }
         }
@@ -145,7 +196,8 @@ fn open_net(config: &NetConfig, n: usize) -> anyhow::Result<Box<dyn VirtioDevice
         Wire::Null => Box::new(Null),
     };
     let governed = Governed::new(backend, config.limits).context("--net: watch its limits")?;
-    Ok(Box::new(Net::new(Box::new(governed), options)))
+    let plug = governed.plug();
+    Ok((Box::new(Net::new(Box::new(governed), options)), plug))
 }
 
 /// An interface whose packets the kernel moves, or the tap interface alone.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::{Config, Console, PortConfig, PortEnd};
 use crate::machine::Plan;
+use crate::machine::hands::Hands;
 use crate::topology::Topology;
 
 /// What does not change while the machine runs.
@@ -21,6 +22,10 @@ pub struct Facts {
     pub threads: Vec<i32>,
     /// The hand on the balloon, if there is one.
     pub balloon: Option<virtio::balloon::Control>,
+    /// The plugs of the network interfaces, in the order of the command line.
+    pub links: Vec<net::Plug>,
+    /// What types and points.
+    pub hands: Hands,
     /// The disks.
     pub drives: Vec<Drive>,
     /// What COM1 is connected to, if there is one.
@@ -61,13 +66,15 @@ fn port((n, port): (u32, &PortConfig)) -> (String, String) {
 }
 
 impl Facts {
-    /// The facts of the machine of `config` and `plan`, whose vCPUs run on `threads`, with the hand on its balloon.
+    /// The facts of the machine of `config` and `plan`, whose vCPUs run on `threads`, with the hands on its devices.
     #[must_use]
     pub fn new(
         config: &Config,
         plan: &Plan,
         threads: Vec<i32>,
         balloon: Option<virtio::balloon::Control>,
+        links: Vec<net::Plug>,
+        hands: Hands,
     ) -> Self {
         let console = match &config.console {
             Console::Stdio => "stdio".into(),
@@ -87,6 +94,8 @@ impl Facts {
             topology: config.cpus,
             threads,
             balloon,
+            links,
+            hands,
             drives: drives.collect(),
             serial: plan.com1.map(|_| console),
             debugcon: config.debugcon.as_ref().map(|path| path.display().to_string()),

@@ -4,9 +4,8 @@ use serde_json::{Value, json};
 
 use super::commands::Machine;
 use super::keys;
-use super::plugging::plugs;
 use super::protocol::{Arguments, QmpError};
-use crate::machine::usb_hands::{HandsError, Input, Move};
+use crate::machine::hands::{HandsError, Input, Move};
 
 /// The command's name.
 pub(super) const NAME: &str = "input-send-event";
@@ -21,7 +20,7 @@ pub(super) fn send(machine: &mut dyn Machine, arguments: &mut Arguments) -> Resu
     std::mem::take(arguments).finish()?;
     let inputs: Vec<_> = events.iter().map(input).collect::<Result<Vec<_>, _>>()?;
     let inputs: Vec<_> = inputs.into_iter().flatten().collect();
-    plugs(machine)?.act(&inputs).map_err(missing)?;
+    machine.facts().hands.act(&inputs).map_err(missing)?;
     Ok(json!({}))
 }
 

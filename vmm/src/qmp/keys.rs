@@ -6,9 +6,8 @@ use serde_json::{Value, json};
 
 use super::commands::Machine;
 use super::input::missing;
-use super::plugging::plugs;
 use super::protocol::{Arguments, QmpError};
-use crate::machine::usb_hands::Chord;
+use crate::machine::hands::Chord;
 
 /// The command's name.
 pub(super) const NAME: &str = "send-key";
@@ -28,7 +27,7 @@ pub(super) fn send(machine: &mut dyn Machine, arguments: &mut Arguments) -> Resu
         return Err(QmpError::generic("send-key takes 1 to 8 keys"));
     }
     let chord = Chord { usages, hold: Duration::from_millis(hold) };
-    plugs(machine)?.type_chord(chord).map_err(missing)?;
+    machine.facts().hands.type_chord(chord).map_err(missing)?;
     Ok(json!({}))
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::commands::Machine;
 use super::facts::{Drive, Facts};
 use super::session::Session;
+use crate::machine::hands::Hands;
 use crate::machine::remote::{Command, Ending, Notice, Refused, RunState};
 use crate::machine::usb_plugs::{self, Plugs};
 use crate::topology::Topology;
@@ -34,6 +35,8 @@ impl Fake {
             topology: Topology { sockets: 1, dies: 1, cores: 1, threads: 2 },
             threads: vec![100, 101],
             balloon: virtio::balloon::Control::new(0, |_| {}).ok(),
+            links: Vec::new(),
+            hands: Hands::default(),
             drives: vec![drive],
             serial: Some("stdio".into()),
             debugcon: None,
@@ -281,7 +284,7 @@ proptest! {
 /// A client of a machine with USB and nothing on it.
 fn ready_for_usb() -> (Session, Fake) {
     let (session, mut machine) = ready();
-    machine.usb = Some(usb_plugs::empty());
+    machine.usb = Some(usb_plugs::empty(machine.facts.hands.clone()));
     (session, machine)
 }
 

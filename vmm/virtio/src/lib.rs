@@ -33,6 +33,7 @@ pub mod balloon;
 pub mod blk;
 pub mod console;
 pub mod describe;
+pub mod input;
 pub mod net;
 pub mod pmem;
 pub mod rng;

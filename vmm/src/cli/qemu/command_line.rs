@@ -151,6 +151,11 @@ impl CommandLine {
                 opts.ignore(&["id", "rng", "max-bytes", "period"]);
                 self.nets.rng = true;
             }
+            name if Nets::input(name).is_some() => {
+                self.nets.plug(name);
+                self.nets.inputs.extend(Nets::input(name));
+                opts.ignore(&["id", "serial", "display", "wheel-axis"]);
+            }
             name if vhost_user::FS.contains(&name) => {
                 self.nets.plug(name);
                 return self.vhost_users.fs(text, opts);
@@ -311,7 +316,13 @@ impl CommandLine {
 const DEBUG_EXIT_PORT: u16 = 0x501;
 
 /// The devices of `-device`, for messages.
-const DEVICES: [&str; 41] = [
+const DEVICES: [&str; 47] = [
+    "virtio-keyboard-device",
+    "virtio-keyboard-pci",
+    "virtio-mouse-device",
+    "virtio-mouse-pci",
+    "virtio-tablet-device",
+    "virtio-tablet-pci",
     "vhost-user-blk-device",
     "vhost-user-blk-pci",
     "vhost-user-blk",

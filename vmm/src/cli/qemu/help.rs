@@ -39,7 +39,7 @@ pub(crate) struct DeviceHelp {
     properties: &'static [(&'static str, &'static str)],
 }
 
-const DEVICES: [DeviceHelp; 27] = [
+const DEVICES: [DeviceHelp; 30] = [
     DeviceHelp {
         name: "virtio-blk-device",
         bus: "virtio-bus",
@@ -108,6 +108,9 @@ const DEVICES: [DeviceHelp; 27] = [
         category: "Misc",
         properties: &[("rng", "str")],
     },
+    DeviceHelp { name: "virtio-keyboard-device", bus: "virtio-bus", category: "Input", properties: &[] },
+    DeviceHelp { name: "virtio-mouse-device", bus: "virtio-bus", category: "Input", properties: &[] },
+    DeviceHelp { name: "virtio-tablet-device", bus: "virtio-bus", category: "Input", properties: &[] },
     DeviceHelp { name: "virtio-serial-device", bus: "virtio-bus", category: "Input", properties: &[] },
     DeviceHelp {
         name: "virtconsole",

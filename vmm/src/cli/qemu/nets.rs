@@ -1,5 +1,6 @@
 //! `-netdev`, `-nic` and the devices that show them to the guest; random bytes and the balloon.
 
+use ::virtio::input::Kind;
 use net::Limits;
 
 use super::opts::Opts;
@@ -15,6 +16,8 @@ pub(super) struct Nets {
     nics: Vec<NetConfig>,
     /// A source of random bytes.
     pub(super) rng: bool,
+    /// What a person works with.
+    pub(super) inputs: Vec<Kind>,
     /// A balloon, which is empty.
     pub(super) balloon: bool,
     bus: VirtioBus,
@@ -35,6 +38,16 @@ impl Nets {
     pub(super) fn plug(&mut self, driver: &str) {
         if driver.ends_with("-pci") {
             self.bus = VirtioBus::Pci;
+        }
+    }
+
+    /// What a person works with, by the name of its driver.
+    pub(super) fn input(driver: &str) -> Option<Kind> {
+        match driver {
+            "virtio-keyboard-device" | "virtio-keyboard-pci" => Some(Kind::Keyboard),
+            "virtio-mouse-device" | "virtio-mouse-pci" => Some(Kind::Mouse),
+            "virtio-tablet-device" | "virtio-tablet-pci" => Some(Kind::Tablet),
+            _ => None,
         }
     }
 
@@ -108,6 +121,7 @@ impl Nets {
             bus: self.bus,
             nets,
             rng: self.rng,
+            inputs: self.inputs,
             balloon,
             vsock: self.vsock,
             ..VirtioConfig::default()

@@ -1,5 +1,6 @@
 //! QEMU's command lines as people and tools write them, and what is said of wrong ones.
 
+use ::virtio::input;
 use proptest::prelude::*;
 
 use super::*;
@@ -282,6 +283,10 @@ fn random_bytes_come_from_the_host() {
     assert!(config(line).virtio.rng);
     assert_eq!(config("-device virtio-balloon-device").virtio.balloon, Some(0));
     assert_eq!(config("-device virtio-rng-pci").virtio.bus, VirtioBus::Pci);
+    let hands =
+        config("-device virtio-keyboard-pci -device virtio-tablet-pci,id=t -device virtio-mouse-pci").virtio;
+    let kinds = [input::Kind::Keyboard, input::Kind::Tablet, input::Kind::Mouse];
+    assert_eq!((hands.bus, hands.inputs.as_slice()), (VirtioBus::Pci, kinds.as_slice()));
 }
 
 /// What `debvm-run -s 2222` of Debian 12 starts, in its order. Its machine is q35, so the user has to opt in.

@@ -27,6 +27,8 @@ pub enum Virtio {
     Balloon,
     /// The source of random bytes.
     Rng,
+    /// A keyboard, mouse or tablet, as an index into [`VirtioConfig::inputs`](crate::config::VirtioConfig::inputs).
+    Input(usize),
     /// A file as memory, as an index into [`VirtioConfig::pmems`](crate::config::VirtioConfig::pmems).
     Pmem(usize),
     /// The disk with orders for cloud-init.
@@ -44,6 +46,7 @@ impl fmt::Display for Virtio {
             Self::Vsock => f.write_str("vsock"),
             Self::Balloon => f.write_str("balloon"),
             Self::Rng => f.write_str("rng"),
+            Self::Input(n) => write!(f, "input {n}"),
             Self::Pmem(n) => write!(f, "pmem {n}"),
             Self::Seed => f.write_str("cloud-init"),
         }
@@ -123,10 +126,11 @@ pub(super) fn others(config: &Config) -> impl Iterator<Item = Virtio> {
     let vsock = config.vsock.as_ref().map(|_| Virtio::Vsock);
     let balloon = config.balloon.map(|_| Virtio::Balloon);
     let rng = config.rng.then_some(Virtio::Rng);
+    let inputs = (0..config.inputs.len()).map(Virtio::Input);
     let seed = config.cloud_init.as_ref().map(|_| Virtio::Seed);
     let pmems = (0..config.pmems.len()).map(Virtio::Pmem);
     let ours = scsi.into_iter().chain(nets).chain(vhost_user).chain(console).chain(vsock).chain(balloon);
-    ours.chain(rng).chain(pmems).chain(seed)
+    ours.chain(rng).chain(inputs).chain(pmems).chain(seed)
 }
 
 /// What RAM is made of: of files, if other processes map it.

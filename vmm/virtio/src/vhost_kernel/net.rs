@@ -1,9 +1,10 @@
-//! vhost-net: a network interface on a tap interface, whose packets the kernel moves.
+//! vhost-net: a network interface on a tap interface, whose packets the kernel moves as long as the plug is in.
 
 use std::fs::File;
 use std::io;
+use std::os::fd::BorrowedFd;
 
-use ::net::Tap;
+use ::net::{Backend, Offloads, Plug, Sent, Tap};
 use ::vhost::VhostBackend as _;
 use ::vhost::net::VhostNet as _;
 use ::vhost::vhost_kern::net::Net as Kernel;
@@ -29,8 +30,11 @@ pub struct VhostNet {
     tap: File,
     kernel: Kernel<Memory>,
     memory: Memory,
+    plug: Plug,
     // Volatile.
     serving: Vec<u16>,
+    /// The kernel has the tap interface.
+    connected: bool,
 }
 
 impl VhostNet {
@@ -40,25 +44,73 @@ impl VhostNet {
     /// [`VhostError`]: the kernel has no such help, or does not give it to this user. `tap` comes back.
     pub fn new(tap: Tap, options: Options) -> Result<Self, (Tap, VhostError)> {
         match open(&tap) {
-            Ok((file, kernel, memory, kernels)) => {
-                let net = Net::new(Box::new(tap), options);
+            Ok((file, plug, kernel, memory, kernels)) => {
+                let net = Net::new(Box::new(Wire { tap, plug: plug.clone() }), options);
                 let offered = net.features().union(kernels.intersection(Features::RING));
-                Ok(Self { offered, kernels, net, tap: file, kernel, memory, serving: Vec::new() })
+                let (serving, connected) = (Vec::new(), false);
+                Ok(Self { offered, kernels, net, tap: file, kernel, memory, plug, serving, connected })
             }
             Err(error) => Err((tap, error)),
         }
     }
+
+    /// Its plug.
+    #[must_use]
+    pub fn plug(&self) -> Plug {
+        self.plug.clone()
+    }
+
+    /// Gives the kernel the tap interface for all queues that it serves, or takes it away.
+    fn connect(&mut self, connected: bool) -> io::Result<()> {
+        self.connected = connected;
+        let tap = connected.then_some(&self.tap);
+        let mut queues = self.serving.iter();
+        queues.try_for_each(|&queue| self.kernel.set_backend(queue.into(), tap)).map_err(io::Error::other)
+    }
 }
 
-fn open(tap: &Tap) -> Result<(File, Kernel<Memory>, Memory, Features), VhostError> {
+/// The tap interface as the device sees it: no packets, and a plug.
+struct Wire {
+    tap: Tap,
+    plug: Plug,
+}
+
+impl Backend for Wire {
+    fn events(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.plug.events())
+    }
+
+    fn has_offloads(&self) -> bool {
+        self.tap.has_offloads()
+    }
+
+    fn set_offloads(&mut self, offloads: Offloads) {
+        self.tap.set_offloads(offloads);
+    }
+
+    fn is_up(&self) -> bool {
+        !self.plug.is_out()
+    }
+
+    fn receive(&mut self, _packet: &mut [u8]) -> io::Result<Option<usize>> {
+        Ok(None)
+    }
+
+    fn send(&mut self, _packet: &[u8]) -> io::Result<Sent> {
+        Ok(Sent::Done)
+    }
+}
+
+fn open(tap: &Tap) -> Result<(File, Plug, Kernel<Memory>, Memory, Features), VhostError> {
     let (device, module) = DEVICE;
     let file = tap.share().map_err(VhostError::Share)?;
+    let plug = Plug::new().map_err(VhostError::Share)?;
     let memory = no_memory();
     let kernel = Kernel::new(memory.clone()).map_err(|error| VhostError::Open(device, module, error))?;
     let refused = |error| VhostError::Refused(device, error);
     kernel.set_owner().map_err(refused)?;
     let kernels = Features::from_bits(kernel.get_features().map_err(refused)?);
-    Ok((file, kernel, memory, kernels))
+    Ok((file, plug, kernel, memory, kernels))
 }
 
 impl VirtioDevice for VhostNet {
@@ -76,6 +128,14 @@ impl VirtioDevice for VhostNet {
 
     fn config(&self) -> &[u8] {
         self.net.config()
+    }
+
+    fn host_events(&self) -> Option<BorrowedFd<'_>> {
+        self.net.host_events()
+    }
+
+    fn host_event(&mut self) {
+        self.net.host_event();
     }
 
     fn begin(&mut self, features: Features) {
@@ -105,15 +165,18 @@ impl Outside for VhostNet {
         self.serving = queues.iter().map(|queue| queue.index).collect();
         let features = features.intersection(self.kernels);
         set_up(&self.kernel, &self.memory, memory, features, queues).map_err(io::Error::other)?;
-        let mut queues = self.serving.iter();
-        queues
-            .try_for_each(|&queue| self.kernel.set_backend(queue.into(), Some(&self.tap)))
-            .map_err(io::Error::other)
+        self.connect(!self.plug.is_out())
     }
 
     fn stop(&mut self) -> io::Result<()> {
-        let serving = std::mem::take(&mut self.serving);
-        let mut queues = serving.into_iter();
-        queues.try_for_each(|queue| self.kernel.set_backend(queue.into(), None)).map_err(io::Error::other)
+        let stopped = self.connect(false);
+        self.serving.clear();
+        stopped
+    }
+
+    /// The plug was moved.
+    fn check(&mut self) -> io::Result<()> {
+        let wanted = !self.plug.is_out();
+        if wanted == self.connected { Ok(()) } else { self.connect(wanted) }
     }
 }

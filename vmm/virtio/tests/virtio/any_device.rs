@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use virtio::VirtioDevice;
 use virtio::balloon::Balloon;
 use virtio::console::{self, Console};
+use virtio::input::{self, Hand, Input};
 use virtio::net::{Mac, Net, Options};
 use virtio::rng::Rng;
 use virtio::scsi::Scsi;
@@ -24,12 +25,13 @@ use crate::rig::{Rig, Ring, feature, numbered_disk, reg};
 struct Subject {
     rig: Rig,
     _wire: Option<UnixStream>,
+    mouse: Option<Hand>,
     _folder: TempDir,
 }
 
 fn subject(kind: usize) -> Subject {
     let folder = TempDir::new().unwrap();
-    let mut wire = None;
+    let (mut wire, mut mouse) = (None, None);
     let device: Box<dyn VirtioDevice> = match kind {
         0 => {
             let (ours, theirs) = UnixStream::pair().unwrap();
@@ -54,14 +56,19 @@ fn subject(kind: usize) -> Subject {
             let unit = Unit::new(Kind::Disk, Loading::Fixed, "s".parse().unwrap()).with(numbered_disk());
             Box::new(Scsi::new(vec![Target::new(vec![unit])]))
         }
+        5 => {
+            let (hand, device) = Input::new(input::Kind::Mouse).unwrap();
+            mouse = Some(hand);
+            Box::new(device)
+        }
         _ => {
             let rig = Rig::with_balloon(|memory| {
                 Balloon::new(virtio::balloon::Control::new(1 << 20, |_| {}).unwrap(), memory, zero)
             });
-            return Subject { rig, _wire: None, _folder: folder };
+            return Subject { rig, _wire: None, mouse, _folder: folder };
         }
     };
-    Subject { rig: Rig::new(Some(device)), _wire: wire, _folder: folder }
+    Subject { rig: Rig::new(Some(device)), _wire: wire, mouse, _folder: folder }
 }
 
 /// Gives back.
@@ -85,7 +92,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
     #[test]
     fn anything_in_any_queue_leaves_a_device_that_can_be_reset(
-        kind in 0..6_usize,
+        kind in 0..7_usize,
         offers in prop::collection::vec(offer(), 1..6),
         small in prop::collection::vec(0..8_u8, 0x100),
         large in prop::collection::vec(any::<u8>(), 0x100),
@@ -104,6 +111,7 @@ proptest! {
             ring.store_table(&rig.memory, 0, &table);
             heads.iter().for_each(|&head| ring.add_head(&rig.memory, head));
             rig.write(reg::QUEUE_NOTIFY, queue);
+            subject.mouse.iter().for_each(|mouse| mouse.shift(1, 1));
         }
         rig.settle();
         rig.bus.reset();

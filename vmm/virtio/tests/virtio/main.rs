@@ -8,6 +8,7 @@ mod drivers;
 mod entropy;
 mod host_side;
 mod hostile;
+mod input;
 mod memory;
 mod network;
 mod notifications;

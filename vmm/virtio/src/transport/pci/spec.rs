@@ -153,6 +153,7 @@ pub(super) const fn class(id: u32) -> [u8; 2] {
         2 | 8 => [0x01, 0x00],  // block, SCSI: storage, SCSI
         3 | 19 => [0x07, 0x80], // console, vsock: other communication
         9 => [0x00, 0x02],      // 9P
+        18 => [0x09, 0x80],     // input: other input
         26 => [0x01, 0x80],     // file system: other storage
         _ => [0x00, 0xff],      // unclassified
     }

@@ -159,6 +159,10 @@ impl Rig {
         data
     }
 
+    pub(crate) fn write_byte(&self, offset: u64, value: u8) {
+        self.bus.write(BASE + offset, &[value]);
+    }
+
     pub(crate) fn write_address(&self, offset: u64, address: u64) {
         self.write(offset, address as u32);
         self.write(offset + 4, (address >> 32) as u32);

@@ -1,16 +1,18 @@
-//! What types and points on the devices of USB: programs do, by their commands.
+//! What types and points: programs do, by their commands, on devices of USB and of virtio.
 //!
 //! ```text
 //!  input-send-event ──────────────────► Tools: keyboards, mice, tablets
 //!  send-key ──► at most 64 chords ──► typist ──┘   holds the keys down for a while, then releases them
 //! ```
+//!
+//! A key is the usage that a USB keyboard has for it, whatever the keyboard.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
 
-use usb::{Keyboard, Mouse, Tablet};
+use virtio::input;
 
 /// Chords that may wait to be typed.
 const MOST_CHORDS: usize = 64;
@@ -59,30 +61,142 @@ pub enum Move {
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum HandsError {
     /// There is nothing to type on.
-    #[error("the machine has no keyboard, give it one with --usb kbd")]
+    #[error("the machine has no keyboard, give it one with --usb kbd or --input kbd")]
     NoKeyboard,
     /// There is nothing that moves.
-    #[error("the machine has no mouse, give it one with --usb mouse")]
+    #[error("the machine has no mouse, give it one with --usb mouse or --input mouse")]
     NoMouse,
     /// There is nothing that has a place.
-    #[error("the machine has no tablet, give it one with --usb tablet")]
+    #[error("the machine has no tablet, give it one with --usb tablet or --input tablet")]
     NoTablet,
     /// There is nothing with buttons.
-    #[error("the machine has neither mouse nor tablet, give it one with --usb mouse or --usb tablet")]
+    #[error("the machine has neither mouse nor tablet, give it one with --usb or --input")]
     NoButtons,
     /// Nobody can type so much.
     #[error("{MOST_CHORDS} keys wait to be typed already")]
     TooFast,
 }
 
-/// A device that can be taken away again, with the number that it was given.
+/// What keys are typed on.
+pub(super) trait Keyboard: Send {
+    /// The key of this usage goes down or up.
+    fn push(&mut self, usage: u8, way: Move);
+}
+
+/// What has buttons and a wheel.
+pub(super) trait Buttons: Send {
+    /// The buttons whose bits are set are down.
+    fn hold(&mut self, buttons: u8);
+
+    /// The wheel turns by so many notches.
+    fn turn(&mut self, notches: i8);
+}
+
+/// What moves.
+pub(super) trait Mouse: Buttons {
+    /// It moves to the right, and towards the person.
+    fn shift(&mut self, x: i32, y: i32);
+}
+
+/// What has a place.
+pub(super) trait Tablet: Buttons {
+    /// The pen is here, from the left and from the top.
+    fn point(&mut self, x: u16, y: u16);
+}
+
+impl Keyboard for usb::Keyboard {
+    fn push(&mut self, usage: u8, way: Move) {
+        match way {
+            Move::Down => self.press(usage),
+            Move::Up => self.release(usage),
+        }
+    }
+}
+
+impl Buttons for usb::Mouse {
+    fn hold(&mut self, buttons: u8) {
+        self.hold(buttons);
+    }
+
+    fn turn(&mut self, notches: i8) {
+        usb::Mouse::shift(self, 0, 0, notches);
+    }
+}
+
+impl Mouse for usb::Mouse {
+    /// A report holds a byte for each direction, so that a long way takes several.
+    fn shift(&mut self, x: i32, y: i32) {
+        const STEP: i32 = 127;
+        let (mut x, mut y) = (x, y);
+        while (x, y) != (0, 0) {
+            let (dx, dy) = (x.clamp(-STEP, STEP), y.clamp(-STEP, STEP));
+            usb::Mouse::shift(self, dx as i8, dy as i8, 0);
+            (x, y) = (x - dx, y - dy);
+        }
+    }
+}
+
+impl Buttons for usb::Tablet {
+    fn hold(&mut self, buttons: u8) {
+        self.hold(buttons);
+    }
+
+    fn turn(&mut self, notches: i8) {
+        usb::Tablet::turn(self, notches);
+    }
+}
+
+impl Tablet for usb::Tablet {
+    fn point(&mut self, x: u16, y: u16) {
+        self.point(x, y);
+    }
+}
+
+impl Keyboard for input::Hand {
+    fn push(&mut self, usage: u8, way: Move) {
+        self.key(usage, way == Move::Down);
+    }
+}
+
+impl Buttons for input::Hand {
+    fn hold(&mut self, buttons: u8) {
+        input::Hand::hold(self, buttons);
+    }
+
+    fn turn(&mut self, notches: i8) {
+        input::Hand::turn(self, notches);
+    }
+}
+
+impl Mouse for input::Hand {
+    fn shift(&mut self, x: i32, y: i32) {
+        input::Hand::shift(self, x, y);
+    }
+}
+
+impl Tablet for input::Hand {
+    fn point(&mut self, x: u16, y: u16) {
+        input::Hand::point(self, x, y);
+    }
+}
+
+/// Who a device belongs to, for when it is taken away again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The device on USB of this number.
+    Usb(u32),
+    /// The machine, as long as there is one.
+    Machine,
+}
+
+/// A device in somebody's possession.
 struct Held<T> {
-    owner: u32,
+    owner: Owner,
     tool: T,
 }
 
 /// The buttons of a mouse or tablet that are down.
-type Buttons = u8;
+type Down = u8;
 
 /// Where the pen is, from the left and from the top.
 type Place = (u16, u16);
@@ -90,16 +204,22 @@ type Place = (u16, u16);
 /// What there is to type and point on, in the order in which it came.
 #[derive(Default)]
 struct Tools {
-    keyboards: Vec<Held<Keyboard>>,
-    mice: Vec<Held<(Mouse, Buttons)>>,
-    tablets: Vec<Held<(Tablet, Buttons, Place)>>,
+    keyboards: Vec<Held<Box<dyn Keyboard>>>,
+    mice: Vec<Held<(Box<dyn Mouse>, Down)>>,
+    tablets: Vec<Held<(Box<dyn Tablet>, Down, Place)>>,
 }
 
-/// The hands.
-#[derive(Default)]
-pub(super) struct Hands {
+/// The hands. A clone has the same devices.
+#[derive(Clone, Default)]
+pub struct Hands {
     tools: Arc<Mutex<Tools>>,
-    typist: Mutex<Option<Typist>>,
+    typist: Arc<Mutex<Option<Typist>>>,
+}
+
+impl std::fmt::Debug for Hands {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hands")
+    }
 }
 
 /// The thread that holds keys. It ends when this is dropped.
@@ -113,23 +233,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Hands {
-    /// Device number `owner` is a keyboard.
-    pub(super) fn keyboard(&self, owner: u32, tool: Keyboard) {
-        lock(&self.tools).keyboards.push(Held { owner, tool });
+    /// There is a keyboard.
+    pub(super) fn keyboard(&self, owner: Owner, keyboard: impl Keyboard + 'static) {
+        lock(&self.tools).keyboards.push(Held { owner, tool: Box::new(keyboard) });
     }
 
-    /// Device number `owner` is a mouse.
-    pub(super) fn mouse(&self, owner: u32, mouse: Mouse) {
-        lock(&self.tools).mice.push(Held { owner, tool: (mouse, 0) });
+    /// There is a mouse.
+    pub(super) fn mouse(&self, owner: Owner, mouse: impl Mouse + 'static) {
+        lock(&self.tools).mice.push(Held { owner, tool: (Box::new(mouse), 0) });
     }
 
-    /// Device number `owner` is a tablet.
-    pub(super) fn tablet(&self, owner: u32, tablet: Tablet) {
-        lock(&self.tools).tablets.push(Held { owner, tool: (tablet, 0, (0, 0)) });
+    /// There is a tablet.
+    pub(super) fn tablet(&self, owner: Owner, tablet: impl Tablet + 'static) {
+        lock(&self.tools).tablets.push(Held { owner, tool: (Box::new(tablet), 0, (0, 0)) });
     }
 
-    /// Device number `owner` is gone.
-    pub(super) fn let_go(&self, owner: u32) {
+    /// What is `owner`'s is gone.
+    pub(super) fn let_go(&self, owner: Owner) {
         let mut tools = lock(&self.tools);
         tools.keyboards.retain(|held| held.owner != owner);
         tools.mice.retain(|held| held.owner != owner);
@@ -137,7 +257,10 @@ impl Hands {
     }
 
     /// Has a chord typed on the first keyboard, after those that wait.
-    pub(super) fn type_chord(&self, chord: Chord) -> Result<(), HandsError> {
+    ///
+    /// # Errors
+    /// There is none, or too much to type.
+    pub fn type_chord(&self, chord: Chord) -> Result<(), HandsError> {
         if lock(&self.tools).keyboards.is_empty() {
             return Err(HandsError::NoKeyboard);
         }
@@ -160,7 +283,10 @@ impl Hands {
     }
 
     /// Does all of `inputs`, or nothing if there is no device for one.
-    pub(super) fn act(&self, inputs: &[Input]) -> Result<(), HandsError> {
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn act(&self, inputs: &[Input]) -> Result<(), HandsError> {
         let mut tools = lock(&self.tools);
         inputs.iter().try_for_each(|input| tools.check(*input))?;
         // A button belongs to what the same command moves, else to the tablet.
@@ -201,12 +327,8 @@ impl Tools {
     fn act(&mut self, input: Input, on_mouse: bool) {
         match input {
             Input::Key(usage, way) => {
-                let keyboard = self.keyboards.first_mut().map(|held| &mut held.tool);
-                match (keyboard, way) {
-                    (Some(keyboard), Move::Down) => keyboard.press(usage),
-                    (Some(keyboard), Move::Up) => keyboard.release(usage),
-                    (None, _) => {} // pulled out meanwhile
-                }
+                // It may be pulled out meanwhile.
+                self.keyboards.iter_mut().take(1).for_each(|held| held.tool.push(usage, way));
             }
             Input::Shift { x, y } => self.shift(x, y),
             Input::X(x) => self.point(|(_, y)| (x, y)),
@@ -214,30 +336,18 @@ impl Tools {
             Input::Button(..) | Input::Wheel(_) => {
                 let tablet = self.tablets.first_mut().filter(|_| !on_mouse || self.mice.is_empty());
                 match (tablet, self.mice.first_mut()) {
-                    (Some(Held { tool: (tablet, buttons, _), .. }), _) => {
-                        let hold = |tablet: &mut Tablet, bits| tablet.hold(bits);
-                        press(tablet, buttons, input, hold, |tablet, notches| tablet.turn(notches));
-                    }
-                    (None, Some(Held { tool: (mouse, buttons), .. })) => {
-                        let hold = |mouse: &mut Mouse, bits| mouse.hold(bits);
-                        press(mouse, buttons, input, hold, |mouse, notches| mouse.shift(0, 0, notches));
-                    }
+                    (Some(Held { tool: (tablet, down, _), .. }), _) => press(tablet.as_mut(), down, input),
+                    (None, Some(Held { tool: (mouse, down), .. })) => press(mouse.as_mut(), down, input),
                     (None, None) => {}
                 }
             }
         }
     }
 
-    /// A report holds a byte for each direction, so that a long way takes several.
-    fn shift(&self, x: i32, y: i32) {
-        const STEP: i32 = 127;
+    fn shift(&mut self, x: i32, y: i32) {
         const FARTHEST: i32 = 1 << 15;
-        let Some(Held { tool: (mouse, _), .. }) = self.mice.first() else { return };
-        let (mut x, mut y) = (x.clamp(-FARTHEST, FARTHEST), y.clamp(-FARTHEST, FARTHEST));
-        while (x, y) != (0, 0) {
-            let (dx, dy) = (x.clamp(-STEP, STEP), y.clamp(-STEP, STEP));
-            mouse.shift(dx as i8, dy as i8, 0);
-            (x, y) = (x - dx, y - dy);
+        if let Some(Held { tool: (mouse, _), .. }) = self.mice.first_mut() {
+            mouse.shift(x.clamp(-FARTHEST, FARTHEST), y.clamp(-FARTHEST, FARTHEST));
         }
     }
 
@@ -250,20 +360,14 @@ impl Tools {
 }
 
 /// A button or the wheel of a tool.
-fn press<T>(
-    tool: &mut T,
-    buttons: &mut Buttons,
-    input: Input,
-    hold: impl FnOnce(&mut T, Buttons),
-    turn: impl FnOnce(&mut T, i8),
-) {
+fn press(tool: &mut (impl Buttons + ?Sized), down: &mut Down, input: Input) {
     match input {
-        Input::Button(bit, Move::Down) => *buttons |= bit,
-        Input::Button(bit, Move::Up) => *buttons &= !bit,
-        Input::Wheel(notches) => return turn(tool, notches),
+        Input::Button(bit, Move::Down) => *down |= bit,
+        Input::Button(bit, Move::Up) => *down &= !bit,
+        Input::Wheel(notches) => return tool.turn(notches),
         _ => return,
     }
-    hold(tool, *buttons);
+    tool.hold(*down);
 }
 
 #[cfg(test)]
@@ -298,9 +402,9 @@ mod tests {
     #[test]
     fn keys_are_held_as_long_as_was_asked_for() {
         const HOLD: Duration = Duration::from_millis(60);
-        let (keyboard, device) = Keyboard::new();
+        let (keyboard, device) = usb::Keyboard::new();
         let (hands, mut device) = (Hands::default(), configured(device));
-        hands.keyboard(0, keyboard);
+        hands.keyboard(Owner::Usb(0), keyboard);
         let start = Instant::now();
         hands.type_chord(Chord { usages: vec![0xe1, 4], hold: HOLD }).unwrap();
         hands.type_chord(Chord { usages: vec![5], hold: Duration::ZERO }).unwrap();
@@ -320,12 +424,12 @@ mod tests {
 
     #[test]
     fn buttons_are_those_of_what_moves_or_of_the_tablet() {
-        let (mouse, mouse_device) = Mouse::new();
-        let (tablet, tablet_device) = Tablet::new();
+        let (mouse, mouse_device) = usb::Mouse::new();
+        let (tablet, tablet_device) = usb::Tablet::new();
         let (hands, mut mouse_device, mut tablet_device) =
             (Hands::default(), configured(mouse_device), configured(tablet_device));
-        hands.mouse(0, mouse);
-        hands.tablet(1, tablet);
+        hands.mouse(Owner::Usb(0), mouse);
+        hands.tablet(Owner::Usb(1), tablet);
         hands.act(&[Input::X(0x1234), Input::Y(0x7fff), Input::Button(1, Move::Down)]).unwrap();
         hands.act(&[Input::Button(1, Move::Up), Input::Wheel(-1)]).unwrap();
         assert_eq!(reports(&mut mouse_device).len(), 0);
@@ -344,12 +448,14 @@ mod tests {
         let hands = Hands::default();
         assert_eq!(hands.act(&[Input::Key(4, Move::Down)]), Err(HandsError::NoKeyboard));
         assert_eq!(hands.act(&[Input::Wheel(1)]), Err(HandsError::NoButtons));
-        let (mouse, device) = Mouse::new();
+        let (mouse, device) = usb::Mouse::new();
         let mut device = configured(device);
-        hands.mouse(7, mouse);
+        hands.mouse(Owner::Usb(7), mouse);
         assert_eq!(hands.act(&[Input::Button(1, Move::Down), Input::X(1)]), Err(HandsError::NoTablet));
         assert_eq!(report(&mut device), None, "all or nothing");
-        hands.let_go(7);
+        hands.let_go(Owner::Machine);
+        assert_eq!(hands.act(&[Input::Wheel(1)]), Ok(()));
+        hands.let_go(Owner::Usb(7));
         assert_eq!(hands.act(&[Input::Shift { x: 1, y: 1 }]), Err(HandsError::NoMouse));
         let chord = Chord { usages: vec![4], hold: Duration::ZERO };
         assert_eq!(hands.type_chord(chord), Err(HandsError::NoKeyboard));

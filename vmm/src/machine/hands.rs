@@ -201,12 +201,18 @@ type Down = u8;
 /// Where the pen is, from the left and from the top.
 type Place = (u16, u16);
 
+/// A mouse, and what of it is down.
+type HeldMouse = (Box<dyn Mouse>, Down);
+
+/// A tablet, what of it is down, and where the pen was last.
+type HeldTablet = (Box<dyn Tablet>, Down, Place);
+
 /// What there is to type and point on, in the order in which it came.
 #[derive(Default)]
 struct Tools {
     keyboards: Vec<Held<Box<dyn Keyboard>>>,
-    mice: Vec<Held<(Box<dyn Mouse>, Down)>>,
-    tablets: Vec<Held<(Box<dyn Tablet>, Down, Place)>>,
+    mice: Vec<Held<HeldMouse>>,
+    tablets: Vec<Held<HeldTablet>>,
 }
 
 /// The hands. A clone has the same devices.

@@ -77,8 +77,8 @@ pub enum Outcome {
 
 /// A device on the bus.
 ///
-/// All calls come from the controller's worker thread, never from a vCPU, and may therefore block for the time of one disk
-/// access. The guest is behind every argument: nothing in a [`Setup`] or in data is to be trusted.
+/// All calls but [`transfer_at_once`](Self::transfer_at_once) come from the controller's worker thread, never from a vCPU, and
+/// may therefore block for the time of one disk access. The guest is behind every argument: nothing in a [`Setup`] or in data is to be trusted.
 ///
 /// A transfer reaches the device as one call or as several in a row, each with a window of its data ([`Data`]); how the driver
 /// cut it into buffers has no meaning. A device that has to tell where a transfer ends tells so by its own protocol.
@@ -110,6 +110,14 @@ pub trait UsbDevice: Send {
     /// A part of a bulk, interrupt or isochronous transfer, in the direction of `endpoint`, which is not 0. It may be one the
     /// device does not have: [`Outcome::Stall`].
     fn transfer(&mut self, endpoint: EndpointAddress, data: &mut Data<'_>) -> Outcome;
+
+    /// The same from a vCPU's thread, whose guest stands still meanwhile: for transfers that do no more than move a few bytes in
+    /// memory. None from a device that would do more, or does not know: then nothing has changed, and the worker asks again by
+    /// [`transfer`](Self::transfer).
+    fn transfer_at_once(&mut self, endpoint: EndpointAddress, data: &mut Data<'_>) -> Option<Outcome> {
+        let _ = (endpoint, data);
+        None
+    }
 
     /// The driver gave up a transfer that was answered with [`Outcome::Nak`], on `endpoint` (0 for control). Data that the
     /// device acknowledged stay acknowledged; data it moved for this transfer are lost.

@@ -112,10 +112,36 @@ impl Storage {
             DATA_OUT => uas.data_out(data),
             _ => Outcome::Stall,
         };
-        if outcome == Outcome::Done {
-            self.waker.wake(); // most units make news on another pipe
-        }
+        self.tell(outcome);
         outcome
+    }
+
+    /// Most units of UAS make news on another pipe.
+    fn tell(&self, outcome: Outcome) {
+        if outcome == Outcome::Done {
+            self.waker.wake();
+        }
+    }
+
+    fn bulk_only_at_once(&mut self, endpoint: EndpointAddress, data: &mut Data<'_>) -> Option<Outcome> {
+        let step = match endpoint {
+            IN => self.state.bulk_only.input_at_once(&mut self.target, data)?,
+            OUT => self.state.bulk_only.out_at_once(&mut self.target, data)?,
+            _ => return None,
+        };
+        Some(self.answer(step))
+    }
+
+    fn uas_at_once(&mut self, endpoint: EndpointAddress, data: &mut Data<'_>) -> Option<Outcome> {
+        let uas = &mut self.state.uas;
+        let outcome = match endpoint {
+            COMMAND => uas.command_at_once(&mut self.target, data)?,
+            STATUS => uas.status(data),
+            DATA_IN | DATA_OUT => uas.data_at_once(endpoint.direction())?,
+            _ => return None,
+        };
+        self.tell(outcome);
+        Some(outcome)
     }
 
     fn answer(&mut self, step: Step) -> Outcome {
@@ -164,6 +190,17 @@ impl UsbDevice for Storage {
         match self.state.standard.setting(0) {
             UAS_SETTING => self.uas(endpoint, data),
             _ => self.bulk_only(endpoint, data),
+        }
+    }
+
+    /// Commands that move blocks, and the status of all: everything but the disk's own work.
+    fn transfer_at_once(&mut self, endpoint: EndpointAddress, data: &mut Data<'_>) -> Option<Outcome> {
+        if !self.state.standard.configured() || self.state.standard.halted(endpoint) {
+            return None;
+        }
+        match self.state.standard.setting(0) {
+            UAS_SETTING => self.uas_at_once(endpoint, data),
+            _ => self.bulk_only_at_once(endpoint, data),
         }
     }
 }

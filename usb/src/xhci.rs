@@ -12,7 +12,10 @@
 //! ```
 //!
 //! * **Registers** ([`Registers`]) are what a vCPU touches. They change `State` under its lock, which nobody holds during
-//!   I/O, and ring. Whatever needs a device (commands, transfers, resets) is the worker's.
+//!   I/O, and ring. Whatever needs a device (commands, transfers, resets) is the engine's.
+//! * **The baton** says who runs the engine: mostly the worker. A vCPU that rings while nobody does runs it for what is done at
+//!   once ([`UsbDevice::transfer_at_once`](crate::UsbDevice::transfer_at_once)), as a command block or a status is; that saves
+//!   two changes of threads. Disks are read and written by the worker alone.
 //! * **The engine** does it in bounded turns: so many commands, so many windows of each endpoint, then again. A ring without an
 //!   end stops when the credit of its last doorbell is used up.
 //! * **Windows**: a transfer is done in parts of up to 256 TRBs, in place in guest memory, whatever its length.
@@ -27,6 +30,7 @@
 //! out: streams, virtualisation of its own (VFs, and with them Force Event), extended properties, the debug capability, USB 2
 //! link power management (L1), and interrupts of Link TRBs. Bandwidth is without end, so that negotiation always succeeds.
 
+mod baton;
 mod control;
 mod engine;
 mod event_ring;
@@ -48,7 +52,6 @@ mod tests;
 mod worker;
 
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bus::IrqLine;
@@ -137,7 +140,7 @@ impl Xhci {
         let start = Instant::now();
         let (worker, shared) = Worker::spawn(config, memory, interrupts, Box::new(move || start.elapsed()))?;
         let control = worker.control();
-        let registers = Registers::new(Arc::clone(&shared), control.clone());
+        let registers = Registers::new(shared, control.clone(), worker.look());
         Ok((Self { control, _worker: worker }, registers))
     }
 

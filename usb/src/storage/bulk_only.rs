@@ -79,6 +79,21 @@ impl BulkOnly {
         }
     }
 
+    /// The same without touching the disk; none if that cannot be, and then nothing has changed.
+    pub(super) fn out_at_once(&mut self, target: &mut Target, data: &mut Data<'_>) -> Option<Step> {
+        match &self.phase {
+            Phase::Command => {
+                let cbw = take_cbw(data).filter(|cbw| cbw.len > 0 && scsi::moves_blocks(cbw.cdb()))?;
+                Some(self.begin(target, cbw))
+            }
+            Phase::Data(command) if command.cbw.direction == Direction::In => {
+                Some(Step::Answer(Outcome::Nak))
+            }
+            Phase::Status(_) => Some(Step::Answer(Outcome::Nak)),
+            Phase::Data(_) | Phase::Broken => None,
+        }
+    }
+
     /// A transfer from the device.
     pub(super) fn input(&mut self, target: &mut Target, data: &mut Data<'_>) -> Step {
         match &mut self.phase {
@@ -96,13 +111,26 @@ impl BulkOnly {
         }
     }
 
+    /// The same without touching the disk; none if that cannot be, and then nothing has changed.
+    pub(super) fn input_at_once(&mut self, target: &mut Target, data: &mut Data<'_>) -> Option<Step> {
+        match &self.phase {
+            Phase::Data(command) if command.cbw.direction == Direction::In => None,
+            Phase::Broken => None,
+            _ => Some(self.input(target, data)),
+        }
+    }
+
     fn command(&mut self, target: &mut Target, data: &mut Data<'_>) -> Step {
-        let mut bytes = [0; CBW_LEN];
-        let whole = data.len() == CBW_LEN && data.take(&mut bytes) == CBW_LEN;
-        let Some(cbw) = Cbw::parse(&bytes).filter(|_| whole) else {
-            self.phase = Phase::Broken;
-            return Step::Broken;
-        };
+        match take_cbw(data) {
+            Some(cbw) => self.begin(target, cbw),
+            None => {
+                self.phase = Phase::Broken;
+                Step::Broken
+            }
+        }
+    }
+
+    fn begin(&mut self, target: &mut Target, cbw: Cbw) -> Step {
         self.phase = Phase::Data(Command::begin(target, cbw));
         self.next(target)
     }
@@ -118,6 +146,13 @@ impl BulkOnly {
         };
         Step::Turn(Outcome::Done)
     }
+}
+
+/// None if this is no command block wrapper.
+fn take_cbw(data: &mut Data<'_>) -> Option<Cbw> {
+    let mut bytes = [0; CBW_LEN];
+    let whole = data.len() == CBW_LEN && data.take(&mut bytes) == CBW_LEN;
+    Cbw::parse(&bytes).filter(|_| whole)
 }
 
 impl Command {

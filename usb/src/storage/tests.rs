@@ -54,6 +54,24 @@ impl Rig {
         self.device.transfer(endpoint, &mut Data::new(Direction::Out, &pieces))
     }
 
+    /// The same at once, if that can be.
+    fn out_at_once(&mut self, endpoint: EndpointAddress, bytes: &[u8]) -> Option<Outcome> {
+        let mut bytes = bytes.to_vec();
+        let pieces = [VolatileSlice::from(&mut bytes[..])];
+        self.device.transfer_at_once(endpoint, &mut Data::new(Direction::Out, &pieces))
+    }
+
+    /// One window of `len` bytes from the device at once, if that can be: the bytes that moved, or how it refused.
+    fn input_at_once(&mut self, endpoint: EndpointAddress, len: usize) -> Option<Result<Vec<u8>, Outcome>> {
+        let mut bytes = vec![0xee; len];
+        let pieces = [VolatileSlice::from(&mut bytes[..])];
+        let mut data = Data::new(Direction::In, &pieces);
+        let outcome = self.device.transfer_at_once(endpoint, &mut data)?;
+        let moved = data.moved();
+        bytes.truncate(moved);
+        Some(if outcome == Outcome::Done { Ok(bytes) } else { Err(outcome) })
+    }
+
     /// One window of `len` bytes from the device.
     fn input(&mut self, endpoint: EndpointAddress, len: usize) -> Result<Vec<u8>, Outcome> {
         let mut bytes = vec![0xee; len];

@@ -14,7 +14,7 @@ use scsi::{Lun, SENSE_LEN, Sense, Target, Task};
 
 use super::information_unit::{CommandIu, Function, Request, ResponseCode, TaskIu};
 use super::information_unit::{read_ready, response, sense_iu, task_set_full, write_ready};
-use crate::{Data, Outcome};
+use crate::{Data, Direction, Outcome};
 
 /// Most commands that wait for their data. Linux sends 32 at a time.
 const QUEUE: usize = 64;
@@ -43,16 +43,26 @@ impl Uas {
         if self.statuses.len() >= QUEUE {
             return Outcome::Nak;
         }
-        let mut bytes = vec![0; data.len().min(Request::MAX_LEN)];
-        data.take(&mut bytes);
-        data.advance(data.left());
-        match Request::parse(&bytes) {
+        match take_request(data) {
             Request::Command(unit) => self.begin(target, &unit),
             Request::Task(unit) => self.manage(target, &unit),
             Request::Invalid(tag) => self.statuses.push_back(response(tag, ResponseCode::InvalidUnit)),
         }
         self.announce();
         Outcome::Done
+    }
+
+    /// The same without touching the disk; none if that cannot be, and then nothing has changed.
+    pub(super) fn command_at_once(&mut self, target: &mut Target, data: &mut Data<'_>) -> Option<Outcome> {
+        if self.statuses.len() >= QUEUE {
+            return Some(Outcome::Nak);
+        }
+        match take_request(data) {
+            Request::Command(unit) if scsi::moves_blocks(unit.cdb()) => self.begin(target, &unit),
+            _ => return None,
+        }
+        self.announce();
+        Some(Outcome::Done)
     }
 
     fn begin(&mut self, target: &mut Target, unit: &CommandIu) {
@@ -128,6 +138,15 @@ impl Uas {
         })
     }
 
+    /// A transfer on the data pipe of this direction that moves no data: NAK. None if it moves some.
+    pub(super) fn data_at_once(&self, direction: Direction) -> Option<Outcome> {
+        let wanted = self.commands.front().filter(|_| self.announced).map(|command| command.task.data());
+        match (wanted, direction) {
+            (Some(scsi::Data::In(_)), Direction::In) | (Some(scsi::Data::Out(_)), Direction::Out) => None,
+            _ => Some(Outcome::Nak),
+        }
+    }
+
     /// Moves data of the command whose turn it is; NAK if it moves none in this direction.
     fn move_data(&mut self, step: impl FnOnce(&mut Task) -> bool) -> Outcome {
         let Some(command) = self.commands.front_mut().filter(|_| self.announced) else { return Outcome::Nak };
@@ -177,6 +196,13 @@ impl Uas {
         self.announced &= !moving;
         ResponseCode::Complete
     }
+}
+
+fn take_request(data: &mut Data<'_>) -> Request {
+    let mut bytes = vec![0; data.len().min(Request::MAX_LEN)];
+    data.take(&mut bytes);
+    data.advance(data.left());
+    Request::parse(&bytes)
 }
 
 impl CommandIu {

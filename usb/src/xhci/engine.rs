@@ -19,7 +19,7 @@ use super::shared::Shared;
 use super::spec::Code;
 use super::spec::trb::Event;
 use crate::UsbDevice;
-use endpoint::{Line, Served};
+use endpoint::{Line, Pace, Served};
 use hub::RootHub;
 use slots::Slots;
 
@@ -61,6 +61,22 @@ impl Engine {
         }
         self.obey_registers();
         let (busy, due) = if self.shared.lock().is_running() { self.run() } else { self.rest() };
+        self.end_turn(busy, due)
+    }
+
+    /// A turn on the thread of a vCPU that rang a doorbell: what is done at once on endpoints. [`Turn::Again`] if there is more,
+    /// which is the worker's.
+    pub(crate) fn turn_at_once(&mut self) -> Turn {
+        if !self.shared.lock().is_running() {
+            return Turn::Again;
+        }
+        self.hear_news();
+        self.hear_doorbells();
+        let (busy, due) = self.serve_endpoints(Pace::AtOnce);
+        self.end_turn(busy, due)
+    }
+
+    fn end_turn(&self, busy: bool, due: Option<Duration>) -> Turn {
         let mut state = self.shared.lock();
         let wrap = state.tell_wraps(&self.shared.memory, self.shared.now());
         let interrupt = self.shared.settle(&mut state);
@@ -118,7 +134,7 @@ impl Engine {
         self.hear_news();
         self.hear_doorbells();
         let commands = self.run_commands();
-        let (transfers, due) = self.serve_endpoints();
+        let (transfers, due) = self.serve_endpoints(Pace::Any);
         (commands || transfers, due)
     }
 
@@ -231,13 +247,14 @@ impl Engine {
     }
 
     /// Serves every endpoint that has something to do, a bounded amount each.
-    fn serve_endpoints(&mut self) -> (bool, Option<Duration>) {
+    fn serve_endpoints(&mut self, pace: Pace) -> (bool, Option<Duration>) {
         let (mut busy, mut due) = (false, None);
         for slot in self.slots.iter_mut() {
             let link = self.shared.lock().link(slot.port);
             for endpoint in slot.endpoints.iter_mut().flatten().filter(|endpoint| endpoint.is_kicked()) {
                 let device = self.hub.find(slot.port, slot.route);
-                let line = Line { shared: &self.shared, slot: slot.id, context: slot.context, link, device };
+                let (shared, id, context) = (&*self.shared, slot.id, slot.context);
+                let line = Line { shared, slot: id, context, link, device, pace };
                 match endpoint.serve(line) {
                     Served::Idle => {}
                     Served::More => busy = true,

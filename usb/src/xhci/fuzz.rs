@@ -87,6 +87,10 @@ impl UsbDevice for Moody {
     fn transfer(&mut self, _endpoint: EndpointAddress, data: &mut Data<'_>) -> Outcome {
         self.answer(data)
     }
+    fn transfer_at_once(&mut self, _endpoint: EndpointAddress, data: &mut Data<'_>) -> Option<Outcome> {
+        let is_slow = self.moods.lock().unwrap_or_else(PoisonError::into_inner).next() & 1 != 0;
+        (!is_slow).then(|| self.answer(data))
+    }
     fn remote_wakeup(&self) -> bool {
         self.moods.lock().unwrap_or_else(PoisonError::into_inner).next() & 1 != 0
     }
@@ -188,7 +192,7 @@ impl Run<'_> {
             0 | 1 => self.poke_register(program),
             2 => self.ring(program),
             3 | 4 => self.poke_memory(program),
-            5 => drop(self.controller.run(1 + usize::from(program.byte() % 8))),
+            5 => self.turn(program),
             6 => self.controller.advance(Duration::from_micros(u64::from(program.dword() & 0x1f_ffff))),
             7 => self.attach(program),
             8 if program.byte() < 0x40 => drop(self.controller.detach(PortId(program.byte() % 18))),
@@ -200,6 +204,15 @@ impl Run<'_> {
             14 => self.describe(program),
             _ => self.wake(program),
         }
+    }
+
+    /// As a vCPU and the worker, or the worker alone.
+    fn turn(&mut self, program: &mut Program<'_>) {
+        let turns = program.byte();
+        if turns >= 0x80 {
+            self.controller.run_at_once();
+        }
+        self.controller.run(1 + usize::from(turns % 8));
     }
 
     fn poke_register(&mut self, program: &mut Program<'_>) {

@@ -1,4 +1,4 @@
-//! The vCPUs' end: registers, decoded. Nothing here waits for a device.
+//! The vCPUs' end: registers, decoded. Nothing here waits for a device; one that has its answer at hand is asked here.
 
 use std::sync::Arc;
 
@@ -18,13 +18,15 @@ use super::state::State;
 pub struct Registers {
     shared: Arc<Shared>,
     control: Control,
+    /// Has somebody look what is to be done, this thread if it is done at once.
+    look: Box<dyn Fn() + Send>,
     capabilities: Vec<u32>,
 }
 
 impl Registers {
-    pub(crate) fn new(shared: Arc<Shared>, control: Control) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, control: Control, look: Box<dyn Fn() + Send>) -> Self {
         let capabilities = capabilities(&shared.config);
-        Self { shared, control, capabilities }
+        Self { shared, control, look, capabilities }
     }
 
     fn read_dword(&self, register: Register) -> u32 {
@@ -52,14 +54,23 @@ impl Registers {
 
     fn write_dword(&self, register: Register, value: u32) {
         if let Register::Doorbell(slot) = register {
-            return self.shared.ring(slot, value as u8);
+            return self.ring(slot, value as u8);
         }
         let mut state = self.shared.lock();
         self.write_state(&mut state, register, value);
         let deferred = self.shared.settle(&mut state);
         drop(state);
         if deferred.is_some() {
-            self.shared.wake(); // it has the timer
+            (self.look)(); // which sets the timer
+        }
+    }
+
+    /// Commands are the worker's.
+    fn ring(&self, slot: usize, target: u8) {
+        match self.shared.ring(slot, target) {
+            true if slot == 0 => self.shared.wake(),
+            true => (self.look)(),
+            false => {}
         }
     }
 

@@ -67,17 +67,14 @@ impl Shared {
         (self.wake)();
     }
 
-    /// A driver rings.
-    pub(crate) fn ring(&self, slot: usize, target: u8) {
-        if let Some(doorbell) = self.doorbells.get(slot)
-            && target < 32
-        {
-            doorbell.fetch_or(1 << target, Ordering::Release);
-            if slot != 0 {
-                self.rang.store(true, Ordering::Release);
-            }
-            self.wake();
+    /// A driver rings. Says whether there is such a doorbell.
+    pub(crate) fn ring(&self, slot: usize, target: u8) -> bool {
+        let Some(doorbell) = self.doorbells.get(slot).filter(|_| target < 32) else { return false };
+        doorbell.fetch_or(1 << target, Ordering::Release);
+        if slot != 0 {
+            self.rang.store(true, Ordering::Release);
         }
+        true
     }
 
     /// Takes the doorbells of a slot that rang since the last call.

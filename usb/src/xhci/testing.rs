@@ -31,7 +31,8 @@ impl Inline {
         let clock = Box::new(move || Duration::from_nanos(time.load(Ordering::Relaxed)));
         let shared = Arc::new(Shared::new(config, Memory(memory), interrupts, clock, Box::new(|| {})));
         let (orders, inbox) = channel();
-        let registers = Registers::new(Arc::clone(&shared), Control::new(orders, Arc::clone(&shared)));
+        let control = Control::new(orders, Arc::clone(&shared));
+        let registers = Registers::new(Arc::clone(&shared), control, Box::new(|| {}));
         Self { registers, engine: Engine::new(shared, inbox), nanos }
     }
 
@@ -48,6 +49,11 @@ impl Inline {
     /// Lets the worker run for at most `turns` turns; true if it came to rest.
     pub fn run(&mut self, turns: usize) -> bool {
         (0..turns).any(|_| self.engine.turn() != Turn::Again)
+    }
+
+    /// Does what a vCPU does when it rang a doorbell; true if nothing is left for the worker.
+    pub fn run_at_once(&mut self) -> bool {
+        self.engine.turn_at_once() != Turn::Again
     }
 
     /// Lets time pass.

@@ -25,6 +25,17 @@ const fn len(opcode: u8) -> Option<usize> {
     }
 }
 
+/// Whether this is a command that reads or writes some blocks, and no more than that. To begin one takes no access to the
+/// medium.
+#[must_use]
+pub fn moves_blocks(cdb: &[u8]) -> bool {
+    let reads_or_writes = |cdb: &Cdb| {
+        let read = matches!(cdb.opcode(), op::READ_6 | op::READ_10 | op::READ_12 | op::READ_16);
+        read || matches!(cdb.opcode(), op::WRITE_6 | op::WRITE_10 | op::WRITE_12 | op::WRITE_16)
+    };
+    Cdb::parse(cdb).is_ok_and(|cdb| reads_or_writes(&cdb) && cdb.blocks().count > 0)
+}
+
 impl Cdb {
     /// Takes what a transport brought. It may be longer than the command, as all transports pad.
     ///
@@ -127,5 +138,14 @@ mod tests {
         assert_eq!(blocks(&[0xa8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0]), (0x0102_0304, 0x0506_0708));
         let long = [0x88, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 0, 0];
         assert_eq!(blocks(&long), (0x0102_0304_0506_0708, 0x090a_0b0c));
+    }
+
+    #[test]
+    fn blocks_are_moved_by_reads_and_writes_of_some() {
+        assert!(moves_blocks(&[op::READ_10, 0, 0, 0, 0, 0, 0, 0, 1, 0]));
+        assert!(moves_blocks(&[op::WRITE_6, 0, 0, 0, 0, 0]));
+        assert!(!moves_blocks(&[op::WRITE_10, 0x08, 0, 0, 0, 0, 0, 0, 0, 0]), "none");
+        assert!(!moves_blocks(&[op::SYNCHRONIZE_CACHE_10, 0, 0, 0, 0, 0, 0, 0, 1, 0]));
+        assert!(!moves_blocks(&[op::READ_10]), "cut off");
     }
 }

@@ -36,6 +36,7 @@ mod task;
 mod tests;
 mod unit;
 
+pub use cdb::moves_blocks;
 pub use inquiry::{BadSerial, Serial};
 pub use sense::{Sense, SenseKey};
 pub use spec::{SENSE_LEN, Status};

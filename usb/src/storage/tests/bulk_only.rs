@@ -153,3 +153,32 @@ fn max_lun_is_zero_for_one_disk() {
 fn other_class_requests_are_refused() {
     assert_eq!(settled().request([0xa1, 0x01, 0, 0, 0, 0, 1, 0]), Err(Outcome::Stall));
 }
+
+#[test]
+fn all_but_the_disks_work_is_done_at_once() {
+    let mut rig = settled();
+    rig.disk.with(|bytes| bytes.fill(5));
+    assert_eq!(rig.input_at_once(IN, 512), Some(Err(Outcome::Nak)), "nothing yet");
+    assert_eq!(rig.out_at_once(OUT, &cbw(Direction::In, 512, &READ_10)), Some(Outcome::Done));
+    assert_eq!(rig.out_at_once(OUT, &[0; 31]), Some(Outcome::Nak), "data come first");
+    assert_eq!(rig.input_at_once(IN, 512), None);
+    assert_eq!(rig.input(IN, 512), Ok(vec![5; 512]));
+    assert_eq!(rig.input_at_once(IN, 13), Some(Ok(csw(0, 0))));
+
+    assert_eq!(rig.out_at_once(OUT, &cbw(Direction::Out, 512, &WRITE_10)), Some(Outcome::Done));
+    assert_eq!(rig.out_at_once(OUT, &[6; 512]), None);
+    assert_eq!(rig.out(OUT, &[6; 512]), Outcome::Done);
+    assert_eq!(rig.input_at_once(IN, 13), Some(Ok(csw(0, 0))));
+}
+
+#[test]
+fn commands_that_may_take_their_time_are_not_begun_at_once() {
+    let mut rig = settled();
+    let synchronize = [0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let through = [0x2a, 8, 0, 0, 0, 1, 0, 0, 1, 0];
+    for wrapper in [cbw(Direction::Out, 0, &synchronize), cbw(Direction::Out, 0, &through), vec![0; 31]] {
+        assert_eq!(rig.out_at_once(OUT, &wrapper), None);
+    }
+    assert_eq!(rig.out(OUT, &cbw(Direction::Out, 0, &synchronize)), Outcome::Done, "nothing has changed");
+    assert_eq!(rig.input(IN, 13), Ok(csw(0, 0)));
+}

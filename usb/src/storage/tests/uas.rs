@@ -169,3 +169,23 @@ fn pipes_of_the_other_setting_stall() {
     rig.request([0x01, 11, 0, 0, 0, 0, 0, 0]).unwrap();
     assert_eq!(rig.out(COMMAND, &[0; 32]), Outcome::Stall);
 }
+
+#[test]
+fn all_but_the_disks_work_is_done_at_once() {
+    let mut rig = rig();
+    rig.disk.with(|bytes| bytes.fill(5));
+    let unit = |tag, cdb: &[u8]| {
+        let mut unit = [[1, 0, 0, tag].as_slice(), &[0; 12], cdb].concat();
+        unit.resize(32, 0);
+        unit
+    };
+    assert_eq!(rig.out_at_once(COMMAND, &unit(1, &READ)), Some(Outcome::Done));
+    assert_eq!(rig.out_at_once(COMMAND, &unit(2, &[0; 6])), None, "another command");
+    assert_eq!(rig.out_at_once(COMMAND, &[5, 0, 0, 3, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]), None, "an abort");
+    assert_eq!(rig.input_at_once(STATUS, 64), Some(Ok(vec![6, 0, 0, 1])));
+    assert_eq!(rig.input_at_once(STATUS, 64), Some(Err(Outcome::Nak)));
+    assert_eq!(rig.out_at_once(DATA_OUT, &[0; 512]), Some(Outcome::Nak), "the other direction");
+    assert_eq!(rig.input_at_once(DATA_IN, 1024), None);
+    assert_eq!(rig.input(DATA_IN, 1024), Ok(vec![5; 1024]));
+    assert_eq!(rig.input_at_once(STATUS, 64), Some(Ok([[3, 0, 0, 1].as_slice(), &GOOD].concat())));
+}

@@ -28,6 +28,16 @@ pub(super) struct Line<'a> {
     pub(super) context: u64,
     pub(super) link: Link,
     pub(super) device: Option<&'a mut (dyn UsbDevice + 'a)>,
+    pub(super) pace: Pace,
+}
+
+/// What devices may be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// Transfers that need no waiting: a vCPU's thread asks.
+    AtOnce,
+    /// Everything.
+    Any,
 }
 
 /// What came of serving an endpoint.
@@ -50,6 +60,8 @@ pub(super) enum Step {
     Drained,
     /// The device has nothing now.
     Waiting,
+    /// The device may take its time, which this thread has not.
+    TooSlow,
     /// Not before this time.
     NotBefore(Duration),
 }
@@ -217,6 +229,7 @@ impl Endpoint {
                     (self.kicked, self.waiting) = (false, true);
                     return Served::Idle;
                 }
+                Step::TooSlow => return Served::More,
                 Step::NotBefore(at) => return Served::Until(at),
             }
         }
@@ -246,6 +259,7 @@ impl Endpoint {
             return self.pass_over(line);
         }
         match self.kind {
+            EndpointKind::Control if line.pace == Pace::AtOnce => Step::TooSlow,
             EndpointKind::Control => self.step_control(line),
             _ => self.step_transfer(line),
         }

@@ -10,7 +10,7 @@ use crate::xhci::spec::trb::Trb;
 use crate::xhci::state::MICROFRAME;
 use crate::{Data, Direction, Outcome};
 
-use super::endpoint::{Endpoint, Line, Step, failure};
+use super::endpoint::{Endpoint, Line, Pace, Step, failure};
 use super::window::{Window, is_transfer};
 
 /// Microframes in a frame.
@@ -46,25 +46,28 @@ impl Endpoint {
                 return Step::Done;
             }
         }
-        let (outcome, moved) = self.ask(line, &window);
-        self.account(line, &window, outcome, moved)
+        match self.ask(line, &window) {
+            Some((outcome, moved)) => self.account(line, &window, outcome, moved),
+            None => Step::TooSlow,
+        }
     }
 
-    /// Has the device move the window; returns how much it did.
-    fn ask(&self, line: &mut Line<'_>, window: &Window<'_>) -> (Outcome, usize) {
+    /// Has the device move the window; returns how much it did. None if it takes longer than this thread has time.
+    fn ask(&self, line: &mut Line<'_>, window: &Window<'_>) -> Option<(Outcome, usize)> {
         if !window.has_transfer() || (window.len == 0 && self.progress.begun) {
-            return (Outcome::Done, 0);
+            return Some((Outcome::Done, 0));
         }
         let mut data = Data::new(self.address.direction(), &window.slices);
-        let outcome = match (&mut line.device, line.link) {
-            (Some(device), Link::Up) => device.transfer(self.address, &mut data),
+        let outcome = match (&mut line.device, line.link, line.pace) {
+            (Some(device), Link::Up, Pace::AtOnce) => device.transfer_at_once(self.address, &mut data)?,
+            (Some(device), Link::Up, Pace::Any) => device.transfer(self.address, &mut data),
             _ => Outcome::Gone,
         };
-        match (outcome, data.direction()) {
+        Some(match (outcome, data.direction()) {
             (Outcome::Done, Direction::Out) => (outcome, window.len),
             _ if self.kind == EndpointKind::Isochronous => (Outcome::Done, data.moved()), // no handshakes there
             _ => (outcome, data.moved()),
-        }
+        })
     }
 
     /// Completes the TRBs whose bytes have all moved, and looks what became of the next.

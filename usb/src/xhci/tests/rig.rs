@@ -65,6 +65,8 @@ pub(super) struct Script {
     pub(super) cancelled: Vec<EndpointAddress>,
     pub(super) waker: Option<Waker>,
     pub(super) may_wake: bool,
+    /// It answers a vCPU.
+    pub(super) at_once: bool,
 }
 
 /// A device that does what the script says on all endpoints but 0. With no script left it says NAK.
@@ -109,6 +111,10 @@ impl UsbDevice for Scripted {
             script.answers.push_front((bytes[put..].to_vec(), outcome)); // it goes on in the next window
         }
         outcome
+    }
+    fn transfer_at_once(&mut self, endpoint: EndpointAddress, data: &mut Data<'_>) -> Option<Outcome> {
+        let at_once = self.script.lock().unwrap().at_once;
+        at_once.then(|| self.transfer(endpoint, data))
     }
     fn cancel(&mut self, endpoint: EndpointAddress) {
         self.script.lock().unwrap().cancelled.push(endpoint);

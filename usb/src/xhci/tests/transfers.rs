@@ -240,6 +240,36 @@ fn suspended_port_holds_transfers_until_it_resumes() {
 }
 
 #[test]
+fn vcpu_does_what_is_done_at_once() {
+    let mut rig = Rig::with_endpoints(&[BULK_IN, BULK_OUT]);
+    rig.trb(ring(3), BUFFER, 4, kind(1) | IOC);
+    rig.answer(&[5; 4], Outcome::Done);
+    rig.script.lock().unwrap().at_once = true;
+    rig.write(0x2004, 3);
+    assert!(rig.controller.run_at_once(), "nothing is left");
+    assert_eq!(outcomes(&mut rig), [(1, 0, ring(3))]);
+    assert_eq!(rig.bytes(BUFFER, 4), [5; 4]);
+}
+
+#[test]
+fn vcpu_leaves_to_the_worker_what_may_take_its_time() {
+    let mut rig = Rig::with_endpoints(&[BULK_IN]);
+    rig.trb(ring(3), BUFFER, 4, kind(1) | IOC);
+    rig.trb(ring(1), 0, 8, kind(2) | IDT);
+    rig.answer(&[5; 4], Outcome::Done);
+    rig.write(0x2004, 3);
+    assert!(!rig.controller.run_at_once());
+    assert_eq!(rig.word(BUFFER), 0);
+    rig.run();
+    assert_eq!(outcomes(&mut rig), [(1, 0, ring(3))]);
+    rig.script.lock().unwrap().at_once = true;
+    rig.write(0x2004, 1);
+    assert!(!rig.controller.run_at_once(), "requests are the worker's");
+    rig.write(USBCMD, 0);
+    assert!(!rig.controller.run_at_once(), "and so is a halt");
+}
+
+#[test]
 fn device_wakes_its_port_if_it_may() {
     let mut rig = Rig::with_endpoints(&[BULK_IN]);
     rig.write(0x440, 1 << 16 | 3 << 5);

@@ -104,6 +104,19 @@ impl<'m> Data<'m> {
         taken
     }
 
+    /// OUT: a copy of the next `len` bytes (fewer at the end), which stay where they are. Say [`advance`](Self::advance) when they
+    /// have moved.
+    #[must_use]
+    pub fn peek(&self, len: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for piece in self.unmoved(len) {
+            let start = bytes.len();
+            bytes.resize(start + piece.len(), 0);
+            piece.copy_to(bytes.get_mut(start..).unwrap_or_default());
+        }
+        bytes
+    }
+
     /// The next `len` bytes (fewer at the end) in place, for I/O straight on guest memory. Say [`advance`](Self::advance) when
     /// they have moved. There are at most as many slices as the window has pieces.
     pub fn unmoved(&self, len: usize) -> Vec<VolatileSlice<'m>> {
@@ -159,6 +172,15 @@ mod tests {
         let (mut first, mut second) = ([0; 5], [0; 6]);
         assert_eq!((data.take(&mut first), data.take(&mut second)), (5, 4));
         assert_eq!((first, second), ([1, 2, 3, 4, 5], [6, 7, 8, 9, 0, 0]));
+    }
+
+    #[test]
+    fn peek_copies_and_moves_nothing() {
+        let mut memory = [1, 2, 3, 4, 5, 6, 7, 8, 9];
+        let pieces = pieces(&mut memory);
+        let mut data = Data::new(Direction::Out, &pieces);
+        data.advance(2);
+        assert_eq!((data.peek(4), data.peek(100).len(), data.left()), (vec![3, 4, 5, 6], 7, 7));
     }
 
     #[test]

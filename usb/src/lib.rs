@@ -17,7 +17,7 @@
 //! |---|---|
 //! | [`Storage`] | SCSI units by bulk-only transport; at high speed by UAS, too |
 //! | [`Keyboard`], [`Mouse`], [`Tablet`] | what is typed and pointed on a [`Hid`] |
-//! | [`Serial`] | a CDC-ACM port, which writes to the host and has a [`SerialInput`] |
+//! | [`Serial`] | a CDC-ACM port, whose other end is a stream of the host's |
 //! | [`Hub`] | four ports for devices of high speed |
 //! | [`host::HostDevice`] | a device of the host's, passed through |
 //! | [`Capture`] | a wrapper around any of them, for Wireshark |
@@ -49,7 +49,7 @@ pub use data::{Data, Direction};
 pub use device::{EndpointAddress, Outcome, Speed, UsbDevice, Waker};
 pub use hid::{Hid, Keyboard, Leds, Mouse, Tablet};
 pub use hub::{Hub, PlugError};
-pub use serial::{Serial, SerialInput};
+pub use serial::Serial;
 pub use setup::{Kind, Recipient, Setup, request};
 pub use standard::{Answer, Change, Descriptors, Standard, descriptor};
 pub use storage::Storage;

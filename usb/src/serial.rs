@@ -1,31 +1,33 @@
 //! A serial port: the abstract control model of *CDC PSTN 1.2*, `ttyACM0` to Linux.
 //!
 //! ```text
-//!  guest ── bulk OUT ──► Write of the host's
-//!  guest ◄── bulk IN ─── at most 64 KiB ◄── SerialInput (any thread)
+//!  guest ── bulk OUT ──► ┌─────────┐
+//!                        │ Chardev │ ── events ──► Watch, a thread ──► Waker: pipes that said NAK are asked again
+//!  guest ◄── bulk IN ─── └─────────┘
 //! ```
 //!
-//! The line has no speed: coding and control lines are kept and told, and change nothing. The notification endpoint, which the
+//! While the other end has no room the guest waits, and so loses nothing. The line has no speed: coding and control lines are kept and told, and change nothing. The notification endpoint, which the
 //! model asks for, has nothing to tell.
 
 #[cfg(test)]
 mod tests;
+mod watch;
 
-use std::collections::VecDeque;
-use std::io::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::Arc;
+
+use chardev::Chardev;
 
 use crate::layout::{self, Endpoint, Interface, Model, Transfers, Wakes};
 use crate::{
     Answer, Data, Descriptors, Direction, EndpointAddress, Outcome, Setup, Speed, Standard, UsbDevice, Waker,
 };
+use watch::{News, Watch};
 
 const IN: EndpointAddress = EndpointAddress::new(1, Direction::In);
 const OUT: EndpointAddress = EndpointAddress::new(2, Direction::Out);
 const NOTIFY: EndpointAddress = EndpointAddress::new(3, Direction::In);
 
-/// Most bytes that wait for the guest.
-const CAPACITY: usize = 64 << 10;
 /// Bytes that move at once.
 const CHUNK: usize = 4096;
 
@@ -44,8 +46,9 @@ const LINE_CODING: [u8; 7] = [0x00, 0xc2, 0x01, 0x00, 0, 0, 8];
 pub struct Serial {
     // Fixed.
     descriptors: Descriptors,
-    output: Box<dyn Write + Send>,
-    line: Arc<Mutex<Line>>,
+    stream: Box<dyn Chardev>,
+    news: Arc<News>,
+    _watch: Option<Watch>,
     // Volatile.
     state: State,
 }
@@ -61,41 +64,15 @@ impl Default for State {
     }
 }
 
-/// What waits for the guest.
-struct Line {
-    bytes: VecDeque<u8>,
-    waker: Waker,
-}
-
-/// The host's end of the line towards the guest.
-#[derive(Clone)]
-pub struct SerialInput(Arc<Mutex<Line>>);
-
-fn lock(line: &Mutex<Line>) -> MutexGuard<'_, Line> {
-    line.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl SerialInput {
-    /// Sends bytes to the guest, as many as there is room for; returns how many.
-    pub fn send(&self, bytes: &[u8]) -> usize {
-        let mut line = lock(&self.0);
-        let room = CAPACITY - line.bytes.len();
-        let taken = bytes.get(..room.min(bytes.len())).unwrap_or_default();
-        line.bytes.extend(taken);
-        line.waker.wake();
-        taken.len()
-    }
-}
-
 impl Serial {
-    /// A port that writes what the guest sends to `output`, which must not block for long: the whole bus waits for it. What
-    /// it does not take is lost, as on a wire.
-    #[must_use]
-    pub fn new(output: Box<dyn Write + Send>) -> (SerialInput, Self) {
-        let line = Line { bytes: VecDeque::new(), waker: Waker::unconnected() };
-        let line = Arc::new(Mutex::new(line));
-        let port = Self { descriptors: describe(), output, line: line.clone(), state: State::default() };
-        (SerialInput(line), port)
+    /// A port whose other end is `stream`.
+    ///
+    /// # Errors
+    /// The host has no more descriptors or threads.
+    pub fn new(stream: Box<dyn Chardev>) -> io::Result<Self> {
+        let news = Arc::new(News::default());
+        let watch = stream.events().map(|events| Watch::start(events, Arc::clone(&news))).transpose()?;
+        Ok(Self { descriptors: describe(), stream, news, _watch: watch, state: State::default() })
     }
 
     fn class_request(&mut self, setup: Setup, data: &mut Data<'_>) -> Outcome {
@@ -120,28 +97,26 @@ impl Serial {
         Outcome::Done
     }
 
-    /// From the guest.
+    /// From the guest, as much as there is room for.
     fn receive(&mut self, data: &mut Data<'_>) -> Outcome {
-        let mut chunk = [0; CHUNK];
         while data.left() > 0 {
-            let len = data.take(&mut chunk);
-            // A full disk or a reader that went away is no error of the guest's.
-            let _ = self.output.write_all(chunk.get(..len).unwrap_or_default());
+            let chunk = data.peek(CHUNK);
+            let passed = self.stream.write(&chunk);
+            data.advance(passed);
+            if passed < chunk.len() {
+                return Outcome::Nak;
+            }
         }
-        let _ = self.output.flush();
         Outcome::Done
     }
 
-    /// To the guest.
-    fn send(&self, data: &mut Data<'_>) -> Outcome {
-        let mut line = lock(&self.line);
-        if line.bytes.is_empty() {
-            return Outcome::Nak;
-        }
-        let (front, _) = line.bytes.as_slices();
-        let moved = data.put(front);
-        line.bytes.drain(..moved);
-        Outcome::Done
+    /// To the guest, what there is.
+    fn send(&mut self, data: &mut Data<'_>) -> Outcome {
+        let mut chunk = [0; CHUNK];
+        let room = data.left().min(CHUNK);
+        let len = self.stream.read(chunk.get_mut(..room).unwrap_or_default());
+        data.put(chunk.get(..len).unwrap_or_default());
+        if len > 0 { Outcome::Done } else { Outcome::Nak }
     }
 }
 
@@ -151,7 +126,7 @@ impl UsbDevice for Serial {
     }
 
     fn attach(&mut self, waker: Waker) {
-        lock(&self.line).waker = waker;
+        self.news.connect(waker);
         self.reset();
     }
 
@@ -170,6 +145,9 @@ impl UsbDevice for Serial {
     fn transfer(&mut self, endpoint: EndpointAddress, data: &mut Data<'_>) -> Outcome {
         if !self.state.standard.configured() || self.state.standard.halted(endpoint) {
             return Outcome::Stall;
+        }
+        if self.news.take() {
+            self.stream.look();
         }
         match endpoint {
             IN => self.send(data),

@@ -595,14 +595,14 @@ fn usb_devices_are_in_the_dry_run_with_their_ports() {
 #[test]
 fn usb_files_that_cannot_be_made_are_named() {
     let ran = Bench::new().run(&["--usb=serial,file=/nonexistent/log"]);
-    assert!(ran.fails(1).starts_with("--usb serial,file=: create /nonexistent/log"));
+    assert!(ran.fails(1).starts_with("--usb serial: open /nonexistent/log"));
     let ran = Bench::new().run(&["--usb=kbd", "--usb-pcap=/nonexistent/a.pcap"]);
     assert!(ran.fails(1).starts_with("--usb-pcap: create /nonexistent/a.pcap"));
 }
 
 #[test]
 fn standard_streams_belong_to_one_console() {
-    let expected = "--virtio-console and --virtio-port: stdio is taken, by --console stdio unless it says otherwise; \
+    let expected = "--virtio-console, --virtio-port and --usb serial: stdio is taken, by --console stdio unless it says otherwise; \
                     give it to one of them alone";
     assert_eq!(usage(&["run", "--virtio-console", "stdio"]), expected);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! `--usb storage,disk=FILE[,…]|kbd|mouse|tablet|hub|serial,file=FILE` and `--usb-pcap FILE`.
+//! `--usb storage,disk=FILE[,…]|kbd|mouse|tablet|hub|serial,to=END` and `--usb-pcap FILE`.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,18 +9,20 @@ use usb::Speed;
 use super::disk::{DiskError, on_or_off};
 use super::fields::{Fields, FieldsError};
 use super::machine::decimal;
-use crate::config::{DiskBus, DiskConfig, HostUsb, UsbConfig, UsbDevice, UsbKind, UsbStorage};
+use super::ports::{self, PortError};
+use crate::config::{DiskBus, DiskConfig, HostUsb, PortEnd, UsbConfig, UsbDevice, UsbKind, UsbStorage};
 
 /// What is on USB.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "USB")]
 pub(crate) struct UsbArgs {
     /// A USB device, repeatable; it brings the controller (usb=on). storage takes disk=FILE, media=disk|cdrom,
-    /// removable=on|off, speed=super|high and the keys of --disk; serial takes file=FILE; hub=N puts a device of high speed behind the Nth hub;
+    /// removable=on|off, speed=super|high and the keys of --disk; serial takes file=FILE or
+    /// to=stdio|file:PATH|pipe:PATH|unix:PATH|pty; hub=N puts a device of high speed behind the Nth hub;
     /// id=NAME names it for QMP; host=046d:c31c takes a device from the host
     #[arg(
         long = "usb",
-        value_name = "storage,disk=FILE[,…]|kbd|mouse|tablet|hub|serial,file=FILE|host=VENDOR:PRODUCT"
+        value_name = "storage,disk=FILE[,…]|kbd|mouse|tablet|hub|serial,to=END|host=VENDOR:PRODUCT"
     )]
     devices: Vec<UsbArg>,
     /// Record all USB transfers in FILE, which Wireshark opens
@@ -72,9 +74,12 @@ pub(crate) enum UsbError {
     /// A disk without contents.
     #[error("storage has no disk, write storage,disk=FILE")]
     NoDisk,
-    /// A serial port without another end.
-    #[error("serial has no file, write serial,file=FILE")]
-    NoFile,
+    /// A serial port without another end, or with two.
+    #[error("serial has one other end, write serial,file=FILE or serial,to={}", ports::END)]
+    OneEnd,
+    /// Nothing that a serial port can lead to.
+    #[error("to=: {0}")]
+    End(#[from] PortError),
     /// No speed of a disk.
     #[error("speed={0} is no choice, use speed=super or speed=high")]
     Speed(String),
@@ -116,7 +121,7 @@ impl FromStr for UsbArg {
         let id = take(&mut pairs, "id");
         let (kind, disk) = match name.as_str() {
             "storage" => storage(&mut pairs, hub.is_some())?,
-            "serial" => (UsbKind::Serial(take(&mut pairs, "file").ok_or(UsbError::NoFile)?.into()), None),
+            "serial" => (UsbKind::Serial(other_end(&mut pairs)?), None),
             "kbd" => (UsbKind::Keyboard, None),
             "mouse" => (UsbKind::Mouse, None),
             "tablet" => (UsbKind::Tablet, None),
@@ -148,11 +153,20 @@ fn host(numbers: &str, mut pairs: Vec<(String, String)>) -> Result<UsbArg, UsbEr
 
 fn unknown(key: String, kind: &UsbKind) -> UsbError {
     let hint = match kind {
-        UsbKind::Serial(_) => "use file, hub or id",
+        UsbKind::Serial(_) => "use to, file, hub or id",
         UsbKind::Host(_) => "use id",
         _ => "use hub or id",
     };
     UsbError::Key { key, name: kind.name(), hint }
+}
+
+/// `to=END`, or `file=FILE` for a file.
+fn other_end(pairs: &mut Vec<(String, String)>) -> Result<PortEnd, UsbError> {
+    match (take(pairs, "to"), take(pairs, "file")) {
+        (Some(end), None) => Ok(end.parse()?),
+        (None, Some(path)) => Ok(PortEnd::File(path.into())),
+        _ => Err(UsbError::OneEnd),
+    }
 }
 
 /// The value of `key`, taken out.
@@ -245,9 +259,10 @@ mod tests {
     }
 
     #[test]
-    fn serial_port_has_a_file() {
-        let (usb, _) = resolved(&["serial,file=out.log"]);
-        assert_eq!(usb.devices[0].kind, UsbKind::Serial("out.log".into()));
+    fn serial_port_has_another_end() {
+        let (usb, _) = resolved(&["serial,file=out.log", "serial,to=unix:/run/s,hub=1"]);
+        assert_eq!(usb.devices[0].kind, UsbKind::Serial(PortEnd::File("out.log".into())));
+        assert_eq!(usb.devices[1].kind, UsbKind::Serial(PortEnd::Socket("/run/s".into())));
     }
 
     #[test]
@@ -257,9 +272,16 @@ mod tests {
         assert_eq!(refused("camera"), expected);
         assert_eq!(refused("storage"), "storage has no disk, write storage,disk=FILE");
         assert_eq!(refused("storage,disk="), "storage has no disk, write storage,disk=FILE");
-        assert_eq!(refused("serial"), "serial has no file, write serial,file=FILE");
+        let ends = "stdio|file:PATH|pipe:PATH|unix:PATH|pty";
+        let one = format!("serial has one other end, write serial,file=FILE or serial,to={ends}");
+        assert_eq!((refused("serial"), refused("serial,file=a,to=pty")), (one.clone(), one));
+        let unknown = "to=: unknown end, use stdio, file:PATH, pipe:PATH, unix:PATH or pty";
+        assert_eq!(refused("serial,to=tcp:1"), unknown);
         assert_eq!(refused("kbd,layout=de"), "unknown key `layout` of kbd, use hub or id");
-        assert_eq!(refused("serial,file=a,speed=1"), "unknown key `speed` of serial, use file, hub or id");
+        assert_eq!(
+            refused("serial,file=a,speed=1"),
+            "unknown key `speed` of serial, use to, file, hub or id"
+        );
     }
 
     #[test]

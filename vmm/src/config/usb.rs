@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use ::usb::Speed;
 
-use super::{Config, ExtraDevice};
+use super::{Config, ExtraDevice, PortEnd};
 
 /// What is plugged in, and whether anybody looks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,8 +55,8 @@ pub enum UsbKind {
     Tablet,
     /// A hub of four ports.
     Hub,
-    /// A serial port that writes to a file.
-    Serial(PathBuf),
+    /// A serial port, and its other end.
+    Serial(PortEnd),
     /// A device of the host's.
     Host(HostUsb),
 }

@@ -32,6 +32,7 @@ use crate::topology::Topology;
 pub use functions::{FunctionPlan, PciFunction, PortError};
 pub use pcie::PciePlan;
 pub use usb::UsbPlan;
+pub(super) use usb_devices::{ROOT_PORTS, root_port};
 pub use usb_devices::{UsbError, UsbPlace};
 pub use virtio::{TransportPlan, Virtio};
 
@@ -339,7 +340,7 @@ pub enum PlanError {
     ConsoleWithoutPort,
     /// Several ends, and one terminal.
     #[error(
-        "--virtio-console and --virtio-port: stdio is taken, by --console stdio unless it says otherwise; give it to one of them alone"
+        "--virtio-console, --virtio-port and --usb serial: stdio is taken, by --console stdio unless it says otherwise; give it to one of them alone"
     )]
     StdioTaken,
     /// Memory that another process maps, and that is not to be shared.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::Context as _;
+use chardev::Keep;
 use scsi::{Kind, Loading, Target, Unit};
 use usb::host::HostDevice;
 use usb::xhci::Control;
@@ -14,7 +15,8 @@ use super::hands::{Hands, Owner};
 use super::plan::Plan;
 use super::usb_host;
 use super::usb_plugs::{Made, Path as PortPath, Plugs, PlugsError};
-use crate::config::{UsbConfig, UsbDevice, UsbKind, UsbStorage};
+use super::virtio::open_end;
+use crate::config::{PortEnd, UsbConfig, UsbDevice, UsbKind, UsbStorage};
 
 /// What the devices use of the host's, open.
 pub(super) struct UsbDevices {
@@ -35,7 +37,7 @@ pub(super) enum Model {
     Mouse,
     Tablet,
     Hub,
-    Serial(File),
+    Serial(Serial),
     Host(HostDevice),
 }
 
@@ -88,18 +90,19 @@ fn open(kind: &UsbKind) -> anyhow::Result<Opened> {
         UsbKind::Mouse => Model::Mouse,
         UsbKind::Tablet => Model::Tablet,
         UsbKind::Hub => Model::Hub,
-        UsbKind::Serial(path) => Model::Serial(create(path, "--usb serial,file=")?),
+        UsbKind::Serial(end) => Model::Serial(serial(end).context("--usb serial")?),
         UsbKind::Host(wanted) => Model::Host(usb_host::open(*wanted)?),
     }))
 }
 
-fn record(path: &Path) -> anyhow::Result<Capture> {
-    let file = create(path, "--usb-pcap")?;
-    Capture::begin(Box::new(file)).with_context(|| format!("--usb-pcap: write {}", path.display()))
+/// A console: a client that comes late is told the last of what was written.
+fn serial(end: &PortEnd) -> anyhow::Result<Serial> {
+    Serial::new(open_end(end, Keep::Last)?).context("make a serial port")
 }
 
-fn create(path: &Path, option: &str) -> anyhow::Result<File> {
-    File::create(path).with_context(|| format!("{option}: create {}", path.display()))
+fn record(path: &Path) -> anyhow::Result<Capture> {
+    let file = File::create(path).with_context(|| format!("--usb-pcap: create {}", path.display()))?;
+    Capture::begin(Box::new(file)).with_context(|| format!("--usb-pcap: write {}", path.display()))
 }
 
 impl Model {
@@ -123,7 +126,7 @@ impl Model {
                 Box::new(device)
             }
             Self::Hub => Box::new(Hub::new()),
-            Self::Serial(file) => Box::new(Serial::new(Box::new(file)).1),
+            Self::Serial(port) => Box::new(port),
             Self::Host(device) => Box::new(device),
         };
         Ok(Made { device, backend: None })

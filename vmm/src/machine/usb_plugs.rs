@@ -7,11 +7,9 @@ use usb::xhci::{AttachError, Control, PortId};
 use usb::{Capture, Speed, UsbDevice};
 
 use super::hands::{Hands, Owner};
+use super::plan::{ROOT_PORTS, root_port};
 use super::usb_devices::{Model, StorageModel};
 use super::usb_nodes::Nodes;
-
-/// Root ports of the controller, of each kind.
-const ROOT_PORTS: u8 = 8;
 
 /// The ports of the controller and of the hubs behind it, and what is in them.
 pub struct Plugs {
@@ -113,12 +111,11 @@ impl Path {
         self.0.len() > 1
     }
 
-    /// The root port of a device of this speed, and the way from there. SuperSpeed ports come first. xHCI 1.2, 7.2.
+    /// The root port of a device of this speed, and the way from there. Hubs are of high speed.
     fn split(&self, speed: Speed) -> Option<(PortId, &[u8])> {
         let (&first, behind) = self.0.split_first()?;
-        let is_super = speed == Speed::Super && behind.is_empty();
-        let before = if is_super { 0 } else { usb::xhci::Config::default().usb3_ports };
-        (1..=ROOT_PORTS).contains(&first).then(|| (PortId(before + first), behind))
+        let speed = if behind.is_empty() { speed } else { Speed::High };
+        (1..=ROOT_PORTS).contains(&first).then(|| (PortId(root_port(first, speed)), behind))
     }
 }
 

@@ -271,7 +271,8 @@ fn open_port(port: &PortConfig) -> anyhow::Result<(Kind, Box<dyn Chardev>)> {
     Ok((port.kind.clone(), end))
 }
 
-fn open_end(end: &PortEnd, keep: Keep) -> anyhow::Result<Box<dyn Chardev>> {
+/// The stream to `end`, now open.
+pub(super) fn open_end(end: &PortEnd, keep: Keep) -> anyhow::Result<Box<dyn Chardev>> {
     Ok(match end {
         PortEnd::Stdio => Box::new(Files::stdio()?),
         PortEnd::File(path) => Box::new(Files::file(path)?),

@@ -2,7 +2,7 @@
 
 use usb::Speed;
 
-use crate::config::{Config, UsbDevice, UsbKind};
+use crate::config::{Config, PortEnd, UsbDevice, UsbKind};
 use crate::machine::Plan;
 use crate::machine::plan::UsbPlace;
 
@@ -24,7 +24,9 @@ pub(super) fn port(place: &UsbPlace) -> String {
 fn file(config: &Config, device: &UsbDevice) -> String {
     let path = match &device.kind {
         UsbKind::Storage(storage) => config.disks.get(storage.disk).map(|disk| &disk.path),
-        UsbKind::Serial(path) => Some(path),
+        UsbKind::Serial(PortEnd::File(path) | PortEnd::Pipe(path) | PortEnd::Socket(path)) => Some(path),
+        UsbKind::Serial(PortEnd::Stdio) => return "stdio".into(),
+        UsbKind::Serial(PortEnd::Pty) => return "pty".into(),
         _ => None,
     };
     path.map(|path| path.display().to_string()).unwrap_or_default()

@@ -5,7 +5,7 @@ use usb::Speed;
 use crate::config::{UsbConfig, UsbDevice, UsbKind};
 
 /// Root ports of each kind, SuperSpeed and slower.
-const ROOT_PORTS: u8 = 8;
+pub(crate) const ROOT_PORTS: u8 = 8;
 /// Ports of a hub.
 const HUB_PORTS: u8 = 4;
 /// Hubs that may be in a row. USB 2.0, 4.1.1.
@@ -25,12 +25,17 @@ pub struct UsbPlace {
     pub disk: Option<usize>,
 }
 
+/// The number among all root ports of the one that is number `port` for this speed: SuperSpeed ports come first. xHCI 1.2, 7.2.
+#[must_use]
+pub(crate) fn root_port(port: u8, speed: Speed) -> u8 {
+    if speed == Speed::Super { port } else { usb::xhci::Config::default().usb3_ports + port }
+}
+
 impl UsbPlace {
-    /// Its root port among all of the controller: SuperSpeed ports come first. xHCI 1.2, 7.2.
+    /// Its root port among all of the controller.
     #[must_use]
     pub fn root_port(&self) -> u8 {
-        let first = self.path.first().copied().unwrap_or_default();
-        if self.speed == Speed::Super { first } else { usb::xhci::Config::default().usb3_ports + first }
+        root_port(self.path.first().copied().unwrap_or_default(), self.speed)
     }
 
     /// The path with the root port counted among all.

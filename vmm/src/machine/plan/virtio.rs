@@ -6,7 +6,7 @@ use ::virtio::scsi::MAX_TARGETS;
 
 use super::{Gsi, PlanError, Range};
 use crate::backing::Backing;
-use crate::config::{Config, Console, DiskBus, MachineOptions, PortEnd, VirtioBus};
+use crate::config::{Config, Console, DiskBus, MachineOptions, PortEnd, UsbKind, VirtioBus};
 
 /// A virtio device: its kind, and which of that kind in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +89,8 @@ pub(super) fn transports(config: &Config) -> Result<Vec<TransportPlan>, PlanErro
 /// Whoever reads the standard input must be alone.
 fn check_stdio(config: &Config) -> Result<(), PlanError> {
     let ports = config.virtio.ports.iter().filter(|port| port.end == PortEnd::Stdio).count();
+    let usb = config.usb.devices.iter();
+    let ports = ports + usb.filter(|device| device.kind == UsbKind::Serial(PortEnd::Stdio)).count();
     let com1 = usize::from(config.console == Console::Stdio);
     if ports > 0 && ports + com1 > 1 { Err(PlanError::StdioTaken) } else { Ok(()) }
 }

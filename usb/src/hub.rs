@@ -99,7 +99,7 @@ impl Hub {
     ///
     /// # Errors
     /// The port is taken or not there, or the device does not talk at high speed.
-    pub fn plug_into(&mut self, number: u8, mut device: Box<dyn UsbDevice>) -> Result<(), PlugError> {
+    pub fn plug_into(&mut self, number: u8, device: Box<dyn UsbDevice>) -> Result<(), PlugError> {
         if device.speed() != Speed::High {
             return Err(PlugError::Speed(device.speed()));
         }
@@ -108,8 +108,7 @@ impl Hub {
         if !port.is_free() {
             return Err(PlugError::Taken(number));
         }
-        device.attach(waker);
-        port.plug(device);
+        port.plug(device, &waker);
         self.waker.wake();
         Ok(())
     }
@@ -150,6 +149,7 @@ impl Hub {
     }
 
     fn port_request(&mut self, setup: Setup, data: &mut Data<'_>) -> Outcome {
+        self.ports.iter_mut().for_each(Port::hear);
         let Some(port) = self.port(setup.index) else { return Outcome::Stall };
         let known = match setup.code() {
             code::GET_PORT_STATUS => {
@@ -198,6 +198,7 @@ impl UsbDevice for Hub {
         if endpoint != CHANGES || !self.standard.configured() || self.standard.halted(endpoint) {
             return Outcome::Stall;
         }
+        self.ports.iter_mut().for_each(Port::hear);
         match self.changes() {
             0 => Outcome::Nak,
             changes => data.put_packet(&[changes]),

@@ -82,6 +82,32 @@ fn port_suspends_and_resumes() {
 }
 
 #[test]
+fn device_that_may_wakes_its_port() {
+    let mut hub = Hub::new();
+    let (mut keyboard, device) = Keyboard::new();
+    hub.plug(Box::new(device)).unwrap();
+    hub.attach(Waker::unconnected());
+    request(&mut hub, [0, 9, 1, 0, 0, 0, 0, 0]).unwrap();
+    [8, 4].iter().for_each(|feature| set(&mut hub, 1, *feature));
+    let enabled = [0x00, 3, 1, 0, 0, 0, 0, 0]; // DEVICE_REMOTE_WAKEUP
+    for (may_wake, port) in [(false, 0x0507), (true, 0x0503)] {
+        if may_wake {
+            let device = hub.downstream(1).unwrap();
+            let outcome = device.control(Setup::from_bytes(enabled), &mut Data::none(Direction::Out));
+            assert_eq!(outcome, Outcome::Done);
+        }
+        set(&mut hub, 1, 2);
+        [16, 18, 20].iter().for_each(|feature| clear(&mut hub, 1, *feature));
+        assert_eq!(status(&mut hub, 1), (0x0507, 0), "it sleeps");
+        keyboard.press(4);
+        keyboard.release(4);
+        assert_eq!(changes(&mut hub), may_wake.then_some(0b10));
+        assert_eq!(status(&mut hub, 1).0, port);
+    }
+    assert_eq!(status(&mut hub, 1).1, 0x0004);
+}
+
+#[test]
 fn device_that_is_pulled_out_is_a_change() {
     let mut hub = hub();
     [8, 4].iter().for_each(|feature| set(&mut hub, 1, *feature));

@@ -6,7 +6,7 @@ use bus::{Access, Device, Refused, Width};
 
 use super::Config;
 use super::control::Control;
-use super::port::Protocol;
+use super::port::{Link, Protocol};
 use super::shared::Shared;
 use super::spec::registers::{
     AC64, BNC, CSZ, DOORBELLS, ERST_MAX, EXTENDED, IST, LTC, OPERATIONAL, PAGE_SIZE, RUNTIME, Register,
@@ -132,12 +132,14 @@ impl Registers {
         }
     }
 
-    /// A reset is the worker's, and so are transfers that wait for the link.
+    /// A reset is the worker's, and so are transfers that wait for the link. To suspend it is no news, for which a device would
+    /// wake it again.
     fn write_port(&self, state: &mut State, index: usize, value: u32) {
         let before = state.link(index);
         state.change_port(&self.shared.memory, index, |port| port.write(value));
         let needs_reset = state.ports.get(index).is_some_and(|port| port.needs_reset());
-        if needs_reset || state.link(index) != before {
+        let link = state.link(index);
+        if needs_reset || (link != before && link != Link::Suspended) {
             self.shared.tell(index);
         }
     }

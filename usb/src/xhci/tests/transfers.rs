@@ -281,6 +281,17 @@ fn device_wakes_its_port_if_it_may() {
 }
 
 #[test]
+fn port_of_a_device_that_may_wake_it_sleeps_until_there_is_news() {
+    let mut rig = Rig::with_endpoints(&[BULK_IN]);
+    rig.script.lock().unwrap().may_wake = true;
+    rig.write(0x440, 1 << 16 | 3 << 5);
+    rig.run();
+    assert_eq!((rig.events(), rig.read(0x440) >> 5 & 0xf), (vec![], 3));
+    rig.wake_device();
+    assert_eq!(rig.read(0x440) >> 5 & 0xf, 15);
+}
+
+#[test]
 fn slow_speeds_have_the_other_ports() {
     let mut rig = Rig::started();
     let ports = [Speed::Super, Speed::High, Speed::Full, Speed::Low].map(|speed| rig.plug(speed));

@@ -1,7 +1,7 @@
 //! Programs control a machine by QMP: one from PyPI that nobody here wrote, and some that behave badly. Any KVM will do.
 #![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -10,6 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use machine_tests::{patience, program, python};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 /// A machine that waits for `cont`, by QEMU's command line.
@@ -22,7 +23,13 @@ impl Session {
     fn start() -> Self {
         let dir = TempDir::new().unwrap();
         let qmp = format!("unix:{},server=on,wait=off", dir.path().join("qmp").display());
-        let mut command = Command::new(program().unwrap());
+        fs::write(dir.path().join("disc.iso"), [0; 4096]).unwrap();
+        // A shell gives the machine a descriptor, as a manager would.
+        let mut command = Command::new("sh");
+        command
+            .current_dir(&dir)
+            .args(["-c", "exec 7<disc.iso && exec \"$@\"", "sh"])
+            .arg(program().unwrap());
         command.args([
             "qemu",
             "-M",
@@ -35,6 +42,12 @@ impl Session {
             "-S",
             "-name",
             "session",
+            "-device",
+            "virtio-balloon-device",
+            "-device",
+            "scsi-cd,id=cd",
+            "-add-fd",
+            "fd=7,set=2,opaque=given",
         ]);
         let tinderbox = command.args(["-qmp", &qmp]).stdin(Stdio::null()).spawn().unwrap();
         let session = Self { dir, tinderbox };
@@ -112,7 +125,12 @@ const STATUS: &str = "{\"execute\":\"query-status\"}\n";
 fn client_from_pypi_controls_a_machine_from_its_start_to_its_end() {
     let session = Session::start();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/qmp/session.py");
-    let output = Command::new(python().unwrap()).arg(script).arg(session.socket()).output().unwrap();
+    let output = Command::new(python().unwrap())
+        .arg(script)
+        .arg(session.socket())
+        .arg(session.dir.path().join("disc.iso"))
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("the session is over"), "{text}");
     assert_eq!(session.end().code(), Some(0));
@@ -144,13 +162,30 @@ fn clients_that_misbehave_cost_no_memory_and_disturb_nobody() {
     assert!(grown < 4096, "{grown} KiB more");
 }
 
+/// They are served 64 at a time, and the others have their turn when those leave.
 #[test]
-fn thousand_clients_come_and_go() {
+fn thousand_clients_at_once_are_served_in_turn() {
+    const CLIENTS: usize = 1000;
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let session = Session::start();
+    let mut good = session.client();
+    assert_eq!(good.say(NEGOTIATE), "{\"return\":{}}\r\n");
     let before = session.private_kib();
-    for _ in 0..10 {
-        let clients: Vec<_> = (0..100).map(|_| UnixStream::connect(session.socket()).unwrap()).collect();
-        drop(clients);
+    let connect = || {
+        let mut stream = UnixStream::connect(session.socket()).unwrap();
+        stream.set_read_timeout(Some(patience(30))).unwrap();
+        stream.write_all(NEGOTIATE.as_bytes()).unwrap();
+        stream.write_all(&[b' '; 4096]).unwrap();
+        Client(BufReader::new(stream))
+    };
+    let clients: Vec<_> = (0..CLIENTS).map(|_| connect()).collect();
+    assert!(good.say(STATUS).contains("\"prelaunch\""), "one who was there before is served meanwhile");
+    let grown = session.private_kib().saturating_sub(before);
+    assert!(grown < 4096, "{grown} KiB more for {CLIENTS} clients");
+    for mut client in clients {
+        assert!(client.line().starts_with("{\"QMP\":"));
+        assert_eq!(client.line(), "{\"return\":{}}\r\n");
     }
     let mut last = session.client();
     assert_eq!(last.say(NEGOTIATE), "{\"return\":{}}\r\n");

@@ -21,8 +21,8 @@ pub use self::virtio::{
 };
 use ::virtio::blk;
 pub use control::{
-    ControlConfig, DebugArch, Debugger, DebuggerError, Endpoint, EndpointError, Monitor, OnPowerOff, Side,
-    StartState,
+    ControlConfig, DebugArch, Debugger, DebuggerError, Endpoint, EndpointError, FdConfig, Monitor,
+    OnPowerOff, Side, StartState,
 };
 pub use guest_info::{FwCfgFile, GuestInfo, SmbiosConfig, Source};
 pub use image::{Cache, ImageConfig};
@@ -125,7 +125,11 @@ pub enum FirmwareChoice {
 /// One disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskConfig {
-    /// The image or block device.
+    /// What programs know it by, if not by its number.
+    pub name: Option<String>,
+    /// What programs know the device by that shows it.
+    pub id: Option<String>,
+    /// The image or block device; none in a drive that is empty.
     pub path: PathBuf,
     /// How the guest reaches it.
     pub bus: DiskBus,
@@ -149,6 +153,8 @@ impl DiskConfig {
     /// A writable disk on the default bus.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
+            name: None,
+            id: None,
             path: path.into(),
             bus: DiskBus::default(),
             media: Media::default(),
@@ -159,6 +165,12 @@ impl DiskConfig {
             serial: blk::Serial::default(),
             image: ImageConfig::default(),
         }
+    }
+
+    /// Whether it is a drive without a medium.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.path.as_os_str().is_empty()
     }
 }
 

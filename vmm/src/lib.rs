@@ -25,6 +25,7 @@ pub mod bundle;
 pub mod cli;
 pub mod config;
 pub mod cpu;
+mod daemon;
 pub mod gdb;
 pub mod host;
 pub mod kvm;

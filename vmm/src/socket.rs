@@ -1,17 +1,23 @@
 //! Sockets by which programs outside reach the machine, and the streams that come of them.
 
+use std::collections::VecDeque;
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSliceMut, Read as _, Write as _};
+use std::mem::MaybeUninit;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 use crate::config::{Endpoint, Monitor, Side};
 
 /// What a pipe that is ready takes without blocking (POSIX: at least 512).
 const PIPE_BUF: usize = 512;
+/// Descriptors that one message may bring; the kernel closes others.
+const MOST_FDS: usize = 16;
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +118,8 @@ fn listen(endpoint: &Endpoint) -> Result<Listener, SocketError> {
     let listener = match endpoint {
         Endpoint::Unix(path) => {
             clear(path)?;
-            UnixListener::bind(path).map(|listener| Listener::Unix(listener, path.clone()))
+            let lasting = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            UnixListener::bind(path).map(|listener| Listener::Unix(listener, lasting))
         }
         Endpoint::Tcp(address) => TcpListener::bind(address).map(Listener::Tcp),
         Endpoint::Stdio => Err(io::ErrorKind::Unsupported.into()),
@@ -192,6 +199,25 @@ impl Stream {
             Self::Tcp(stream) => stream.read(buffer),
             Self::Stdio => Ok(rustix::io::read(io::stdin(), buffer)?),
         }
+    }
+
+    /// Reads what is there, and the descriptors that come with it.
+    pub(crate) fn read_with_fds(
+        &mut self,
+        buffer: &mut [u8],
+        fds: &mut VecDeque<OwnedFd>,
+    ) -> io::Result<usize> {
+        let Self::Unix(stream) = self else { return self.read(buffer) };
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_FDS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received =
+            recvmsg(stream, &mut [IoSliceMut::new(buffer)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                fds.extend(rights);
+            }
+        }
+        Ok(received.bytes)
     }
 
     /// Writes what goes without waiting.

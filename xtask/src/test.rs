@@ -10,6 +10,7 @@
 //! | plugging | the same, after `kernels` | a USB keyboard in SeaBIOS and GRUB |
 //! | devices | as `machine`, if asked for by name | every virtio device under Debian's drivers |
 //! | cpus | the same | 288 of them |
+//! | control | the same | what programs change by QMP, under Debian's drivers |
 //! | backends | the same | devices whose other end is another process or the host's kernel |
 //! | usbboot | the same | Debian with its root on the USB controller of the system bus; USB disks under load |
 //!
@@ -93,7 +94,7 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     let accel = args.accel.unwrap_or(if Path::new("/dev/kvm").exists() { Accel::Kvm } else { Accel::Lab });
     firmware::build("qboot")?;
     firmware::build("seabios-usb")?;
-    let suites = ["reset", "firmware", "handover", "terminal", "usb", "timeline"]
+    let suites = ["reset", "firmware", "handover", "terminal", "daemon", "usb", "timeline"]
         .map(|name| Suite::new(name, tinderbox));
     suites.into_iter().try_for_each(|suite| {
         let suite = suite?;

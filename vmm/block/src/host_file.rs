@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
 
 use crate::{Access, Geometry, OpenError, SECTOR};
 
@@ -112,10 +113,29 @@ fn open_file(path: &Path, mode: OpenMode, cached: Cached) -> Result<File, OpenEr
         Err(Errno::NOENT | Errno::NOTDIR) => Err(OpenError::Missing(path.into())),
         Err(Errno::ISDIR) => Err(OpenError::Directory(path.into())),
         Err(Errno::NXIO) => Err(OpenError::Kind(path.into())), // a socket
-        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Err(forbidden(path, mode)),
+        Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => {
+            duplicate(path, mode, direct).map(File::from).ok_or_else(|| forbidden(path, mode))
+        }
         Err(Errno::INVAL) if cached == Cached::No => Err(OpenError::Direct(path.into())),
         Err(errno) => Err(host(path)(errno)),
     }
+}
+
+/// A descriptor of this process's may allow more than its file does: whoever gave it meant that.
+fn duplicate(path: &Path, mode: OpenMode, direct: OFlags) -> Option<OwnedFd> {
+    let number = path.to_str()?.strip_prefix("/proc/self/fd/")?.parse().ok()?;
+    let this = pidfd_open(getpid(), PidfdFlags::empty()).ok()?;
+    let fd = pidfd_getfd(this, number, PidfdGetfdFlags::empty()).ok()?;
+    let flags = rustix::fs::fcntl_getfl(&fd).ok()?;
+    let allowed = match flags & OFlags::ACCMODE {
+        OFlags::RDWR => true,
+        OFlags::RDONLY => mode == OpenMode::ReadOnly,
+        _ => false,
+    };
+    if !flags.contains(direct) {
+        rustix::fs::fcntl_setfl(&fd, flags | direct).ok()?;
+    }
+    allowed.then_some(fd)
 }
 
 fn forbidden(path: &Path, mode: OpenMode) -> OpenError {

@@ -45,7 +45,8 @@ impl Socket {
     pub fn listen(path: &Path, keep: Keep) -> Result<Self, OpenError> {
         let listener = bind(path)?;
         let events = watch(&listener).map_err(|source| OpenError::Watch(path.into(), source))?;
-        let path = path.into();
+        // The process's folder may be another one when the socket goes.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
         Ok(Self { listener, path, events, client: None, keep, past: VecDeque::new(), greeting: Vec::new() })
     }
 

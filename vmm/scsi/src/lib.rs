@@ -34,6 +34,7 @@ mod target;
 mod task;
 #[cfg(test)]
 mod tests;
+mod tray;
 mod unit;
 
 pub use cdb::moves_blocks;
@@ -42,4 +43,5 @@ pub use sense::{Sense, SenseKey};
 pub use spec::{SENSE_LEN, Status};
 pub use target::{Lun, Target};
 pub use task::{Completion, Data, Task};
+pub use tray::{Tray, TrayError};
 pub use unit::{Kind, Loading, Unit, WriteCache};

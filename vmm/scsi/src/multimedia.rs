@@ -191,6 +191,8 @@ pub(crate) enum MediaEvent {
     /// Nothing.
     #[default]
     None = 0,
+    /// The drive wants to open, which it may not by itself.
+    EjectRequest = 1,
     /// One came.
     New = 2,
     /// It went.

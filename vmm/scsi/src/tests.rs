@@ -58,6 +58,15 @@ impl Rig {
         self.target.unit(Lun(0)).unwrap()
     }
 
+    /// The host opens the tray, takes the medium out, puts another in if there is one, and closes the tray.
+    fn change(&mut self, medium: Option<Arc<dyn Backend>>) {
+        let tray = self.unit().tray().unwrap();
+        tray.open(true).unwrap();
+        tray.remove().unwrap();
+        medium.map_or(Ok(()), |medium| tray.insert(medium)).unwrap();
+        tray.close();
+    }
+
     /// The data of a command that succeeds.
     fn reads(&mut self, cdb: &[u8]) -> Vec<u8> {
         let mut task = self.target.begin(Lun(0), cdb);

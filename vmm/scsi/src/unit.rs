@@ -7,11 +7,11 @@ use block::Backend;
 use crate::cdb::Cdb;
 use crate::inquiry::{Identity, Serial};
 use crate::medium::{Medium, Transfer};
-use crate::multimedia::{MediaEvent, MediaStatus};
 use crate::provisioning::Parameters;
 use crate::sense::Sense;
 use crate::spec::{CD_ROM, DIRECT_ACCESS, op};
 use crate::task::Flow;
+use crate::tray::Tray;
 use crate::{capacity, inquiry, mode, multimedia};
 
 /// What a unit is.
@@ -66,9 +66,8 @@ pub struct Unit {
     loading: Loading,
     serial: Serial,
     cache: WriteCache,
-    // What a hand put there.
-    medium: Option<Arc<Medium>>,
-    tray_open: bool,
+    /// Where the medium is; the initiator and the host move it.
+    tray: Tray,
     // Volatile.
     state: State,
 }
@@ -78,13 +77,8 @@ pub struct Unit {
 struct State {
     /// Sense data of the last command, for a transport without autosense.
     kept: Option<Sense>,
-    /// The medium is another one than the initiator knows.
-    changed: bool,
     /// The initiator knows of the last reset.
     reset_told: bool,
-    /// The initiator wants the medium to stay.
-    locked: bool,
-    event: MediaEvent,
 }
 
 impl Unit {
@@ -93,7 +87,7 @@ impl Unit {
     pub fn new(kind: Kind, loading: Loading, serial: Serial) -> Self {
         let loading = if kind == Kind::CdRom { Loading::Removable } else { loading };
         let (cache, state) = (WriteCache::default(), State::default());
-        Self { kind, loading, serial, cache, medium: None, tray_open: false, state }
+        Self { kind, loading, serial, cache, tray: Tray::new(kind.block_len()), state }
     }
 
     /// This unit with another rule for writes.
@@ -104,26 +98,20 @@ impl Unit {
 
     /// This unit with `backend` in it from the beginning.
     #[must_use]
-    pub fn with(mut self, backend: Arc<dyn Backend>) -> Self {
-        self.medium = Some(Medium::new(backend, self.kind.block_len()));
+    pub fn with(self, backend: Arc<dyn Backend>) -> Self {
+        self.tray.begin_with(backend);
         self
     }
 
-    /// Puts another medium in and closes the tray. The initiator is told with its next command.
-    pub fn insert(&mut self, backend: Arc<dyn Backend>) {
-        self.medium = Some(Medium::new(backend, self.kind.block_len()));
-        self.load();
-    }
-
-    /// Takes the medium out, whether or not the initiator locked it. Transfers under way keep it until they end.
-    pub fn remove(&mut self) {
-        if self.medium.take().is_some() {
-            self.state.event = MediaEvent::Removed;
-        }
+    /// The host's hand on the medium, if it can go.
+    #[must_use]
+    pub fn tray(&self) -> Option<Tray> {
+        (self.loading == Loading::Removable).then(|| self.tray.clone())
     }
 
     /// Back to power-on. The initiator is told with its next command.
     pub fn reset(&mut self) {
+        self.tray.reset();
         self.state = State::default();
     }
 
@@ -157,7 +145,7 @@ impl Unit {
                 self.write_and_verify(cdb)
             }
             op::VERIFY_12 | op::VERIFY_16 => self.verify(cdb),
-            op::UNMAP => Parameters::unmap(cdb, self.medium()?, self.cache).map(Flow::Parameters),
+            op::UNMAP => Parameters::unmap(cdb, &self.medium()?, self.cache).map(Flow::Parameters),
             op::WRITE_SAME_10 | op::WRITE_SAME_16 => self.write_same(cdb),
             op::SYNCHRONIZE_CACHE_10 | op::SYNCHRONIZE_CACHE_16 => self.synchronize_cache(cdb),
             op::SERVICE_ACTION_IN_16 => {
@@ -169,12 +157,12 @@ impl Unit {
 
     fn begin_cd_rom(&mut self, cdb: &Cdb) -> Result<Flow, Sense> {
         let reply = match cdb.opcode() {
-            op::READ_TOC => multimedia::read_toc(cdb, self.medium()?)?,
+            op::READ_TOC => multimedia::read_toc(cdb, self.medium()?.as_ref())?,
             op::READ_DISC_INFORMATION => {
                 self.medium()?;
                 multimedia::read_disc_information(cdb)?
             }
-            op::GET_CONFIGURATION => multimedia::get_configuration(cdb, self.medium().ok().map(Arc::as_ref))?,
+            op::GET_CONFIGURATION => multimedia::get_configuration(cdb, self.medium().ok().as_deref())?,
             op::GET_EVENT_STATUS_NOTIFICATION => self.event_status(cdb)?,
             op::MECHANISM_STATUS => multimedia::mechanism_status(cdb),
             _ => return self.begin_common(cdb),
@@ -184,14 +172,15 @@ impl Unit {
 
     /// What both kinds know.
     fn begin_common(&mut self, cdb: &Cdb) -> Result<Flow, Sense> {
-        let medium = self.medium().ok().map(Arc::as_ref);
+        let medium = self.medium().ok();
+        let medium = medium.as_deref();
         match cdb.opcode() {
             op::TEST_UNIT_READY => self.medium().map(|_| Flow::Nothing),
             op::INQUIRY => inquiry::inquire(cdb, &self.identity(), medium).map(Flow::Reply),
             op::MODE_SENSE_6 | op::MODE_SENSE_10 => {
                 mode::sense(cdb, self.kind, self.cache, medium).map(Flow::Reply)
             }
-            op::READ_CAPACITY_10 => Ok(Flow::Reply(capacity::read_capacity_10(self.medium()?))),
+            op::READ_CAPACITY_10 => Ok(Flow::Reply(capacity::read_capacity_10(self.medium()?.as_ref()))),
             op::READ_FORMAT_CAPACITIES => Ok(Flow::Reply(capacity::read_format_capacities(cdb, medium))),
             op::READ_10 | op::READ_12 => self.read(cdb),
             op::VERIFY_10 => self.verify(cdb),
@@ -210,21 +199,17 @@ impl Unit {
     }
 
     /// The medium, if it can be used.
-    fn medium(&self) -> Result<&Arc<Medium>, Sense> {
-        match &self.medium {
-            _ if self.tray_open => Err(Sense::TRAY_OPEN),
-            Some(medium) => Ok(medium),
-            None => Err(Sense::NO_MEDIUM),
-        }
+    fn medium(&self) -> Result<Arc<Medium>, Sense> {
+        self.tray.medium()
     }
 
     /// What happened to the unit that the initiator was not told yet; it is told once.
     fn take_attention(&mut self) -> Option<Sense> {
         if !std::mem::replace(&mut self.state.reset_told, true) {
-            self.state.changed = false; // a reset includes it
+            self.tray.take_change(); // a reset includes it
             return Some(Sense::RESET);
         }
-        std::mem::take(&mut self.state.changed).then_some(Sense::MEDIUM_CHANGED)
+        self.tray.take_change().then_some(Sense::MEDIUM_CHANGED)
     }
 
     fn request_sense(&mut self, cdb: &Cdb) -> Vec<u8> {
@@ -236,13 +221,13 @@ impl Unit {
     fn read(&self, cdb: &Cdb) -> Result<Flow, Sense> {
         let medium = self.medium()?;
         refuse_protection(cdb)?;
-        Transfer::new(medium, cdb.blocks()).map(Flow::Read)
+        Transfer::new(&medium, cdb.blocks()).map(Flow::Read)
     }
 
     fn write(&self, cdb: &Cdb) -> Result<Flow, Sense> {
         let transfer = self.writing(cdb)?;
         if self.cache == WriteCache::Through || cdb.forces_unit_access() {
-            return Ok(Flow::WriteThrough(transfer, self.medium()?.clone()));
+            return Ok(Flow::WriteThrough(transfer, self.medium()?));
         }
         Ok(Flow::Write(transfer))
     }
@@ -250,20 +235,20 @@ impl Unit {
     /// Verified is what is on stable storage.
     fn write_and_verify(&self, cdb: &Cdb) -> Result<Flow, Sense> {
         refuse_comparison(cdb)?;
-        Ok(Flow::WriteThrough(self.writing(cdb)?, self.medium()?.clone()))
+        Ok(Flow::WriteThrough(self.writing(cdb)?, self.medium()?))
     }
 
     fn writing(&self, cdb: &Cdb) -> Result<Transfer, Sense> {
         let medium = self.medium()?;
         refuse_protection(cdb)?;
         medium.check_writable()?;
-        Transfer::new(medium, cdb.blocks())
+        Transfer::new(&medium, cdb.blocks())
     }
 
     fn write_same(&self, cdb: &Cdb) -> Result<Flow, Sense> {
         let medium = self.medium()?;
         refuse_protection(cdb)?;
-        Parameters::write_same(cdb, medium, self.cache).map(Flow::Parameters)
+        Parameters::write_same(cdb, &medium, self.cache).map(Flow::Parameters)
     }
 
     /// The medium has no flaws of its own, so that being there is enough.
@@ -282,51 +267,35 @@ impl Unit {
     }
 
     /// Loads and ejects; starting, stopping and power conditions change nothing here. SBC-3, 5.25.
-    fn start_stop(&mut self, cdb: &Cdb) -> Result<Flow, Sense> {
+    fn start_stop(&self, cdb: &Cdb) -> Result<Flow, Sense> {
         const LOAD_EJECT: u8 = 0x02;
         const START: u8 = 0x01;
         let power_condition = cdb.byte(4) >> 4;
         if power_condition == 0 && cdb.has(4, LOAD_EJECT) {
-            if cdb.has(4, START) { self.load() } else { self.eject()? }
+            if cdb.has(4, START) { self.tray.close() } else { self.eject()? }
         }
         Ok(Flow::Nothing)
     }
 
-    fn eject(&mut self) -> Result<(), Sense> {
+    fn eject(&self) -> Result<(), Sense> {
         match self.loading {
             Loading::Fixed => Err(Sense::INVALID_FIELD),
-            Loading::Removable if self.state.locked => Err(Sense::REMOVAL_PREVENTED),
-            Loading::Removable => {
-                self.tray_open = true;
-                self.state.event = MediaEvent::Removed;
-                Ok(())
-            }
-        }
-    }
-
-    fn load(&mut self) {
-        self.tray_open = false;
-        if self.medium.is_some() {
-            self.state.changed = true;
-            self.state.event = MediaEvent::New;
+            Loading::Removable => self.tray.eject(),
         }
     }
 
     /// SBC-3, 5.9.
-    fn prevent_removal(&mut self, cdb: &Cdb) -> Result<Flow, Sense> {
+    fn prevent_removal(&self, cdb: &Cdb) -> Result<Flow, Sense> {
         const PREVENT: u8 = 0x01;
         if self.loading == Loading::Fixed {
             return Err(Sense::INVALID_OPERATION);
         }
-        self.state.locked = cdb.has(4, PREVENT);
+        self.tray.set_locked(cdb.has(4, PREVENT));
         Ok(Flow::Nothing)
     }
 
-    fn event_status(&mut self, cdb: &Cdb) -> Result<Vec<u8>, Sense> {
-        let event = multimedia::wants_media_event(cdb)?.then(|| {
-            let status = MediaStatus { tray_open: self.tray_open, present: self.medium().is_ok() };
-            (std::mem::take(&mut self.state.event), status)
-        });
+    fn event_status(&self, cdb: &Cdb) -> Result<Vec<u8>, Sense> {
+        let event = multimedia::wants_media_event(cdb)?.then(|| self.tray.take_event());
         Ok(multimedia::event_status(cdb, event))
     }
 }

@@ -25,6 +25,9 @@ pub(crate) struct ControlArgs {
     /// Wait until a program lets the machine run
     #[arg(long)]
     paused: bool,
+    /// Go to the background when the machine is there; this command ends then, and with an error if it does not get there
+    #[arg(long)]
+    daemonize: bool,
     /// Stay when the guest powers off, until a program resets the machine or ends the run
     #[arg(long)]
     no_shutdown: bool,
@@ -33,7 +36,7 @@ pub(crate) struct ControlArgs {
 impl ControlArgs {
     /// All options together.
     pub(crate) fn into_control(self) -> ControlConfig {
-        let Self { name, pidfile: pid_file, qmp, gdb, paused, no_shutdown } = self;
+        let Self { name, pidfile: pid_file, qmp, gdb, paused, daemonize, no_shutdown } = self;
         let monitor = |endpoint| Monitor { endpoint, side: Side::default() };
         ControlConfig {
             name,
@@ -41,6 +44,8 @@ impl ControlArgs {
             qmp: qmp.into_iter().map(monitor).collect(),
             start: if paused || gdb.is_some() { StartState::Paused } else { StartState::Running },
             gdb,
+            daemonize,
+            fds: Vec::new(),
             on_power_off: if no_shutdown { OnPowerOff::Stay } else { OnPowerOff::End },
         }
     }

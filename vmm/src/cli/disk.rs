@@ -17,7 +17,8 @@ pub(crate) struct DiskArgs {
     /// The first disk: an image or a block device
     #[arg(value_name = "DISK", display_order = 1)]
     first: Option<PathBuf>,
-    /// A disk, repeatable; a comma in PATH is written twice. Further keys: format=raw|qcow2|vmdk|auto,
+    /// A disk, repeatable; a comma in PATH is written twice, and without PATH a drive for media=cdrom is empty. Further keys:
+    /// id=NAME (for QMP), format=raw|qcow2|vmdk|auto,
     /// cache=writeback|writethrough|none, snapshot=on|off, backing-dir=DIR, queues=N, bps=SIZE, bps-burst=SIZE, iops=N,
     /// iops-burst=N
     #[arg(
@@ -78,7 +79,7 @@ pub enum DiskError {
     Serial(String),
     /// A key that disks do not have.
     #[error(
-        "unknown key `{0}`, use bus, media, port, addr, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice"
+        "unknown key `{0}`, use id, bus, media, port, addr, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice"
     )]
     Key(String),
     /// Nothing to be done with an image.
@@ -94,10 +95,12 @@ impl FromStr for DiskConfig {
 
     fn from_str(text: &str) -> Result<Self, DiskError> {
         let Fields { first: path, pairs } = Fields::parse(text)?;
-        if path.is_empty() {
-            return Err(DiskError::NoPath);
+        let is_empty = path.is_empty();
+        let disk = Self::with_keys(path, pairs)?;
+        match disk.media {
+            Media::Disk if is_empty => Err(DiskError::NoPath),
+            _ => Ok(disk),
         }
-        Self::with_keys(path, pairs)
     }
 }
 
@@ -109,6 +112,7 @@ impl DiskConfig {
         for (key, value) in pairs {
             match key.as_str() {
                 "bus" => bus = Some(value.parse()?),
+                "id" => disk.id = Some(value),
                 "media" => disk.media = value.parse()?,
                 "port" => disk.port = Some(value),
                 "addr" => disk.addr = Some(value.parse()?),

@@ -172,7 +172,8 @@ fn disk_row(place: Boot<'_>, n: usize, disk: &DiskConfig) -> [String; 4] {
         }
         Boot::Scsi(ScsiPlace::Function(function), target) => format!("PCI {function} target {target}"),
     };
-    [format!("disk {n}"), place, access.into(), disk.path.display().to_string()]
+    let path = if disk.is_empty() { "no medium".into() } else { disk.path.display().to_string() };
+    [format!("disk {n}"), place, access.into(), path]
 }
 
 fn e820(entries: &[E820Plan]) -> Vec<[String; 3]> {

@@ -10,7 +10,7 @@ use super::machine::decimal;
 use crate::config::{NetConfig, Switch, Wire};
 
 /// What a `--net` looks like.
-pub(crate) const NET: &str = "tap,ifname=NAME[,vhost=on|off|auto]|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N][,bps=SIZE][,pps=N]";
+pub(crate) const NET: &str = "tap,ifname=NAME[,vhost=on|off|auto]|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N][,bps=SIZE][,pps=N][,id=NAME]";
 
 /// Why a text is no network interface.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl FromStr for NetConfig {
 
     fn from_str(text: &str) -> Result<Self, NetError> {
         let Fields { first: kind, pairs } = Fields::parse(text)?;
-        let (mut mac, mut mtu, mut own) = (None, None, Vec::new());
+        let (mut id, mut mac, mut mtu, mut own) = (None, None, None, Vec::new());
         let (mut bps, mut pps) = (Rate::default(), Rate::default());
         for (key, value) in pairs {
             match key.as_str() {
@@ -60,6 +60,7 @@ impl FromStr for NetConfig {
                 "bps-burst" => bps.burst = Some(bytes("bps-burst", &value)?),
                 "pps" => pps.rate = Some(operations("pps", &value)?),
                 "pps-burst" => pps.burst = Some(operations("pps-burst", &value)?),
+                "id" => id = Some(value),
                 "mac" => mac = Some(value.parse().map_err(|error| NetError::Mac(value, error))?),
                 "mtu" => mtu = Some(longest_datagram(value)?),
                 _ => own.push((key, value)),
@@ -74,7 +75,7 @@ impl FromStr for NetConfig {
         let limits = Limits { bytes: bps.limit("bps")?, packets: pps.limit("pps")? };
         match wire {
             Wire::Tap { vhost: Switch::On, .. } if !limits.is_none() => Err(NetError::Unlimited),
-            wire => Ok(Self { wire, mac, mtu, limits }),
+            wire => Ok(Self { names: id.into_iter().collect(), wire, mac, mtu, limits }),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Args;
 
 use super::console::ConsoleArgs;
@@ -18,7 +19,8 @@ use super::numa::NumaArgs;
 use super::usb::UsbArgs;
 use super::virtio::VirtioArgs;
 use super::{cpu, dry_run, print};
-use crate::config::{Config, Console, Endpoint, FirmwareChoice, MachineOptions, OnReset};
+use crate::config::{Config, Console, Endpoint, FirmwareChoice, MachineOptions, OnReset, PortEnd};
+use crate::daemon;
 use crate::host;
 use crate::machine::{self, Outcome, Plan, Start};
 
@@ -143,6 +145,13 @@ fn check_kernel(config: &Config) -> Result<(), Failure> {
 /// Standard input and output have one user.
 fn check_stdio(config: &Config) -> Result<(), Failure> {
     let monitors = config.control.qmp.iter().filter(|monitor| monitor.endpoint == Endpoint::Stdio).count();
+    let ports = config.virtio.ports.iter().filter(|port| port.end == PortEnd::Stdio).count();
+    let users = monitors + ports + usize::from(config.console == Console::Stdio);
+    if config.control.daemonize && users > 0 {
+        let message =
+            "--daemonize leaves no terminal: give console, ports and QMP elsewhere, as with --console none";
+        return Err(Failure::Usage(message.into()));
+    }
     if monitors + usize::from(config.console == Console::Stdio) > 1 {
         let message =
             "QMP on stdio needs it for itself: give the console elsewhere, as with --console file:PATH";
@@ -162,7 +171,20 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode, Failure> {
         (true, false) => Purpose::Text,
         (true, true) => Purpose::Json,
     };
-    run_config(&args.config.into_config()?, purpose)
+    let config = args.config.into_config()?;
+    match in_background(&config, purpose)? {
+        Some(status) => Ok(status),
+        None => run_config(&config, purpose),
+    }
+}
+
+/// Runs the machine of `config` in the background if it is to be there and this process is not.
+pub(super) fn in_background(config: &Config, purpose: Purpose) -> Result<Option<ExitCode>, Failure> {
+    if !config.control.daemonize || purpose != Purpose::Boot || daemon::is_background() {
+        return Ok(None);
+    }
+    check_stdio(config)?;
+    Ok(daemon::start().map(Some).context("start in the background")?)
 }
 
 /// What a machine is wanted for.
@@ -279,7 +301,7 @@ mod tests {
                     --cmdline quiet --console none --debugcon file:fw.log --timeline boot.json,mark=up --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
                     --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --input kbd --input tablet --net null --fs tag=src,socket=s --vhost-user blk,socket=b --virtio-console pty --vsock socket=v --balloon 64M --pmem p,size=64M --cloud-init user-data=u \
-                    --name vm --pidfile pid --qmp unix:q --paused --no-shutdown";
+                    --name vm --pidfile pid --qmp unix:q --paused --no-shutdown --daemonize";
         let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
             memory: 6 << 30,
@@ -333,6 +355,8 @@ mod tests {
                 gdb: None,
                 start: StartState::Paused,
                 on_power_off: OnPowerOff::Stay,
+                daemonize: true,
+                fds: Vec::new(),
             },
             kvm: "/dev/kvm2".into(),
         };

@@ -180,7 +180,7 @@ fn storage(
     pairs: &mut Vec<(String, String)>,
     behind_hub: bool,
 ) -> Result<(UsbKind, Option<DiskConfig>), UsbError> {
-    let path = take(pairs, "disk").filter(|path| !path.is_empty()).ok_or(UsbError::NoDisk)?;
+    let path = take(pairs, "disk").unwrap_or_default();
     if let Some(bus) = take(pairs, "bus") {
         return Err(UsbError::Bus(bus));
     }
@@ -198,6 +198,9 @@ fn storage(
         Some("cdrom") => true,
         Some(media) => return Err(UsbError::Media(media.into())),
     };
+    if path.is_empty() && !cdrom {
+        return Err(UsbError::NoDisk);
+    }
     let mut disk = DiskConfig { bus: DiskBus::Usb, ..DiskConfig::with_keys(path, std::mem::take(pairs))? };
     disk.readonly |= cdrom;
     Ok((UsbKind::Storage(UsbStorage { disk: 0, cdrom, removable, speed }), Some(disk)))

@@ -18,6 +18,21 @@ pub struct ControlConfig {
     pub start: StartState,
     /// What the guest's power-off does.
     pub on_power_off: OnPowerOff,
+    /// Whether it goes to the background once it is there.
+    pub daemonize: bool,
+    /// Descriptors that this process was given, for images.
+    pub fds: Vec<FdConfig>,
+}
+
+/// A descriptor that this process was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FdConfig {
+    /// Its number.
+    pub fd: i32,
+    /// The set that it joins: `/dev/fdset/N` is a path to it.
+    pub set: u32,
+    /// What programs find with it.
+    pub opaque: Option<String>,
 }
 
 /// A place where one program after the other speaks QMP.

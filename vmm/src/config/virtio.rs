@@ -148,6 +148,8 @@ pub enum PortEnd {
 /// One network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetConfig {
+    /// What programs know it by, besides its number.
+    pub names: Vec<String>,
     /// What its wire ends in.
     pub wire: Wire,
     /// Its address, if not one of the machine's choice.

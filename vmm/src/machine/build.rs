@@ -24,11 +24,14 @@ use vm_memory::GuestMemoryMmap;
 use super::console::{Console, Log, Serial, Waker};
 use super::control::{Cause, Control, Event};
 use super::disks::Disk;
+use super::drives::Drives;
+use super::fd_sets::FdSets;
 use super::generation::Generation;
 use super::guest_info::GuestData;
 use super::hands::Hands;
 use super::pass_through::HostFunctions;
 use super::plan::{Plan, Range, TransportPlan, Virtio};
+use super::remote::Notice;
 use super::start::Placed;
 use super::tables;
 use super::timers::{Alarm, Timers};
@@ -51,6 +54,7 @@ pub(super) struct Resources {
     console: Option<(Box<dyn io::Write + Send>, bool)>,
     debugcon: Option<File>,
     guest_data: GuestData,
+    fds: FdSets,
     kvm: Kvm,
 }
 
@@ -58,7 +62,9 @@ impl Resources {
     /// Opens everything that `config` names.
     pub(super) fn open(config: &Config) -> anyhow::Result<Self> {
         host::check_memory(config.memory, &config.backing)?;
-        let disks = config.disks.iter().map(Disk::open).collect::<anyhow::Result<_>>()?;
+        let fds = FdSets::open(&config.control.fds)?;
+        let disks = config.disks.iter().map(|disk| Disk::open(disk, &fds));
+        let disks = disks.collect::<anyhow::Result<_>>()?;
         let virtio = Backends::open(&config.virtio)?;
         let usb = UsbDevices::open(&config.usb)?;
         let host_functions = HostFunctions::open(&config.vfio)?;
@@ -70,7 +76,7 @@ impl Resources {
             config::Console::None => None,
         };
         let debugcon = config.debugcon.as_deref().map(|path| create(path, "--debugcon")).transpose()?;
-        Ok(Self { disks, virtio, usb, host_functions, console, debugcon, guest_data, kvm })
+        Ok(Self { disks, virtio, usb, host_functions, console, debugcon, guest_data, fds, kvm })
     }
 }
 
@@ -96,6 +102,8 @@ pub(super) struct Machine {
     pub(super) links: Vec<net::Plug>,
     /// What types and points.
     pub(super) hands: Hands,
+    /// The drives whose medium can go, and what programs opened for them.
+    pub(super) drives: Arc<Drives>,
     console: Option<Console>,
     _timers: Option<Timers>,
     /// The USB controller, until the machine ends.
@@ -110,7 +118,8 @@ pub(super) struct Machine {
 impl Machine {
     /// Builds the machine of `plan`, to begin with `start`.
     pub(super) fn build(plan: &Plan, resources: Resources, mut start: Placed) -> anyhow::Result<Self> {
-        let Resources { disks, virtio, usb, host_functions, console, debugcon, guest_data, kvm } = resources;
+        let Resources { disks, virtio, usb, host_functions, console, debugcon, guest_data, fds, kvm } =
+            resources;
         bus::workers_begin_with(crate::kvm::give_way);
         let ram = GuestRam::allocate(plan, virtio.pmems())?;
         let vm = kvm.create_vm(plan)?;
@@ -141,8 +150,10 @@ impl Machine {
         let balloon = virtio.balloon(move |bytes| teller.tell(Event::Balloon(bytes)))?;
         let links = virtio.plugs();
         let hands = virtio.hands();
+        let drives = drives(fds, &control);
+        virtio.targets(&disks, &drives);
         builder.transports(|device| virtio.device(device, plan, &disks))?;
-        let (usb, usb_function) = builder.usb(usb, &disks, hands.clone())?;
+        let (usb, usb_function) = builder.usb(usb, &disks, hands.clone(), Arc::clone(&drives))?;
         let host_functions = host_functions.with_memory(ram.memory())?;
         let pcie = builder
             .pcie(&disks, |device| virtio.device(device, plan, &disks), usb_function, &host_functions)?
@@ -165,6 +176,7 @@ impl Machine {
             balloon,
             links,
             hands,
+            drives,
             console: Some(console),
             _timers: timers,
             usb,
@@ -218,6 +230,12 @@ struct Triggers {
     power_button: Trigger,
     sleep_button: Trigger,
     generation: Trigger,
+}
+
+/// Drives that tell everybody of their trays.
+fn drives(fds: FdSets, control: &Arc<Control>) -> Arc<Drives> {
+    let control = Arc::clone(control);
+    Arc::new(Drives::new(fds, move |moved| control.tell(Event::Announced(Notice::TrayMoved(moved)))))
 }
 
 fn generation(

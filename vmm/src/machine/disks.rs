@@ -5,62 +5,73 @@ use std::sync::Arc;
 use block::{Backend, Cached, OpenMode, OpenOptions, Throttled};
 use virtio::blk;
 
+use super::drives::Name;
+use super::fd_sets::FdSets;
 use crate::config::{Cache, DiskBus, DiskConfig, Media};
 
-/// A disk's contents, and what the guest can tell it by.
+/// A disk's contents, and how they were described.
 #[derive(Clone)]
 pub(super) struct Disk {
-    pub(super) backend: Arc<dyn Backend>,
-    serial: blk::Serial,
-    cache: Cache,
-    queues: Option<u16>,
-    /// What it is on the SCSI host adapter, if it is there.
-    scsi: Option<scsi::Kind>,
+    /// None in an empty drive.
+    pub(super) backend: Option<Arc<dyn Backend>>,
+    pub(super) config: DiskConfig,
 }
 
 impl Disk {
-    /// Opens what `config` names.
-    pub(super) fn open(config: &DiskConfig) -> anyhow::Result<Self> {
-        let image = &config.image;
-        let backend = block::open(&config.path, &open_options(config))?;
-        let backend: Arc<dyn Backend> = match image.limits.is_none() {
-            true => backend,
-            false => Arc::new(Throttled::new(backend, image.limits)),
-        };
-        let kind = match config.media {
-            Media::Disk => scsi::Kind::Disk,
-            Media::CdRom => scsi::Kind::CdRom,
-        };
-        let scsi = (config.bus == DiskBus::Scsi).then_some(kind);
-        Ok(Self { backend, serial: config.serial, cache: image.cache, queues: image.queues, scsi })
+    /// Opens what `config` names, which may be one of `fds`.
+    pub(super) fn open(config: &DiskConfig, fds: &FdSets) -> anyhow::Result<Self> {
+        let backend = (!config.is_empty()).then(|| open(config, fds)).transpose()?;
+        Ok(Self { backend, config: config.clone() })
+    }
+
+    /// What programs know it by: disk `index` of the machine.
+    pub(super) fn name(&self, index: usize) -> Name {
+        let DiskConfig { name, id, .. } = &self.config;
+        Name { drive: Some(name.clone().unwrap_or_else(|| format!("disk{index}"))), id: id.clone() }
+    }
+
+    const fn cache(&self) -> Cache {
+        self.config.image.cache
     }
 
     /// The disk as virtio-blk has it.
     pub(super) fn virtio(&self) -> blk::Options {
-        let cache = match self.cache {
+        let cache = match self.cache() {
             Cache::WriteBack | Cache::None => blk::WriteCache::Back,
             Cache::WriteThrough => blk::WriteCache::Through,
         };
-        blk::Options { serial: self.serial, cache, queues: self.queues.unwrap_or(1) }
+        let queues = self.config.image.queues.unwrap_or(1);
+        blk::Options { serial: self.config.serial, cache, queues }
     }
 
     /// What the guest can tell it by, if there is anything.
     pub(super) fn serial(&self) -> Option<&str> {
-        self.serial.as_text().filter(|text| !text.is_empty())
+        self.config.serial.as_text().filter(|text| !text.is_empty())
     }
 
-    /// The disk as a target of the SCSI host adapter: number `index` of the machine.
-    pub(super) fn target(&self, index: usize) -> Option<scsi::Target> {
+    /// The disk as a target of the SCSI host adapter, if it is one: number `index` of the machine. Also the host's hand on its
+    /// medium, if that can go.
+    pub(super) fn target(&self, index: usize) -> Option<(scsi::Target, Option<scsi::Tray>)> {
+        let kind = match self.config.media {
+            _ if self.config.bus != DiskBus::Scsi => return None,
+            Media::Disk => scsi::Kind::Disk,
+            Media::CdRom => scsi::Kind::CdRom,
+        };
         let serial = self.serial().map_or_else(|| format!("{index}"), str::to_owned);
         // What fits virtio-blk fits here.
         let serial = serial.parse().ok()?;
-        let unit = scsi::Unit::new(self.scsi?, scsi::Loading::Fixed, serial).with(Arc::clone(&self.backend));
-        Some(scsi::Target::new(vec![unit.with_cache(self.scsi_cache())]))
+        let unit = scsi::Unit::new(kind, scsi::Loading::Fixed, serial).with_cache(self.scsi_cache());
+        let unit = match &self.backend {
+            Some(backend) => unit.with(Arc::clone(backend)),
+            None => unit,
+        };
+        let tray = unit.tray();
+        Some((scsi::Target::new(vec![unit]), tray))
     }
 
     /// When a write is done on a SCSI disk.
     pub(super) fn scsi_cache(&self) -> scsi::WriteCache {
-        match self.cache {
+        match self.cache() {
             Cache::WriteBack | Cache::None => scsi::WriteCache::Back,
             Cache::WriteThrough => scsi::WriteCache::Through,
         }
@@ -68,14 +79,24 @@ impl Disk {
 
     /// The disk as NVMe has it: number `index` of a machine with `cpus` vCPUs.
     pub(super) fn nvme(&self, index: usize, cpus: usize) -> nvme::Options {
-        let write_cache = match self.cache {
+        let write_cache = match self.cache() {
             Cache::WriteBack | Cache::None => nvme::WriteCache::On,
             Cache::WriteThrough => nvme::WriteCache::Off,
         };
         let identity = nvme::Identity::new(self.serial(), index as u32);
-        let queues = self.queues.unwrap_or_else(|| u16::try_from(cpus).unwrap_or(u16::MAX));
+        let queues = self.config.image.queues.unwrap_or_else(|| u16::try_from(cpus).unwrap_or(u16::MAX));
         nvme::Options { identity, queues, write_cache }
     }
+}
+
+fn open(config: &DiskConfig, fds: &FdSets) -> anyhow::Result<Arc<dyn Backend>> {
+    let limits = config.image.limits;
+    let path = fds.resolve(&config.path, config.readonly)?;
+    let backend = block::open(&path, &open_options(config))?;
+    Ok(match limits.is_none() {
+        true => backend,
+        false => Arc::new(Throttled::new(backend, limits)),
+    })
 }
 
 fn open_options(config: &DiskConfig) -> OpenOptions {

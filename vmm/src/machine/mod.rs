@@ -12,10 +12,14 @@ mod console;
 mod control;
 mod device_tree;
 mod disks;
+pub mod drives;
+pub mod fd_sets;
 mod generation;
 mod guest_info;
 pub mod hands;
 mod legacy;
+pub mod links;
+pub mod nodes;
 mod outside;
 mod pass_through;
 mod pcie;
@@ -31,7 +35,6 @@ mod timers;
 mod usb;
 mod usb_devices;
 mod usb_host;
-pub mod usb_nodes;
 pub mod usb_plugs;
 mod vcpus;
 mod virtio;
@@ -49,9 +52,9 @@ pub use vcpus::ExitHandler;
 pub(crate) use vcpus::{SharedVcpu, lock};
 
 use crate::config::{Config, Console, StartState};
-use crate::host;
 use crate::terminal::RawMode;
 use crate::timeline::{Recorder, TimelineFile};
+use crate::{daemon, host};
 use build::{Machine, Resources};
 use control::{Cause, Control, Event};
 use outside::Sockets;
@@ -77,6 +80,9 @@ pub enum Outcome {
 /// When the machine cannot be built, a vCPU cannot go on, or a signal ended the run before the guest powered off.
 pub fn run(config: &Config) -> anyhow::Result<Outcome> {
     let timeline = config.timeline.as_ref().map(|_| Arc::new(Recorder::start(config)));
+    if config.control.daemonize {
+        daemon::leave_session().context("--daemonize: leave the session")?;
+    }
     host::raise_file_limit();
     let start = Start::open(config)?;
     let plan = Plan::new(config, start.firmware_len(), host::physical_address_bits()?)?;
@@ -96,6 +102,9 @@ pub fn run(config: &Config) -> anyhow::Result<Outcome> {
     }
     let vcpus = machine.start(&plan, timeline.as_ref())?;
     let (listeners, servers) = sockets.serve(config, &plan, &machine, &vcpus)?;
+    if config.control.daemonize {
+        daemon::ready().context("--daemonize")?;
+    }
     tracing::info!(vcpus = plan.apic_ids.len(), memory = config.memory, "the guest runs");
     let outcome = Supervisor::new(&machine, &vcpus, config, listeners, timeline.clone()).run();
     machine.control.stop(|| vcpus.wake());

@@ -7,11 +7,12 @@ use anyhow::Context as _;
 use super::Plan;
 use super::build::Machine;
 use super::control::Control;
+use super::links::Links;
 use super::remote::{Listener, Remote, connect};
 use super::vcpus::Vcpus;
 use crate::config::{Config, ControlConfig, Monitor, Side};
 use crate::gdb;
-use crate::qmp::{self, Facts};
+use crate::qmp::{self, Facts, Parts};
 use crate::socket::Socket;
 
 /// The sockets, on which programs may already wait.
@@ -41,10 +42,14 @@ impl Sockets {
         let mut programs = Programs { control: &machine.control, listeners: Vec::new() };
         let mut servers = Servers { qmp: None, gdb: None };
         if !self.qmp.is_empty() {
-            let (balloon, links, hands) =
-                (machine.balloon.clone(), machine.links.clone(), machine.hands.clone());
-            let facts = Facts::new(config, plan, vcpus.threads(), balloon, links, hands);
-            let server = qmp::Server::start(self.qmp, programs.next()?, facts, machine.plugs());
+            let (balloon, hands) = (machine.balloon.clone(), machine.hands.clone());
+            let facts = Facts::new(config, plan, vcpus.threads(), balloon, hands);
+            let parts = Parts {
+                drives: Arc::clone(&machine.drives),
+                links: Links::new(&config.virtio.nets, machine.links.clone()),
+                plugs: machine.plugs(),
+            };
+            let server = qmp::Server::start(self.qmp, programs.next()?, facts, parts);
             servers.qmp = Some(server.context("start QMP's thread")?);
         }
         if let (Some(socket), Some(debugger)) = (self.gdb, &config.control.gdb) {

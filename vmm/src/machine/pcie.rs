@@ -90,7 +90,8 @@ impl Builder<'_> {
     fn nvme(&self, n: usize, disks: &[Disk]) -> anyhow::Result<Option<Box<dyn Function>>> {
         let Some(disk) = disks.get(n) else { return Ok(None) };
         let options = disk.nvme(n, self.plan.apic_ids.len());
-        let nvme = Nvme::new(disk.backend.clone(), options, self.ram.memory().clone());
+        let Some(backend) = disk.backend.clone() else { return Ok(None) };
+        let nvme = Nvme::new(backend, options, self.ram.memory().clone());
         Ok(Some(Box::new(nvme.with_context(|| format!("start the NVMe controller of disk {n}"))?)))
     }
 }

@@ -13,7 +13,9 @@ impl PidFile {
     pub(super) fn write(path: &Path) -> anyhow::Result<Self> {
         let text = format!("{}\n", std::process::id());
         fs::write(path, text).with_context(|| format!("--pidfile: write {}", path.display()))?;
-        Ok(Self(path.into()))
+        // The folder may be another one when the run ends.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
+        Ok(Self(path))
     }
 }
 

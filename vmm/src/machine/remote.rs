@@ -17,6 +17,7 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::control::{Control, Event};
+use super::drives::Moved;
 use crate::kvm::DebugExit;
 
 /// What a program outside wants.
@@ -74,6 +75,8 @@ pub enum Notice {
     },
     /// The device of this id was pulled out.
     Unplugged(Arc<str>),
+    /// The tray of a drive opened or closed.
+    TrayMoved(Moved),
     /// The balloon leaves the guest this many bytes now.
     Balloon(u64),
     /// The machine is off.

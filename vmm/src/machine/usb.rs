@@ -8,6 +8,7 @@ use usb::xhci::{self, Xhci};
 
 use super::build::{Builder, Machine};
 use super::disks::Disk;
+use super::drives::Drives;
 use super::hands::Hands;
 use super::usb_devices::UsbDevices;
 use super::usb_plugs::Plugs;
@@ -32,12 +33,13 @@ impl Builder<'_> {
         devices: UsbDevices,
         disks: &[Disk],
         hands: Hands,
+        drives: Arc<Drives>,
     ) -> anyhow::Result<(Option<Usb>, Option<XhciFunction>)> {
         let system = self.system_usb()?;
         let (on_pci, function) = self.pci_usb()?.unzip();
         let controllers: Vec<_> = system.into_iter().chain(on_pci).collect();
         let Some(last) = controllers.last() else { return Ok((None, None)) };
-        let plugs = Arc::new(devices.plug(self.plan, disks, last.control(), hands)?);
+        let plugs = Arc::new(devices.plug(self.plan, disks, last.control(), hands, drives)?);
         Ok((Some(Usb { _controllers: controllers, plugs }), function))
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use chardev::Keep;
@@ -11,10 +12,11 @@ use usb::xhci::Control;
 use usb::{Capture, Hub, Keyboard, Mouse, Serial, Speed, Storage, Tablet};
 
 use super::disks::Disk;
+use super::drives::Drives;
 use super::hands::{Hands, Owner};
 use super::plan::Plan;
 use super::usb_host;
-use super::usb_plugs::{Made, Path as PortPath, Plugs, PlugsError};
+use super::usb_plugs::{Made, MadeDrive, Path as PortPath, Plugs, PlugsError};
 use super::virtio::open_end;
 use crate::config::{PortEnd, UsbConfig, UsbDevice, UsbKind, UsbStorage};
 
@@ -44,6 +46,8 @@ pub(super) enum Model {
 /// A mass storage device, with its contents.
 pub(super) struct StorageModel {
     pub(super) disk: Disk,
+    /// The name of the drive, if it has one.
+    pub(super) drive: Option<String>,
     /// What tells it from others; else its number does.
     pub(super) serial: Option<String>,
     pub(super) cdrom: bool,
@@ -67,8 +71,9 @@ impl UsbDevices {
         disks: &[Disk],
         control: &Control,
         hands: Hands,
+        drives: Arc<Drives>,
     ) -> anyhow::Result<Plugs> {
-        let plugs = Plugs::new(control.clone(), self.capture, hands);
+        let plugs = Plugs::new(control.clone(), self.capture, hands, drives);
         let mut devices: Vec<_> = self.devices.into_iter().zip(&plan.usb_places).collect();
         devices.sort_by_key(|(_, place)| place.path.is_empty()); // those without a place of their own come last
         for ((id, opened), place) in devices {
@@ -129,7 +134,7 @@ impl Model {
             Self::Serial(port) => Box::new(port),
             Self::Host(device) => Box::new(device),
         };
-        Ok(Made { device, backend: None })
+        Ok(Made { device, backend: None, drive: None })
     }
 }
 
@@ -138,7 +143,8 @@ impl StorageModel {
         let disk = disks.get(storage.disk).context("--usb storage: no such disk")?.clone();
         let serial = disk.serial().map(Into::into);
         let UsbStorage { cdrom, removable, speed, .. } = storage;
-        Ok(Self { disk, serial, cdrom, removable, speed })
+        let drive = disk.name(storage.disk).drive;
+        Ok(Self { disk, drive, serial, cdrom, removable, speed })
     }
 
     fn make(self, number: u32) -> Result<Made, PlugsError> {
@@ -147,9 +153,13 @@ impl StorageModel {
         let loading = if self.removable { Loading::Removable } else { Loading::Fixed };
         let kind = if self.cdrom { Kind::CdRom } else { Kind::Disk };
         let backend = self.disk.backend.clone();
-        let unit = Unit::new(kind, loading, serial.parse()?).with(backend.clone());
-        let unit = unit.with_cache(self.disk.scsi_cache());
+        let unit = Unit::new(kind, loading, serial.parse()?).with_cache(self.disk.scsi_cache());
+        let unit = match &backend {
+            Some(backend) => unit.with(backend.clone()),
+            None => unit,
+        };
+        let drive = unit.tray().map(|tray| MadeDrive { name: self.drive, tray, config: self.disk.config });
         let device = Storage::new(self.speed, Target::new(vec![unit]), &serial);
-        Ok(Made { device: Box::new(device), backend: Some(backend) })
+        Ok(Made { device: Box::new(device), backend, drive })
     }
 }

@@ -6,17 +6,18 @@ use block::Backend;
 use usb::xhci::{AttachError, Control, PortId};
 use usb::{Capture, Speed, UsbDevice};
 
+use super::drives::{Drives, Name};
 use super::hands::{Hands, Owner};
 use super::plan::{ROOT_PORTS, root_port};
 use super::usb_devices::{Model, StorageModel};
-use super::usb_nodes::Nodes;
+use crate::config::DiskConfig;
 
 /// The ports of the controller and of the hubs behind it, and what is in them.
 pub struct Plugs {
     control: Control,
     capture: Option<Capture>,
     hands: Hands,
-    nodes: Nodes,
+    drives: Arc<Drives>,
     plugged: Mutex<Vec<Plugged>>,
 }
 
@@ -28,7 +29,9 @@ struct Plugged {
     speed: Speed,
     path: Path,
     backend: Option<Arc<dyn Backend>>,
-    /// The node that is its contents.
+    /// The drive that it is, if its medium can go.
+    drive: Option<Name>,
+    /// The node that is its contents, if they stay.
     node: Option<String>,
 }
 
@@ -54,7 +57,7 @@ pub enum Added {
 /// A disk that a program wants plugged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AddedStorage {
-    /// The name of its contents among the [`Nodes`].
+    /// The name of its contents among the nodes.
     pub node: String,
     /// What tells it from others.
     pub serial: Option<String>,
@@ -69,6 +72,17 @@ pub(super) struct Made {
     pub(super) device: Box<dyn UsbDevice>,
     /// What keeps its data.
     pub(super) backend: Option<Arc<dyn Backend>>,
+    /// The drive that it is, if its medium can go.
+    pub(super) drive: Option<MadeDrive>,
+}
+
+/// A drive whose medium can go.
+pub(super) struct MadeDrive {
+    /// Its name, if it was there from the start.
+    pub(super) name: Option<String>,
+    pub(super) tray: scsi::Tray,
+    /// Its first medium.
+    pub(super) config: DiskConfig,
 }
 
 /// Why a device cannot be plugged in or out.
@@ -121,9 +135,14 @@ impl Path {
 
 impl Plugs {
     /// The ports of the controller behind `control`, with nothing in them. `capture` records what is plugged in, `hands` work
-    /// on it.
-    pub(super) fn new(control: Control, capture: Option<Capture>, hands: Hands) -> Self {
-        Self { control, capture, hands, nodes: Nodes::default(), plugged: Mutex::default() }
+    /// on it, and `drives` has the media of disks.
+    pub(super) fn new(
+        control: Control,
+        capture: Option<Capture>,
+        hands: Hands,
+        drives: Arc<Drives>,
+    ) -> Self {
+        Self { control, capture, hands, drives, plugged: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Plugged>> {
@@ -154,21 +173,17 @@ impl Plugs {
             Added::Tablet => (Model::Tablet, None),
             Added::Hub => (Model::Hub, None),
             Added::Storage(AddedStorage { node, serial, removable, speed }) => {
-                let disk = self.nodes.take(&node).map_err(|error| PlugsError::Node(error.to_string()))?;
-                (Model::Storage(StorageModel { disk, serial, cdrom: false, removable, speed }), Some(node))
+                let disk =
+                    self.drives.nodes().take(&node).map_err(|error| PlugsError::Node(error.to_string()))?;
+                let model = StorageModel { disk, drive: None, serial, cdrom: false, removable, speed };
+                (Model::Storage(model), Some(node))
             }
         };
         let added = self.plug_node(id, path, node.clone(), |hands, number| model.make(hands, number));
         if let (Err(_), Some(node)) = (&added, node) {
-            self.nodes.give_back(&node);
+            self.drives.nodes().give_back(&node);
         }
         added
-    }
-
-    /// The images that can be plugged in.
-    #[must_use]
-    pub const fn nodes(&self) -> &Nodes {
-        &self.nodes
     }
 
     fn plug_node(
@@ -183,7 +198,7 @@ impl Plugs {
             return Err(PlugsError::Duplicate(id.into()));
         }
         let number = plugged.iter().map(|other| other.number + 1).max().unwrap_or_default();
-        let Made { device, backend } = make(&self.hands, number)?;
+        let Made { device, backend, drive } = make(&self.hands, number)?;
         let speed = device.speed();
         let device = match &self.capture {
             Some(capture) => capture.tap(device),
@@ -195,7 +210,14 @@ impl Plugs {
         });
         match placed {
             Ok(path) => {
-                plugged.push(Plugged { number, id: id.map(Into::into), speed, path, backend, node });
+                let id = id.map(ToOwned::to_owned);
+                let drive = drive.map(|MadeDrive { name, tray, config }| {
+                    let name = Name { drive: name, id: id.clone() };
+                    self.drives.add(name.clone(), tray, config, node.clone());
+                    name
+                });
+                let node = node.filter(|_| drive.is_none());
+                plugged.push(Plugged { number, id, speed, path, backend, drive, node });
                 Ok(())
             }
             Err(error) => {
@@ -254,12 +276,15 @@ impl Plugs {
 
     fn let_go(&self, device: Plugged) -> Option<String> {
         self.hands.let_go(Owner::Usb(device.number));
+        if let Some(drive) = &device.drive {
+            self.drives.forget(drive);
+        }
         let flushed = device.backend.map_or(Ok(()), |backend| backend.flush());
         if let Err(error) = flushed {
             tracing::error!(%error, id = device.id, "a USB disk that was pulled out could not be flushed");
         }
         if let Some(node) = &device.node {
-            self.nodes.give_back(node);
+            self.drives.nodes().give_back(node);
         }
         device.id
     }
@@ -267,11 +292,11 @@ impl Plugs {
 
 /// A controller with nothing in its ports, for `hands`.
 #[cfg(test)]
-pub(crate) fn empty(hands: Hands) -> (usb::xhci::Xhci, Plugs) {
+pub(crate) fn empty(hands: Hands, drives: &Arc<Drives>) -> (usb::xhci::Xhci, Plugs) {
     let memory = vm_memory::GuestMemoryMmap::from_ranges(&[(vm_memory::GuestAddress(0), 0x1000)]).unwrap();
     let irq = Box::new(bus::IrqLine::unconnected());
     let (xhci, _) = usb::xhci::Xhci::start(usb::xhci::Config::default(), memory, irq).unwrap();
-    let plugs = Plugs::new(xhci.control().clone(), None, hands);
+    let plugs = Plugs::new(xhci.control().clone(), None, hands, Arc::clone(drives));
     (xhci, plugs)
 }
 
@@ -279,8 +304,13 @@ pub(crate) fn empty(hands: Hands) -> (usb::xhci::Xhci, Plugs) {
 mod tests {
     use usb::PlugError;
 
+    use super::super::fd_sets::FdSets;
     use super::super::hands::{Chord, HandsError};
     use super::*;
+
+    fn empty(hands: Hands) -> (usb::xhci::Xhci, Plugs) {
+        super::empty(hands, &Arc::new(Drives::new(FdSets::default(), |_| {})))
+    }
 
     fn keyboard(hands: &Hands, number: u32) -> Result<Made, PlugsError> {
         Model::Keyboard.make(hands, number)

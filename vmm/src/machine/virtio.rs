@@ -5,6 +5,7 @@ use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+use ::scsi::Target;
 use anyhow::{Context as _, ensure};
 use chardev::{Chardev, Files, Keep, Pty, Socket};
 use net::{Governed, Null, Passt, Plug, Stream, Tap};
@@ -23,6 +24,7 @@ use virtio::vsock::Vsock;
 use vm_memory::GuestMemoryMmap;
 
 use super::disks::Disk;
+use super::drives::Drives;
 use super::hands::{Hands, Owner};
 use super::plan::{Plan, Virtio};
 use super::pmem;
@@ -50,6 +52,8 @@ pub(super) struct Backends {
     inputs: Vec<Option<Input>>,
     /// What works on the inputs.
     hands: Hands,
+    /// What is behind the SCSI host adapter, once it is known.
+    targets: Vec<Target>,
     pmems: Vec<Arc<File>>,
     seed: Option<Blk>,
 }
@@ -84,6 +88,7 @@ impl Backends {
             rng,
             inputs,
             hands,
+            targets: Vec::new(),
             pmems,
             seed,
         };
@@ -110,6 +115,16 @@ impl Backends {
         Self { memory: memory.clone(), ..self }
     }
 
+    /// The disks of the SCSI host adapter; those whose medium can go join `drives`.
+    pub(super) fn targets(&mut self, disks: &[Disk], drives: &Drives) {
+        let targets = disks.iter().enumerate().filter_map(|(n, disk)| {
+            let (target, tray) = disk.target(n)?;
+            tray.into_iter().for_each(|tray| drives.add(disk.name(n), tray, disk.config.clone(), None));
+            Some(target)
+        });
+        self.targets = targets.collect();
+    }
+
     /// The host's hand on the balloon, if there is one; `changed` is told how many bytes it holds.
     pub(super) fn balloon(
         &mut self,
@@ -128,14 +143,11 @@ impl Backends {
         disks: &[Disk],
     ) -> Option<Box<dyn VirtioDevice>> {
         match which {
-            Virtio::Disk(n) => disks.get(n).map(|disk| {
-                let backend = Arc::clone(&disk.backend);
-                Box::new(Blk::new(backend, disk.virtio())) as _
+            Virtio::Disk(n) => disks.get(n).and_then(|disk| {
+                let backend = disk.backend.clone()?;
+                Some(Box::new(Blk::new(backend, disk.virtio())) as _)
             }),
-            Virtio::Scsi => {
-                let targets = disks.iter().enumerate().filter_map(|(n, disk)| disk.target(n));
-                Some(Box::new(Scsi::new(targets.collect())) as _)
-            }
+            Virtio::Scsi => Some(Box::new(Scsi::new(std::mem::take(&mut self.targets))) as _),
             Virtio::Net(n) => self.nets.get_mut(n)?.take(),
             Virtio::VhostUser(n) => self.vhost_user.get_mut(n)?.take().map(|device| Box::new(device) as _),
             Virtio::Console => self.console.take().map(|console| Box::new(console) as _),

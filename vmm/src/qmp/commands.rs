@@ -2,14 +2,16 @@
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
+use std::os::fd::OwnedFd;
 
 use serde_json::{Value, json};
 
 use super::facts::{Drive, Facts};
+use super::parts::Parts;
 use super::protocol::{Arguments, QmpError, Request, version};
-use super::{balloon, human, input, keys, nodes, plugging};
+use super::{balloon, descriptors, human, input, keys, media, nodes, plugging};
+use crate::machine::drives::{Listed, Name};
 use crate::machine::remote::{Command, Notice, Refused, RunState};
-use crate::machine::usb_plugs::Plugs;
 
 /// The machine that is controlled.
 pub(super) trait Machine {
@@ -19,8 +21,10 @@ pub(super) trait Machine {
     fn news(&mut self) -> Vec<Notice>;
     /// What it is.
     fn facts(&self) -> &Facts;
-    /// Its USB ports, if it has a controller.
-    fn plugs(&self) -> Option<&Plugs>;
+    /// Its parts that have hands on them.
+    fn parts(&self) -> &Parts;
+    /// The descriptor that came with the command, if there was one.
+    fn take_fd(&mut self) -> Option<OwnedFd>;
     /// Lets every client hear of something.
     fn announce(&mut self, notice: Notice);
 }
@@ -28,20 +32,28 @@ pub(super) trait Machine {
 type Action = fn(&mut dyn Machine, &mut Arguments) -> Result<Value, QmpError>;
 
 const COMMANDS: &[(&str, Action)] = &[
+    (descriptors::ADD, descriptors::add),
     ("balloon", balloon::set),
     (nodes::ADD, nodes::add),
+    (media::CHANGE, media::change),
+    (media::CLOSE, media::close),
     (nodes::DELETE, nodes::delete),
+    (media::INSERT, media::insert),
+    (media::OPEN, media::open),
+    (media::REMOVE, media::remove),
     ("cont", |machine, _| act(machine, Command::Resume)),
     (plugging::ADD, plugging::add),
     (plugging::DELETE, plugging::delete),
+    (media::EJECT, media::eject),
     ("human-monitor-command", human::command),
     (input::NAME, input::send),
     ("query-balloon", |machine, _| balloon::query(machine)),
-    ("query-block", |machine, _| Ok(machine.facts().drives.iter().map(block).collect())),
+    ("query-block", |machine, _| Ok(blocks(machine))),
     ("query-chardev", |machine, _| Ok(chardevs(machine.facts()))),
     ("query-commands", |_, _| Ok(names().map(|name| json!({ "name": name })).collect())),
     ("query-cpus-fast", |machine, _| Ok(cpus(machine.facts()))),
     ("query-current-machine", |_, _| Ok(json!({ "wakeup-suspend-support": false }))),
+    ("query-fdsets", |machine, _| Ok(descriptors::query(machine))),
     ("query-hotpluggable-cpus", |_, _| Ok(json!([]))),
     ("query-iothreads", |_, _| Ok(json!([]))),
     ("query-kvm", |_, _| Ok(json!({ "enabled": true, "present": true }))),
@@ -56,9 +68,11 @@ const COMMANDS: &[(&str, Action)] = &[
     ("query-target", |_, _| Ok(json!({ "arch": "x86_64" }))),
     ("query-uuid", |machine, _| Ok(uuid(machine.facts()))),
     ("query-version", |_, _| Ok(version())),
+    (descriptors::REMOVE, descriptors::remove),
     ("quit", |machine, _| act(machine, Command::Quit)),
     (keys::NAME, keys::send),
     (SCREENDUMP, |_, _| Err(QmpError::no_device("this machine has no display, read its serial port"))),
+    (SET_LINK, set_link),
     ("stop", |machine, _| act(machine, Command::Pause)),
     ("system_powerdown", |machine, _| act(machine, Command::PowerButton)),
     ("system_reset", |machine, _| act(machine, Command::Reset)),
@@ -66,10 +80,20 @@ const COMMANDS: &[(&str, Action)] = &[
 
 /// A command whose arguments do not matter.
 const SCREENDUMP: &str = "screendump";
+const SET_LINK: &str = "set_link";
 
 /// The commands that take their arguments themselves.
-const WITH_ARGUMENTS: [&str; 9] = [
+const WITH_ARGUMENTS: [&str; 18] = [
     SCREENDUMP,
+    SET_LINK,
+    descriptors::ADD,
+    descriptors::REMOVE,
+    media::EJECT,
+    media::CHANGE,
+    media::OPEN,
+    media::CLOSE,
+    media::REMOVE,
+    media::INSERT,
     balloon::NAME,
     human::NAME,
     keys::NAME,
@@ -155,16 +179,57 @@ fn cpus(facts: &Facts) -> Value {
     (0..).zip(&facts.threads).map(cpu).collect()
 }
 
-/// `BlockInfo`.
-fn block(drive: &Drive) -> Value {
-    json!({
-        "device": drive.name,
+/// Takes the link of a network interface up or down.
+fn set_link(machine: &mut dyn Machine, arguments: &mut Arguments) -> Result<Value, QmpError> {
+    let (name, up) = (arguments.text("name")?, arguments.bool("up")?);
+    std::mem::take(arguments).finish()?;
+    let set = machine.parts().links.set(&name, up);
+    set.map(|()| json!({})).map_err(|error| QmpError::not_found(error.to_string()))
+}
+
+/// All disks and drives, as `BlockInfo`. Drives that were plugged in come last.
+fn blocks(machine: &dyn Machine) -> Value {
+    let drives = machine.parts().drives.list();
+    let known = |drive: &Drive| drives.iter().find(|listed| listed.name.drive.as_ref() == Some(&drive.name));
+    let all = machine.facts().drives.iter().map(|drive| known(drive).map_or_else(|| fixed(drive), removable));
+    let is_disk = |listed: &&Listed| {
+        machine.facts().drives.iter().any(|drive| listed.name.drive.as_ref() == Some(&drive.name))
+    };
+    let plugged = drives.iter().filter(|listed| !is_disk(listed)).map(removable);
+    all.chain(plugged).collect()
+}
+
+/// A disk whose medium stays.
+fn fixed(drive: &Drive) -> Value {
+    let name = Name { drive: Some(drive.name.clone()), id: drive.id.clone() };
+    let mut block = block(&name, false, Some(drive));
+    block["removable"] = json!(false);
+    block
+}
+
+/// A drive with what is in it.
+fn removable(listed: &Listed) -> Value {
+    let medium = listed.medium.as_ref().map(|config| Drive::new(&listed.name, config));
+    let mut block = block(&listed.name, listed.locked, medium.as_ref());
+    block["removable"] = json!(true);
+    block["tray_open"] = json!(listed.open);
+    block
+}
+
+fn block(name: &Name, locked: bool, medium: Option<&Drive>) -> Value {
+    let mut block = json!({
+        "device": name.drive.as_deref().unwrap_or_default(),
         "type": "unknown",
-        "removable": false,
-        "locked": false,
+        "locked": locked,
         "io-status": "ok",
-        "inserted": node(drive),
-    })
+    });
+    if let Some(id) = &name.id {
+        block["qdev"] = json!(id);
+    }
+    if let Some(medium) = medium {
+        block["inserted"] = node(medium);
+    }
+    block
 }
 
 /// `BlockDeviceInfo`: throttling and what else is a member of it is off.

@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use crate::machine::drives::{Moved, Name};
 use crate::machine::remote::{Ending, Notice};
 
 /// The event of `notice`, which happened at `time`; a stop for the debugger is its own affair.
@@ -33,6 +34,11 @@ fn name_and_data(notice: Notice) -> Option<(&'static str, Option<Value>)> {
         Notice::Unplugged(id) => {
             let path = format!("/machine/peripheral/{id}");
             ("DEVICE_DELETED", Some(json!({ "device": &*id, "path": path })))
+        }
+        Notice::TrayMoved(Moved { name: Name { drive, id }, open }) => {
+            let (device, id) = (drive.unwrap_or_default(), id.unwrap_or_default());
+            let data = json!({ "device": device, "id": id, "tray-open": open });
+            ("DEVICE_TRAY_MOVED", Some(data))
         }
         Notice::Shutdown(ending) => {
             let reason = reason(ending);

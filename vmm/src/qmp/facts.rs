@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Config, Console, PortConfig, PortEnd};
+use crate::config::{Config, Console, DiskConfig, PortConfig, PortEnd};
 use crate::machine::Plan;
+use crate::machine::drives::Name;
 use crate::machine::hands::Hands;
 use crate::topology::Topology;
 
@@ -22,8 +23,6 @@ pub struct Facts {
     pub threads: Vec<i32>,
     /// The hand on the balloon, if there is one.
     pub balloon: Option<virtio::balloon::Control>,
-    /// The plugs of the network interfaces, in the order of the command line.
-    pub links: Vec<net::Plug>,
     /// What types and points.
     pub hands: Hands,
     /// The disks.
@@ -41,12 +40,33 @@ pub struct Facts {
 pub struct Drive {
     /// What programs know it by.
     pub name: String,
+    /// What they know the device by that shows it.
+    pub id: Option<String>,
     /// The image.
     pub path: PathBuf,
     /// The guest may not write.
     pub readonly: bool,
     /// The format of the image, as far as it was said.
     pub format: String,
+}
+
+impl Drive {
+    /// The image of `config` in the drive `name`.
+    pub(super) fn new(name: &Name, config: &DiskConfig) -> Self {
+        let Name { drive, id } = name.clone();
+        Self {
+            name: drive.unwrap_or_default(),
+            id,
+            path: config.path.clone(),
+            readonly: config.readonly,
+            format: config.image.format.map_or_else(|| "raw".into(), |format| format.to_string()),
+        }
+    }
+
+    /// Whether `text` means it.
+    pub(super) fn is(&self, text: &str) -> bool {
+        Name { drive: Some(self.name.clone()), id: self.id.clone() }.is(text)
+    }
 }
 
 /// A port's label, and what it is connected to.
@@ -73,7 +93,6 @@ impl Facts {
         plan: &Plan,
         threads: Vec<i32>,
         balloon: Option<virtio::balloon::Control>,
-        links: Vec<net::Plug>,
         hands: Hands,
     ) -> Self {
         let console = match &config.console {
@@ -81,11 +100,9 @@ impl Facts {
             Console::File(path) => path.display().to_string(),
             Console::None => "none".into(),
         };
-        let drives = config.disks.iter().enumerate().map(|(n, disk)| Drive {
-            name: format!("disk{n}"),
-            path: disk.path.clone(),
-            readonly: disk.readonly,
-            format: disk.image.format.map_or_else(|| "raw".into(), |format| format.to_string()),
+        let drives = config.disks.iter().enumerate().map(|(n, disk)| {
+            let drive = disk.name.clone().unwrap_or_else(|| format!("disk{n}"));
+            Drive::new(&Name { drive: Some(drive), id: disk.id.clone() }, disk)
         });
         Self {
             name: config.control.name.clone(),
@@ -94,7 +111,6 @@ impl Facts {
             topology: config.cpus,
             threads,
             balloon,
-            links,
             hands,
             drives: drives.collect(),
             serial: plan.com1.map(|_| console),

@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::balloon;
-use super::commands::{Machine, refused, state_name};
+use super::commands::{Machine, execute, refused, state_name};
 use super::facts::Drive;
-use super::protocol::{Arguments, QmpError};
+use super::protocol::{Arguments, QmpError, request};
 use crate::machine::remote::{Command, RunState};
 
 /// The command's name.
 pub(super) const NAME: &str = "human-monitor-command";
 
-const HELP: &str = "cont, c\r\nballoon MIB\r\ninfo balloon|block|chardev|cpus|kvm|name|status|uuid|version\r\nquit, q\r\nstop, s\r\nsystem_powerdown\r\n\
+const HELP: &str = "cont, c\r\nballoon MIB\r\nchange DEVICE FILE\r\neject [-f] DEVICE\r\nset_link NAME on|off\r\ninfo balloon|block|chardev|cpus|kvm|name|status|uuid|version\r\nquit, q\r\nstop, s\r\nsystem_powerdown\r\n\
                     system_reset\r\n";
 
 /// Carries out a line; what it prints is the result.
@@ -33,10 +33,26 @@ pub(super) fn command(machine: &mut dyn Machine, arguments: &mut Arguments) -> R
             let bytes = mib.parse::<u64>().ok().and_then(|mib| mib.checked_mul(1 << 20)).unwrap_or(0);
             return balloon::leave(machine, bytes).map(|()| json!(""));
         }
+        ["eject", "-f", device] => {
+            return other(machine, "eject", json!({ "device": device, "force": true }));
+        }
+        ["eject", device] => return other(machine, "eject", json!({ "device": device })),
+        ["change", device, file] => {
+            return other(machine, "blockdev-change-medium", json!({ "device": device, "filename": file }));
+        }
+        ["set_link", name, state @ ("on" | "off")] => {
+            return other(machine, "set_link", json!({ "name": name, "up": *state == "on" }));
+        }
         [word, ..] => return Ok(json!(format!("unknown command: '{word}'\r\n"))),
     };
     machine.call(action).map_err(refused)?;
     Ok(json!(""))
+}
+
+/// Carries out a command of QMP's.
+fn other(machine: &mut dyn Machine, command: &str, arguments: Value) -> Result<Value, QmpError> {
+    let (_, request) = request(json!({ "execute": command, "arguments": arguments }));
+    request.and_then(|request| execute(machine, request)).map(|_| json!(""))
 }
 
 fn info(machine: &mut dyn Machine, what: &str) -> Result<String, QmpError> {

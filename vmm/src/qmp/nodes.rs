@@ -1,13 +1,12 @@
-//! `blockdev-add` and `blockdev-del`: images that USB disks are plugged in with.
+//! `blockdev-add` and `blockdev-del`: images for disks that are plugged in, and for drives.
 
 use block::Format;
 use serde_json::{Value, json};
 
 use super::commands::Machine;
-use super::plugging::plugs;
 use super::protocol::{Arguments, QmpError};
 use crate::config::{Cache, DiskBus, DiskConfig};
-use crate::machine::usb_nodes::NodeError;
+use crate::machine::nodes::NodeError;
 
 /// The commands' names.
 pub(super) const ADD: &str = "blockdev-add";
@@ -17,12 +16,7 @@ pub(super) const DELETE: &str = "blockdev-del";
 pub(super) fn add(machine: &mut dyn Machine, arguments: &mut Arguments) -> Result<Value, QmpError> {
     let name = arguments.text("node-name")?;
     let driver = arguments.text("driver")?;
-    let format = match driver.as_str() {
-        "file" | "host_device" | "raw" => Format::Raw,
-        "qcow2" => Format::Qcow2,
-        "vmdk" => Format::Vmdk,
-        _ => return Err(QmpError::generic(format!("Unknown driver '{driver}'"))),
-    };
+    let format = format(&driver)?;
     let mut cache = cache(arguments)?;
     let path = match driver.as_str() {
         "file" | "host_device" => arguments.text("filename")?,
@@ -42,8 +36,18 @@ pub(super) fn add(machine: &mut dyn Machine, arguments: &mut Arguments) -> Resul
     let mut disk = DiskConfig { bus: DiskBus::Usb, readonly, ..DiskConfig::new(path) };
     disk.image.format = Some(format);
     disk.image.cache = cache.unwrap_or_default();
-    plugs(machine)?.nodes().add(&name, &disk).map_err(failed)?;
+    machine.parts().drives.add_node(&name, &disk).map_err(failed)?;
     Ok(json!({}))
+}
+
+/// The format that a driver of QEMU's reads.
+pub(super) fn format(driver: &str) -> Result<Format, QmpError> {
+    match driver {
+        "file" | "host_device" | "raw" => Ok(Format::Raw),
+        "qcow2" => Ok(Format::Qcow2),
+        "vmdk" => Ok(Format::Vmdk),
+        _ => Err(QmpError::generic(format!("Unknown driver '{driver}'"))),
+    }
 }
 
 /// `cache`: past the host's page cache or not.
@@ -70,7 +74,7 @@ fn file_path(mut file: Arguments) -> Result<String, QmpError> {
 pub(super) fn delete(machine: &mut dyn Machine, arguments: &mut Arguments) -> Result<Value, QmpError> {
     let name = arguments.text("node-name")?;
     std::mem::take(arguments).finish()?;
-    plugs(machine)?.nodes().delete(&name).map_err(failed)?;
+    machine.parts().drives.delete_node(&name).map_err(failed)?;
     Ok(json!({}))
 }
 

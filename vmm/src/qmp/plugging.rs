@@ -14,9 +14,8 @@ pub(super) const DELETE: &str = "device_del";
 
 /// The machine's USB ports.
 pub(super) fn plugs(machine: &dyn Machine) -> Result<&Plugs, QmpError> {
-    machine
-        .plugs()
-        .ok_or_else(|| QmpError::generic("the machine has no USB, give it a controller with usb=on"))
+    let plugs = machine.parts().plugs.as_deref();
+    plugs.ok_or_else(|| QmpError::generic("the machine has no USB, give it a controller with usb=on"))
 }
 
 /// Plugs in a device, by QEMU's name or by ours.
@@ -69,7 +68,7 @@ fn path(text: &str) -> Result<Path, QmpError> {
 pub(super) fn delete(machine: &mut dyn Machine, arguments: &mut Arguments) -> Result<Value, QmpError> {
     let id = arguments.text("id")?;
     std::mem::take(arguments).finish()?;
-    let gone = match machine.plugs() {
+    let gone = match &machine.parts().plugs {
         Some(plugs) => plugs.unplug(&id).map_err(failed)?,
         None => return Err(failed(PlugsError::NotFound(id))),
     };

@@ -132,6 +132,11 @@ impl Arguments {
         }
     }
 
+    /// Whether `name` is so, which has to be said.
+    pub(super) fn bool(&mut self, name: &str) -> Result<bool, QmpError> {
+        if self.0.contains_key(name) { self.flag(name) } else { Err(QmpError::missing(name)) }
+    }
+
     /// The object `name`, if it is there and one; else it stays.
     pub(super) fn object(&mut self, name: &str) -> Option<Self> {
         match self.0.remove(name)? {

@@ -1,7 +1,8 @@
 //! The thread that serves every client.
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -9,13 +10,15 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::commands::Machine;
 use super::facts::Facts;
+use super::parts::Parts;
 use super::session::Session;
 use crate::machine::remote::{Command, Notice, Refused, Remote, RunState};
-use crate::machine::usb_plugs::Plugs;
 use crate::socket::{Socket, Stream, is_temporary};
 
 /// Clients at a time; others wait in the sockets' queues.
 const MOST_CLIENTS: usize = 64;
+/// Descriptors that a client may have sent before it says what for.
+const MOST_FDS: usize = 16;
 /// How long clients have to read the last event.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -23,17 +26,12 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub struct Server(JoinHandle<()>);
 
 impl Server {
-    /// Serves the clients of `sockets`, who control the machine behind `remote` and its USB ports, and ask for `facts`.
+    /// Serves the clients of `sockets`, who control the machine behind `remote` and its `parts`, and ask for `facts`.
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn start(
-        sockets: Vec<Socket>,
-        remote: Remote,
-        facts: Facts,
-        plugs: Option<Arc<Plugs>>,
-    ) -> io::Result<Self> {
-        let worker = Worker { sockets, clients: Vec::new(), remote, facts, plugs };
+    pub fn start(sockets: Vec<Socket>, remote: Remote, facts: Facts, parts: Parts) -> io::Result<Self> {
+        let worker = Worker { sockets, clients: Vec::new(), remote, facts, parts };
         Builder::new().name("qmp".into()).spawn(move || worker.run()).map(Self)
     }
 
@@ -48,12 +46,14 @@ struct Worker {
     clients: Vec<Client>,
     remote: Remote,
     facts: Facts,
-    plugs: Option<Arc<Plugs>>,
+    parts: Parts,
 }
 
 struct Client {
     stream: Stream,
     session: Session,
+    /// Descriptors that it sent, and no command took yet.
+    fds: VecDeque<OwnedFd>,
     /// It sends nothing more.
     ended: bool,
     /// It is not there any more, or reads nothing.
@@ -129,15 +129,16 @@ impl Worker {
     fn receive(&mut self, number: usize) {
         let mut buffer = [0; 4096];
         let Some(client) = self.clients.get_mut(number) else { return };
-        match client.stream.read(&mut buffer) {
+        match client.stream.read_with_fds(&mut buffer, &mut client.fds) {
             Ok(0) => client.ended = true,
             Ok(count) => {
-                let mut machine = Controlled::new(&self.remote, &self.facts, self.plugs.as_deref());
+                // Of more than one command needs, the first are kept.
+                client.fds.truncate(MOST_FDS);
+                let mut machine = Controlled::new(&self.remote, &self.facts, &self.parts, &mut client.fds);
                 client.session.receive(buffer.get(..count).unwrap_or_default(), &mut machine);
+                let heard = machine.heard;
                 let others = self.clients.iter_mut().enumerate().filter(|(other, _)| *other != number);
-                others.for_each(|(_, other)| {
-                    machine.heard.iter().for_each(|notice| other.tell(notice.clone()))
-                });
+                others.for_each(|(_, other)| heard.iter().for_each(|notice| other.tell(notice.clone())));
             }
             Err(error) if is_temporary(&error) => {}
             Err(_) => client.gone = true,
@@ -197,7 +198,7 @@ impl Ready {
 
 impl Client {
     fn new(stream: Stream) -> Self {
-        Self { stream, session: Session::new(), ended: false, gone: false }
+        Self { stream, session: Session::new(), fds: VecDeque::new(), ended: false, gone: false }
     }
 
     /// Writes once, which a stream that has room does not make us wait for.
@@ -223,7 +224,8 @@ impl Client {
 struct Controlled<'a> {
     remote: &'a Remote,
     facts: &'a Facts,
-    plugs: Option<&'a Plugs>,
+    parts: &'a Parts,
+    fds: &'a mut VecDeque<OwnedFd>,
     /// What happened during the commands.
     heard: Vec<Notice>,
     /// How much of it the client knows.
@@ -231,8 +233,8 @@ struct Controlled<'a> {
 }
 
 impl<'a> Controlled<'a> {
-    fn new(remote: &'a Remote, facts: &'a Facts, plugs: Option<&'a Plugs>) -> Self {
-        Self { remote, facts, plugs, heard: Vec::new(), known: 0 }
+    fn new(remote: &'a Remote, facts: &'a Facts, parts: &'a Parts, fds: &'a mut VecDeque<OwnedFd>) -> Self {
+        Self { remote, facts, parts, fds, heard: Vec::new(), known: 0 }
     }
 }
 
@@ -251,8 +253,12 @@ impl Machine for Controlled<'_> {
         self.facts
     }
 
-    fn plugs(&self) -> Option<&Plugs> {
-        self.plugs
+    fn parts(&self) -> &Parts {
+        self.parts
+    }
+
+    fn take_fd(&mut self) -> Option<OwnedFd> {
+        self.fds.pop_front()
     }
 
     fn announce(&mut self, notice: Notice) {

@@ -1,14 +1,23 @@
 //! Clients as they write and read, and a machine that does what it is told.
 
+mod media;
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex};
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::commands::Machine;
 use super::facts::{Drive, Facts};
+use super::parts::Parts;
 use super::session::Session;
+use crate::machine::drives::{Drives, Name};
+use crate::machine::fd_sets::FdSets;
 use crate::machine::hands::Hands;
+use crate::machine::links::Links;
 use crate::machine::remote::{Command, Ending, Notice, Refused, RunState};
-use crate::machine::usb_plugs::{self, Plugs};
+use crate::machine::usb_plugs;
 use crate::topology::Topology;
 
 struct Fake {
@@ -16,14 +25,19 @@ struct Fake {
     news: Vec<Notice>,
     calls: Vec<Command>,
     facts: Facts,
-    /// A controller and its ports.
-    usb: Option<(usb::xhci::Xhci, Plugs)>,
+    parts: Parts,
+    /// What its drives told.
+    moves: Arc<Mutex<Vec<Notice>>>,
+    fds: Vec<OwnedFd>,
+    /// The controller of its USB ports.
+    usb: Option<usb::xhci::Xhci>,
 }
 
 impl Fake {
     fn new() -> Self {
         let drive = Drive {
             name: "disk0".into(),
+            id: None,
             path: "/nonexistent/a.raw".into(),
             readonly: true,
             format: "raw".into(),
@@ -35,14 +49,19 @@ impl Fake {
             topology: Topology { sockets: 1, dies: 1, cores: 1, threads: 2 },
             threads: vec![100, 101],
             balloon: virtio::balloon::Control::new(0, |_| {}).ok(),
-            links: Vec::new(),
             hands: Hands::default(),
             drives: vec![drive],
             serial: Some("stdio".into()),
             debugcon: None,
             ports: vec![("agent".into(), "unix:/run/a".into())],
         };
-        Self { state: RunState::Running, news: Vec::new(), calls: Vec::new(), facts, usb: None }
+        let moves: Arc<Mutex<Vec<_>>> = Arc::default();
+        let heard = Arc::clone(&moves);
+        let told = move |moved| heard.lock().unwrap().push(Notice::TrayMoved(moved));
+        let drives = Arc::new(Drives::new(FdSets::default(), told));
+        let parts = Parts { drives, links: Links::default(), plugs: None };
+        let (news, calls, fds) = (Vec::new(), Vec::new(), Vec::new());
+        Self { state: RunState::Running, news, calls, facts, parts, moves, fds, usb: None }
     }
 }
 
@@ -63,15 +82,20 @@ impl Machine for Fake {
     }
 
     fn news(&mut self) -> Vec<Notice> {
-        std::mem::take(&mut self.news)
+        let moves = std::mem::take(&mut *self.moves.lock().unwrap());
+        std::mem::take(&mut self.news).into_iter().chain(moves).collect()
     }
 
     fn facts(&self) -> &Facts {
         &self.facts
     }
 
-    fn plugs(&self) -> Option<&Plugs> {
-        self.usb.as_ref().map(|(_, plugs)| plugs)
+    fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    fn take_fd(&mut self) -> Option<OwnedFd> {
+        self.fds.pop()
     }
 
     fn announce(&mut self, notice: Notice) {
@@ -284,7 +308,9 @@ proptest! {
 /// A client of a machine with USB and nothing on it.
 fn ready_for_usb() -> (Session, Fake) {
     let (session, mut machine) = ready();
-    machine.usb = Some(usb_plugs::empty(machine.facts.hands.clone()));
+    let (controller, plugs) = usb_plugs::empty(machine.facts.hands.clone(), &machine.parts.drives);
+    machine.usb = Some(controller);
+    machine.parts.plugs = Some(Arc::new(plugs));
     (session, machine)
 }
 

@@ -17,6 +17,7 @@ pub(super) enum Ring {
     Devices,
     Backends,
     Cpus,
+    Control,
     Usbboot,
 }
 
@@ -78,7 +79,7 @@ impl Ring {
             }
             Self::Devices => Needs { packages: &["passt"], ..Needs::at(Asked) },
             Self::Backends => Needs { packages: &["iperf3", "qemu-system-common"], ..Needs::at(Asked) },
-            Self::Cpus => Needs::at(Asked),
+            Self::Cpus | Self::Control => Needs::at(Asked),
             Self::Usbboot => {
                 Needs { firmware: &["seabios-usb", "edk2-usb"], usb_image: true, ..Needs::at(Asked) }
             }

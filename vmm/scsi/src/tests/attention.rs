@@ -1,6 +1,9 @@
 //! What happened between two commands: resets, media, sense data. SAM-5, 5.14; SPC-4, 6.39.
 
+use std::sync::Mutex;
+
 use super::*;
+use crate::TrayError;
 use crate::spec::op;
 
 const TEST_UNIT_READY: [u8; 6] = [0; 6];
@@ -65,9 +68,9 @@ fn medium_of_a_removable_disk_goes_and_comes() {
     assert_eq!(rig.fails(&TEST_UNIT_READY), Sense::TRAY_OPEN);
     rig.does(&LOAD);
     assert_eq!(rig.fails(&TEST_UNIT_READY), Sense::MEDIUM_CHANGED);
-    rig.unit().remove();
+    rig.change(None);
     assert_eq!(rig.fails(&rw10(op::READ_10, 0, 1)), Sense::NO_MEDIUM);
-    rig.unit().insert(Arc::new(MemoryDisk::new(2)));
+    rig.change(Some(Arc::new(MemoryDisk::new(2))));
     assert_eq!(rig.fails(&TEST_UNIT_READY), Sense::MEDIUM_CHANGED);
     assert_eq!(rig.reads(&[0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0])[3], 1);
 }
@@ -83,8 +86,43 @@ fn locked_medium_stays_until_a_reset() {
 }
 
 #[test]
+fn host_asks_for_a_locked_disc_and_the_initiator_gives_it() {
+    const EVENTS: [u8; 10] = [0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8, 0];
+    let mut rig = Rig::cd_rom();
+    let tray = rig.unit().tray().unwrap();
+    let moves = Arc::new(Mutex::new(Vec::new()));
+    let heard = moves.clone();
+    tray.watch(move |open| heard.lock().unwrap().push(open));
+    rig.does(&[0x1e, 0, 0, 0, 1, 0]);
+    assert_eq!((tray.open(false), tray.is_open(), tray.is_locked()), (Err(TrayError::Locked), false, true));
+    assert_eq!(rig.reads(&EVENTS)[4..6], [1, 2]);
+    rig.does(&[0x1e, 0, 0, 0, 0, 0]);
+    rig.does(&EJECT);
+    assert_eq!((tray.open(false), tray.remove()), (Ok(()), Ok(())));
+    rig.does(&LOAD);
+    assert_eq!(rig.fails(&TEST_UNIT_READY), Sense::NO_MEDIUM);
+    assert_eq!(*moves.lock().unwrap(), [true, false]);
+}
+
+#[test]
+fn medium_is_reached_in_an_open_tray_alone() {
+    let mut rig = Rig::cd_rom();
+    let tray = rig.unit().tray().unwrap();
+    let disc = || Arc::new(MemoryDisk::new(4));
+    assert_eq!((tray.remove(), tray.insert(disc())), (Err(TrayError::Closed), Err(TrayError::Closed)));
+    rig.does(&[0x1e, 0, 0, 0, 1, 0]);
+    assert_eq!((tray.open(true), tray.insert(disc())), (Ok(()), Err(TrayError::Full)));
+    assert_eq!((tray.remove(), tray.insert(disc())), (Ok(()), Ok(())));
+    assert_eq!(rig.fails(&TEST_UNIT_READY), Sense::TRAY_OPEN);
+    tray.close();
+    assert_eq!(rig.fails(&TEST_UNIT_READY), Sense::MEDIUM_CHANGED);
+    assert_eq!(rig.reads(&[0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0])[3], 0);
+}
+
+#[test]
 fn fixed_disk_cannot_be_locked_or_ejected() {
     let mut rig = Rig::disk();
+    assert!(rig.unit().tray().is_none());
     assert_eq!(rig.fails(&[0x1e, 0, 0, 0, 1, 0]), Sense::INVALID_OPERATION);
     assert_eq!(rig.fails(&EJECT), Sense::INVALID_FIELD);
     rig.does(&[0x1b, 0, 0, 0, 0x01, 0]);

@@ -57,7 +57,7 @@ fn configuration_has_the_profile_of_the_disc() {
     // One feature: CD read, current.
     let one = rig.reads(&[0x46, 2, 0, 0x1e, 0, 0, 0, 2, 0, 0]);
     assert_eq!(one[8..12], [0, 0x1e, 0x09, 4]);
-    rig.unit().remove();
+    rig.change(None);
     assert_eq!(rig.reads(&[0x46, 0, 0, 0, 0, 0, 0, 0, 8, 0])[6..], [0, 0]);
 }
 
@@ -68,7 +68,7 @@ fn events_tell_of_the_medium_once() {
     assert_eq!(rig.reads(&EVENTS), [0, 4, 4, 0x10, 0, 2, 0, 0]);
     rig.does(&[0x1b, 0, 0, 0, 2, 0]);
     assert_eq!(rig.reads(&EVENTS), [0, 4, 4, 0x10, 3, 1, 0, 0]);
-    rig.unit().insert(Arc::new(MemoryDisk::new(4)));
+    rig.change(Some(Arc::new(MemoryDisk::new(4))));
     assert_eq!(rig.reads(&EVENTS), [0, 4, 4, 0x10, 2, 2, 0, 0]);
     assert_eq!(rig.reads(&EVENTS), [0, 4, 4, 0x10, 0, 2, 0, 0]);
     assert_eq!(rig.fails(&[0; 6]), Sense::MEDIUM_CHANGED, "events do not take the attention");
@@ -86,7 +86,7 @@ fn disc_information_is_of_a_finished_disc() {
     let mut rig = Rig::cd_rom();
     let information = rig.reads(&[0x51, 0, 0, 0, 0, 0, 0, 0, 64, 0]);
     assert_eq!((information.len(), &information[..8]), (34, [0, 32, 0x0e, 1, 1, 1, 1, 0x20].as_slice()));
-    rig.unit().remove();
+    rig.change(None);
     assert_eq!(rig.fails(&[0x51, 0, 0, 0, 0, 0, 0, 0, 64, 0]), Sense::NO_MEDIUM);
 }
 

@@ -115,8 +115,8 @@ fn protection_information_and_comparison_are_refused() {
 
 #[test]
 fn broken_host_is_a_medium_error_at_the_block() {
-    let mut rig = Rig::disk();
-    rig.unit().insert(Arc::new(Faulty::new(MemoryDisk::new(8))));
+    let mut rig = Rig::new(Kind::Disk, Loading::Removable);
+    rig.change(Some(Arc::new(Faulty::new(MemoryDisk::new(8)))));
     assert_eq!(rig.fails(&[0; 6]), Sense::MEDIUM_CHANGED);
     let mut room = [0; 512];
     let mut task = rig.target.begin(Lun(0), &rw10(op::READ_10, 2, 1));

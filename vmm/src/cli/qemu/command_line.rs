@@ -99,9 +99,8 @@ impl CommandLine {
             "global" => self.global(value)?,
             "chardev" | "serial" | "debugcon" | "nographic" | "nodefaults" | "display" | "monitor"
             | "parallel" | "vga" => self.chardevs.option(name, value)?,
-            "S" | "gdb" | "mon" | "name" | "no-shutdown" | "pidfile" | "qmp" | "qmp-pretty" | "s" => {
-                self.monitors.option(name, value)?
-            }
+            "S" | "daemonize" | "gdb" | "mon" | "name" | "no-shutdown" | "pidfile" | "qmp" | "qmp-pretty"
+            | "s" => self.monitors.option(name, value)?,
             "kernel" => self.kernel = Some(value.into()),
             "initrd" => self.initrd = Some(value.into()),
             "append" => self.append = value.into(),
@@ -278,8 +277,9 @@ impl CommandLine {
         let options = machine.options;
         let (memory, backing, numa) = self.memory.finish(machine.memory_backend.as_deref()).map_err(wrong)?;
         let (console, debugcon) = self.chardevs.finish(&mut notes).map_err(wrong)?;
-        let control = self.monitors.finish(&self.chardevs, &mut notes).map_err(wrong)?;
+        let mut control = self.monitors.finish(&self.chardevs, &mut notes).map_err(wrong)?;
         let disks = self.drives.finish(&mut notes).map_err(wrong)?;
+        control.fds = self.drives.fds();
         let mut virtio = self.nets.finish(&mut notes).map_err(wrong)?;
         virtio.vhost_user = self.vhost_users.finish(&self.chardevs).map_err(wrong)?;
         virtio.ports = self.ports.finish(&self.chardevs).map_err(wrong)?;

@@ -3,7 +3,7 @@
 use super::opts::Opts;
 use super::{Reason, Wrong};
 use crate::cli::image::ImageKeys;
-use crate::config::{DiskBus, DiskConfig, ImageConfig, Media};
+use crate::config::{DiskBus, DiskConfig, FdConfig, ImageConfig, Media};
 
 /// Options of a drive that change how the host reads and writes, and not what the guest finds.
 const HOST_KEYS: [&str; 9] = [
@@ -29,24 +29,16 @@ const LIMITS: [(&str, &str); 8] = [
     ("iops_max", "iops-burst"),
 ];
 /// Properties of virtio-blk that this device decides by itself.
-const DEVICE_KEYS: [&str; 8] = [
-    "id",
-    "queue-size",
-    "write-cache",
-    "config-wce",
-    "iothread",
-    "discard",
-    "write-zeroes",
-    "seg-max-adjust",
-];
+const DEVICE_KEYS: [&str; 7] =
+    ["queue-size", "write-cache", "config-wce", "iothread", "discard", "write-zeroes", "seg-max-adjust"];
 
 /// Drives, nodes, and devices.
 #[derive(Default)]
 pub(super) struct Drives {
     drives: Vec<Drive>,
     devices: Vec<Device>,
-    /// Descriptors by the number of their set.
-    fd_sets: Vec<(u32, u32)>,
+    /// Descriptors of sets.
+    fds: Vec<FdConfig>,
     /// Nothing that the guest writes is kept.
     snapshot: bool,
 }
@@ -69,6 +61,8 @@ struct Drive {
 enum File {
     Path(String),
     Node(String),
+    /// An empty drive.
+    None,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,7 +76,9 @@ enum Place {
 /// `-device virtio-blk-device`.
 struct Device {
     text: String,
-    drive: String,
+    id: Option<String>,
+    /// None in an empty drive for discs.
+    drive: Option<String>,
     bootindex: Option<u32>,
     serial: Option<String>,
     bus: DiskBus,
@@ -121,10 +117,7 @@ impl Drives {
             Some("pflash") => return Err("this machine has no flash memory, use -bios FILE".into()),
             Some(other) => return Err(format!("if={other}: use if=none with -device, or if=virtio").into()),
         };
-        let file = match opts.take("file.filename") {
-            Some(file) => file,
-            None => opts.need("file")?,
-        };
+        let file = opts.take("file.filename").or(opts.take("file"));
         let mut keys = keys(&mut opts)?;
         if let Some(format) = opts.take("format").or(opts.take("driver")) {
             set_format(&mut keys, &format)?;
@@ -142,7 +135,12 @@ impl Drives {
         opts.ignore(&HOST_KEYS);
         opts.ignore(&["index", "bus", "unit", "auto-read-only", "copy-on-read"]);
         opts.finish()?;
-        let (file, image) = (File::Path(plain_path(&file)?), keys.finish()?);
+        let file = match (file, media) {
+            (Some(file), _) => File::Path(plain_path(&file)?),
+            (None, Media::CdRom) => File::None,
+            (None, Media::Disk) => return Err("file= is missing, write file=FILE".into()),
+        };
+        let image = keys.finish()?;
         self.drives.push(Drive { id, file, readonly, image, media, place });
         Ok(())
     }
@@ -186,9 +184,13 @@ impl Drives {
             |value: Option<u32>, key| value.ok_or_else(|| format!("{key}= is missing, write fd=N,set=N"));
         let fd = number(opts.number("fd")?, "fd")?;
         let set = number(opts.number("set")?, "set")?;
-        opts.ignore(&["opaque"]);
+        let opaque = opts.take("opaque");
         opts.finish()?;
-        self.fd_sets.push((set, fd));
+        let fd = i32::try_from(fd).map_err(|_| format!("fd={fd} is no descriptor"))?;
+        if (0..3).contains(&fd) {
+            return Err(format!("fd={fd} is standard input or output, use one from 3").into());
+        }
+        self.fds.push(FdConfig { fd, set, opaque });
         Ok(())
     }
 
@@ -204,13 +206,21 @@ impl Drives {
         opts.only("lun", &["0"], "every target is one unit, use lun=0")?;
         opts.ignore(&["bus", "device_id", "product", "vendor", "ver", "rotation_rate", "scsi_version"]);
         self.device(text, opts, DiskBus::Scsi)?;
-        self.devices.iter_mut().next_back().into_iter().for_each(|device| device.media = media);
+        let Some(device) = self.devices.last_mut() else { return Ok(()) };
+        device.media = media;
+        if media == Media::Disk && device.drive.is_none() {
+            return Err("drive= is missing, write drive=ID".into());
+        }
         Ok(())
     }
 
     /// `-device virtio-blk-device|nvme,drive=ID[,bootindex=N][,serial=TEXT]`, on `bus`.
     pub(super) fn device(&mut self, text: &str, mut opts: Opts, bus: DiskBus) -> Result<(), Reason> {
-        let drive = opts.need("drive")?;
+        let drive = match bus {
+            DiskBus::Scsi => opts.take("drive"), // empty drives are there alone
+            _ => Some(opts.need("drive")?),
+        };
+        let id = opts.take("id");
         let bootindex = opts.number("bootindex")?;
         let serial = opts.take("serial");
         let queues = opts.number("num-queues")?;
@@ -219,17 +229,19 @@ impl Drives {
         opts.ignore(&DEVICE_KEYS);
         opts.finish()?;
         let (text, media) = (text.into(), Media::Disk);
-        self.devices.push(Device { text, drive, bootindex, serial, bus, media, queues });
+        self.devices.push(Device { text, id, drive, bootindex, serial, bus, media, queues });
         Ok(())
     }
 
     /// The disks: those without a device first, as QEMU makes them, then by device.
-    pub(super) fn finish(self, notes: &mut Vec<String>) -> Result<Vec<DiskConfig>, Wrong> {
+    pub(super) fn finish(&self, notes: &mut Vec<String>) -> Result<Vec<DiskConfig>, Wrong> {
         let mut disks = Vec::new();
         for drive in self.drives.iter().filter(|drive| !self.has_device(drive)) {
             match (&drive.file, drive.place) {
-                (File::Path(path), Place::Disk) => {
+                (File::Path(_) | File::None, Place::Disk) => {
+                    let path = if let File::Path(path) = &drive.file { path } else { "" };
                     let disk = self.disk(path, drive.readonly, &drive.image);
+                    let disk = DiskConfig { name: drive.id.clone(), ..disk };
                     disks.push(shown_as(disk, DiskBus::default(), drive.media));
                 }
                 _ => self.note_unused(drive, notes),
@@ -243,7 +255,7 @@ impl Drives {
     }
 
     fn has_device(&self, drive: &Drive) -> bool {
-        self.devices.iter().any(|device| drive.id.as_deref() == Some(&device.drive))
+        self.devices.iter().any(|device| drive.id.is_some() && drive.id == device.drive)
     }
 
     /// A node may be there for the node above it.
@@ -255,8 +267,19 @@ impl Drives {
     }
 
     fn shown_by(&self, device: &Device) -> Result<DiskConfig, Reason> {
-        let (path, readonly, image) = self.resolve(&device.drive)?;
-        let mut disk = shown_as(self.disk(&path, readonly, &image), device.bus, device.media);
+        let (path, readonly, image) = match &device.drive {
+            Some(drive) => self.resolve(drive)?,
+            None => (String::new(), true, ImageConfig::default()),
+        };
+        let media = match device.bus {
+            DiskBus::Usb => self.media(device.drive.as_deref()),
+            _ => device.media,
+        };
+        let mut disk = shown_as(self.disk(&path, readonly, &image), device.bus, media);
+        if disk.is_empty() && disk.media == Media::Disk {
+            return Err("an empty drive is for discs, use scsi-cd".into());
+        }
+        (disk.name, disk.id) = (device.drive.clone(), device.id.clone());
         disk.image.queues = device.queues.or(disk.image.queues);
         disk.bootindex = device.bootindex;
         if let Some(serial) = &device.serial {
@@ -264,6 +287,12 @@ impl Drives {
             disk.serial = serial.parse().map_err(wrong)?;
         }
         Ok(disk)
+    }
+
+    /// What `-drive` says that a drive is.
+    fn media(&self, id: Option<&str>) -> Media {
+        let drive = self.drives.iter().find(|drive| drive.id.is_some() && drive.id.as_deref() == id);
+        drive.map_or(Media::default(), |drive| drive.media)
     }
 
     /// The file at the bottom of `top`, whether any node on the way is read-only, and what the top one says of its use.
@@ -278,16 +307,18 @@ impl Drives {
             match &drive.file {
                 File::Path(path) => return Ok((path.clone(), readonly, image.clone())),
                 File::Node(below) => id = below,
+                File::None => return Ok((String::new(), true, image.clone())),
             }
         }
         Err(format!("drive `{top}` lies above itself").into())
     }
 
-    /// A disk of `path`, where `/dev/fdset/N` means a descriptor.
+    /// The descriptors of `/dev/fdset/N`.
+    pub(super) fn fds(&self) -> Vec<FdConfig> {
+        self.fds.clone()
+    }
+
     fn disk(&self, path: &str, readonly: bool, image: &ImageConfig) -> DiskConfig {
-        let set = path.strip_prefix("/dev/fdset/").and_then(|set| set.parse().ok());
-        let fd = self.fd_sets.iter().find(|(number, _)| Some(*number) == set);
-        let path = fd.map_or_else(|| path.to_owned(), |(_, fd)| format!("/proc/self/fd/{fd}"));
         let mut image = image.clone();
         image.snapshot |= self.snapshot;
         DiskConfig { readonly, image, ..DiskConfig::new(path) }
@@ -298,6 +329,7 @@ impl Drives {
 fn shown_as(disk: DiskConfig, bus: DiskBus, media: Media) -> DiskConfig {
     match media {
         Media::Disk => DiskConfig { bus, ..disk },
+        Media::CdRom if bus == DiskBus::Usb => DiskConfig { bus, media, readonly: true, ..disk },
         Media::CdRom => DiskConfig { bus: DiskBus::Scsi, media, readonly: true, ..disk },
     }
 }

@@ -1,4 +1,4 @@
-//! `-qmp`, `-mon`, `-gdb`, `-s`, `-name`, `-S` and `-no-shutdown`: control from outside.
+//! `-qmp`, `-mon`, `-gdb`, `-s`, `-name`, `-S`, `-daemonize` and `-no-shutdown`: control from outside.
 
 use super::chardev::Chardevs;
 use super::opts::Opts;
@@ -20,6 +20,7 @@ impl Monitors {
     pub(super) fn option(&mut self, name: &str, text: &str) -> Result<(), Reason> {
         match name {
             "S" => self.config.start = StartState::Paused,
+            "daemonize" => self.config.daemonize = true,
             "no-shutdown" => self.stay(),
             "gdb" => self.gdb(text)?,
             "s" => self.gdb("tcp::1234")?,

@@ -28,6 +28,7 @@ pub(super) struct Nets {
 /// `-device virtio-net-device`.
 struct Device {
     text: String,
+    id: Option<String>,
     wire: String,
     mac: Option<String>,
     mtu: Option<u16>,
@@ -68,11 +69,11 @@ impl Nets {
         }
         let mut opts = Opts::parse(text, Some("type"));
         opts.only("model", &["virtio", "virtio-net", "virtio-net-device"], "use model=virtio-net-device")?;
-        opts.ignore(&["id"]);
+        let names = opts.take("id").into_iter().collect();
         let mac = opts.take("mac");
         let wire = wire(&mut opts)?;
         opts.finish()?;
-        self.nics.push(interface(wire, mac.as_deref(), None)?);
+        self.nics.push(NetConfig { names, ..interface(wire, mac.as_deref(), None)? });
         Ok(())
     }
 
@@ -80,20 +81,13 @@ impl Nets {
     pub(super) fn device(&mut self, text: &str, mut opts: Opts) -> Result<(), Reason> {
         let device = Device {
             text: text.into(),
+            id: opts.take("id"),
             wire: opts.need("netdev")?,
             mac: opts.take("mac"),
             mtu: opts.number("host_mtu")?.filter(|mtu| *mtu > 0),
         };
         opts.only("mq", &["off"], "there is one pair of queues, use mq=off")?;
-        opts.ignore(&[
-            "id",
-            "bootindex",
-            "romfile",
-            "vectors",
-            "mrg_rxbuf",
-            "rx_queue_size",
-            "tx_queue_size",
-        ]);
+        opts.ignore(&["bootindex", "romfile", "vectors", "mrg_rxbuf", "rx_queue_size", "tx_queue_size"]);
         opts.finish()?;
         self.devices.push(device);
         Ok(())
@@ -107,7 +101,9 @@ impl Nets {
             let wire = self.wires.iter().find(|(id, _)| *id == device.wire);
             let missing = || format!("there is no -netdev of the id `{}`, add it", device.wire).into();
             let (_, wire) = wire.ok_or_else(missing).map_err(wrong)?;
-            nets.push(interface(wire.clone(), device.mac.as_deref(), device.mtu).map_err(wrong)?);
+            let names = device.id.iter().chain([&device.wire]).cloned().collect();
+            let interface = interface(wire.clone(), device.mac.as_deref(), device.mtu).map_err(wrong)?;
+            nets.push(NetConfig { names, ..interface });
         }
         for (id, _) in &self.wires {
             if !self.devices.iter().any(|device| device.wire == *id) {
@@ -131,7 +127,7 @@ impl Nets {
 
 fn interface(wire: Wire, mac: Option<&str>, mtu: Option<u16>) -> Result<NetConfig, Reason> {
     let mac = mac.map(|mac| mac.parse().map_err(|error| format!("mac={mac}: {error}"))).transpose()?;
-    Ok(NetConfig { wire, mac, mtu, limits: Limits::default() })
+    Ok(NetConfig { names: Vec::new(), wire, mac, mtu, limits: Limits::default() })
 }
 
 /// What the host's side of a network is here.

@@ -38,7 +38,10 @@ pub(crate) fn main(args: &[OsString]) -> Result<ExitCode, Failure> {
         Request::Machine(parsed) => *parsed,
     };
     log::start(0)?;
-    parsed.notes.iter().for_each(|note| eprintln!("tinderbox: note: {note}"));
     let purpose = if parsed.dry_run { Purpose::Text } else { Purpose::Boot };
+    if let Some(status) = run::in_background(&parsed.config, purpose)? {
+        return Ok(status);
+    }
+    parsed.notes.iter().for_each(|note| eprintln!("tinderbox: note: {note}"));
     run::run_config(&parsed.config, purpose)
 }

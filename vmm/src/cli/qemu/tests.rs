@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::backing::{HugePage, Pages};
 use crate::config::{
-    Cache, Console, DiskBus, DiskConfig, Endpoint, ExtraDevice, FirmwareChoice, FsServer, ImageConfig,
-    Irqchip, Media, Monitor, OnPowerOff, OnReset, Side, Source, StartState, Switch, VhostUserConfig,
-    VirtioBus, Wire,
+    Cache, Console, DiskBus, DiskConfig, Endpoint, ExtraDevice, FdConfig, FirmwareChoice, FsServer,
+    ImageConfig, Irqchip, Media, Monitor, OnPowerOff, OnReset, Side, Source, StartState, Switch, UsbKind,
+    VhostUserConfig, VirtioBus, Wire,
 };
 use crate::topology::Topology;
 
@@ -48,7 +48,15 @@ fn usual_line_makes_the_machine_that_run_would_make() {
     let options = &config.options;
     assert_eq!((options.pit, options.pic, options.rtc), (Switch::Off, Switch::Off, Switch::On));
     let image = ImageConfig { format: "raw".parse().ok(), ..ImageConfig::default() };
-    assert_eq!(config.disks, [DiskConfig { bootindex: Some(0), image, ..DiskConfig::new("debian.raw") }]);
+    assert_eq!(
+        config.disks,
+        [DiskConfig {
+            name: Some("root".into()),
+            bootindex: Some(0),
+            image,
+            ..DiskConfig::new("debian.raw")
+        }]
+    );
     assert_eq!((config.console, config.on_reset), (Console::Stdio, OnReset::End));
     assert_eq!(config.firmware, FirmwareChoice::Named("seabios".into()));
 }
@@ -225,7 +233,7 @@ fn drives_that_cannot_be_say_what_can() {
     assert!(drive("file=a,format=qed").contains("format=qed is no format, use format=raw, qcow2"));
     assert!(drive("file=a,if=ide").ends_with("if=ide: use if=none with -device, or if=virtio"));
     assert!(drive("if=pflash,file=a").ends_with("this machine has no flash memory, use -bios FILE"));
-    assert!(drive("fil=a,if=none").ends_with("file= is missing, write file=VALUE"));
+    assert!(drive("fil=a,if=none").ends_with("unknown key `fil`, did you mean file?"));
     assert!(drive("file=a,raedonly=on").ends_with("unknown key `raedonly`, did you mean readonly?"));
     assert!(drive("file=nbd:localhost:10809").contains("images are files or block devices"));
 }
@@ -368,9 +376,44 @@ fn targets_are_on_the_adapter_in_the_order_of_their_devices() {
 
 #[test]
 fn descriptors_are_files() {
-    let line = "-add-fd fd=7,set=2 -drive file=/dev/fdset/2,if=virtio -drive file=/proc/self/fd/9,if=virtio";
-    let paths: Vec<_> = config(line).disks.into_iter().map(|disk| disk.path).collect();
-    assert_eq!(paths, ["/proc/self/fd/7", "/proc/self/fd/9"].map(std::path::PathBuf::from));
+    let line = "-add-fd fd=7,set=2,opaque=o -drive file=/dev/fdset/2,if=virtio -drive file=/proc/self/fd/9,if=virtio";
+    let config = config(line);
+    let paths: Vec<_> = config.disks.into_iter().map(|disk| disk.path).collect();
+    assert_eq!(paths, ["/dev/fdset/2", "/proc/self/fd/9"].map(std::path::PathBuf::from));
+    assert_eq!(config.control.fds, [FdConfig { fd: 7, set: 2, opaque: Some("o".into()) }]);
+    assert_eq!(
+        message("-add-fd fd=1,set=2"),
+        "-add-fd fd=1,set=2: fd=1 is standard input or output, use one from 3"
+    );
+}
+
+#[test]
+fn drives_are_known_by_their_ids_and_those_for_discs_may_be_empty() {
+    let line = "-drive if=none,id=d,file=a -device virtio-blk-device,drive=d,id=first -drive if=none,id=c,media=cdrom \
+                -device scsi-cd,drive=c,id=second -device scsi-cd,id=third -drive if=none,id=u,media=cdrom -device usb-storage,drive=u";
+    let config = config(line);
+    let named: Vec<_> =
+        config.disks.iter().map(|disk| (disk.name.as_deref(), disk.id.as_deref(), disk.is_empty())).collect();
+    let expected = [
+        (Some("d"), Some("first"), false),
+        (Some("c"), Some("second"), true),
+        (None, Some("third"), true),
+        (Some("u"), None, true),
+    ];
+    assert_eq!(named, expected);
+    assert!(matches!(&config.usb.devices[0].kind, UsbKind::Storage(storage) if storage.cdrom));
+    assert!(message("-drive if=none,id=d").ends_with("file= is missing, write file=FILE"));
+    assert!(message("-device scsi-hd").ends_with("drive= is missing, write drive=ID"));
+    let empty = "-drive if=none,id=c,media=cdrom -device virtio-blk-device,drive=c";
+    assert!(message(empty).ends_with("an empty drive is for discs, use scsi-cd"));
+    assert!(config.virtio.nets.is_empty());
+}
+
+#[test]
+fn interfaces_are_known_by_device_and_network() {
+    let names = |line| config(line).virtio.nets[0].names.clone();
+    assert_eq!(names("-netdev user,id=n -device virtio-net-device,netdev=n,id=d"), ["d", "n"]);
+    assert_eq!(names("-nic user,id=n"), ["n"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::Reason;
 use super::opts::Opts;
-use crate::config::{DiskBus, DiskConfig, ExtraDevice, UsbConfig, UsbDevice, UsbKind, UsbStorage};
+use crate::config::{DiskBus, DiskConfig, ExtraDevice, Media, UsbConfig, UsbDevice, UsbKind, UsbStorage};
 
 /// Controllers that are taken for ours: they are xHCI, too.
 const CONTROLLERS: [&str; 2] = ["qemu-xhci", "nec-usb-xhci"];
@@ -44,9 +44,11 @@ impl Usb {
 
     /// Everything on USB: the drives among `disks`, then the others.
     pub(super) fn finish(self, disks: &[DiskConfig]) -> UsbConfig {
-        let storage = |disk| UsbStorage { disk, cdrom: false, removable: false, speed: ::usb::Speed::Super };
+        let is_disc = |disk: usize| disks.get(disk).is_some_and(|disk| disk.media == Media::CdRom);
+        let storage =
+            |disk| UsbStorage { disk, cdrom: is_disc(disk), removable: false, speed: ::usb::Speed::Super };
         let drives = disks.iter().enumerate().filter(|(_, disk)| disk.bus == DiskBus::Usb);
-        let drives = drives.map(|(at, _)| (UsbKind::Storage(storage(at)), None));
+        let drives = drives.map(|(at, disk)| (UsbKind::Storage(storage(at)), disk.id.clone()));
         let devices = drives.chain(self.0).map(|(kind, id)| UsbDevice { kind, hub: None, id });
         let devices = devices.collect();
         UsbConfig { devices, pcap: None }

@@ -73,7 +73,8 @@ impl Vsock {
         epoll::add(&events, &listener, epoll::EventData::new_u64(LISTENER), epoll::EventFlags::IN)?;
         Ok(Self {
             cid: u64::from(cid).into(),
-            path: path.into(),
+            // The process's folder may be another one later.
+            path: std::path::absolute(path).unwrap_or_else(|_| path.into()),
             listener,
             events,
             connections: BTreeMap::new(),

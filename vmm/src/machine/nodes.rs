@@ -1,9 +1,10 @@
-//! Disks that wait to be plugged in, by the names that programs gave them.
+//! Images that wait for a device or a drive, by the names that programs gave them.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::disks::Disk;
+use super::fd_sets::FdSets;
 use crate::config::DiskConfig;
 
 /// Nodes that there may be at a time.
@@ -11,11 +12,10 @@ const MOST_NODES: usize = 64;
 
 /// The nodes, each with its image open.
 #[derive(Default)]
-pub struct Nodes(Mutex<BTreeMap<String, Node>>);
+pub(super) struct Nodes(Mutex<BTreeMap<String, Node>>);
 
 struct Node {
     disk: Disk,
-
     in_use: bool,
 }
 
@@ -39,22 +39,27 @@ pub enum NodeError {
     Open(String),
 }
 
+impl NodeError {
+    /// An image that cannot be opened.
+    #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+    pub(super) fn open(error: anyhow::Error) -> Self {
+        Self::Open(format!("{error:#}"))
+    }
+}
+
 impl Nodes {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Node>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens the image of `config` as the node `name`.
-    ///
-    /// # Errors
-    /// The name is taken, or the image cannot be opened.
-    pub fn add(&self, name: &str, config: &DiskConfig) -> Result<(), NodeError> {
+    /// Opens the image of `config`, which may be one of `fds`, as the node `name`.
+    pub(super) fn add(&self, name: &str, config: &DiskConfig, fds: &FdSets) -> Result<(), NodeError> {
         let mut nodes = self.lock();
         match nodes.len() {
             _ if nodes.contains_key(name) => Err(NodeError::Duplicate(name.into())),
             MOST_NODES.. => Err(NodeError::TooMany),
             _ => {
-                let disk = Disk::open(config).map_err(|error| NodeError::Open(format!("{error:#}")))?;
+                let disk = Disk::open(config, fds).map_err(NodeError::open)?;
                 nodes.insert(name.into(), Node { disk, in_use: false });
                 Ok(())
             }
@@ -62,10 +67,7 @@ impl Nodes {
     }
 
     /// Closes the node `name`.
-    ///
-    /// # Errors
-    /// There is none, or a device has it.
-    pub fn delete(&self, name: &str) -> Result<(), NodeError> {
+    pub(super) fn delete(&self, name: &str) -> Result<(), NodeError> {
         let mut nodes = self.lock();
         match nodes.get(name) {
             None => Err(NodeError::NotFound(name.into())),
@@ -78,9 +80,6 @@ impl Nodes {
     }
 
     /// Gives the node `name` to a device.
-    ///
-    /// # Errors
-    /// There is none, or another device has it.
     pub(super) fn take(&self, name: &str) -> Result<Disk, NodeError> {
         let mut nodes = self.lock();
         let node = nodes.get_mut(name).ok_or_else(|| NodeError::NotFound(name.into()))?;

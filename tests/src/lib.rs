@@ -17,6 +17,9 @@
 //! | `TINDERBOX_DEBIAN_COPY` | a copy of it, for one test of the file |
 //! | `TINDERBOX_ACPI_MACHINES` | a file with a machine a line, its name and its arguments with tabs between them |
 //! | `TINDERBOX_PYTHON` | an interpreter with the packages of `qmp/requirements.txt` |
+//! | `TINDERBOX_VNG`, `TINDERBOX_VIRTIOFSD` | folders of programs: virtme-ng, and the virtiofsd that it takes |
+//! | `TINDERBOX_VNG_KERNEL` | a kernel of Debian's, with its modules beside it |
+//! | `TINDERBOX_SYMBOLS` | the symbols of edk2's modules |
 //! | `TINDERBOX_TEST_PATIENCE` | factor on every time-out, for emulated hosts |
 #![forbid(unsafe_code)]
 
@@ -70,6 +73,22 @@ pub fn acpi_machines() -> anyhow::Result<Vec<(String, Vec<String>)>> {
 /// When `cargo xtask test` did not say where it is.
 pub fn python() -> anyhow::Result<PathBuf> {
     setting("TINDERBOX_PYTHON")
+}
+
+/// The folders of virtme-ng and of its virtiofsd, and a kernel for it.
+///
+/// # Errors
+/// When `cargo xtask test` did not say where they are.
+pub fn vng() -> anyhow::Result<[PathBuf; 3]> {
+    Ok([setting("TINDERBOX_VNG")?, setting("TINDERBOX_VIRTIOFSD")?, setting("TINDERBOX_VNG_KERNEL")?])
+}
+
+/// The folder with the symbols of edk2's modules.
+///
+/// # Errors
+/// When `cargo xtask test` did not say where it is.
+pub fn symbols() -> anyhow::Result<PathBuf> {
+    setting("TINDERBOX_SYMBOLS")
 }
 
 /// `seconds` of an ordinary host, longer where the host is emulated.

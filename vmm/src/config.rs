@@ -69,6 +69,8 @@ pub struct Config {
     pub virtio: VirtioConfig,
     /// What COM1 is connected to.
     pub console: Console,
+    /// What comes before a command that is typed at the terminal.
+    pub escape: EscapeKey,
     /// Where the firmware's log (port 0x402) goes, if anywhere.
     pub debugcon: Option<PathBuf>,
     /// Where the boot's timeline goes, if anywhere.
@@ -101,6 +103,7 @@ impl Default for Config {
             usb: UsbConfig::default(),
             virtio: VirtioConfig::default(),
             console: Console::Stdio,
+            escape: EscapeKey::default(),
             debugcon: None,
             timeline: None,
             on_reset: OnReset::default(),
@@ -220,8 +223,32 @@ pub enum Console {
     Stdio,
     /// Output goes to a file; there is no input.
     File(PathBuf),
+    /// A stream in both directions.
+    Stream(PortEnd),
     /// There is no COM1.
     None,
+}
+
+/// A key by its ASCII code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EscapeKey(pub u8);
+
+/// `Ctrl-a`.
+impl Default for EscapeKey {
+    fn default() -> Self {
+        Self(0x01)
+    }
+}
+
+/// As it is written on keyboards.
+impl fmt::Display for EscapeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            letter @ 0x01..=0x1a => write!(f, "Ctrl-{}", char::from(letter | 0x60)),
+            sign @ 0x00..0x20 => write!(f, "Ctrl-{}", char::from(sign | 0x40)),
+            key => write!(f, "{}", char::from(key)),
+        }
+    }
 }
 
 /// What a reset by the guest does: through a register, or by a triple fault.

@@ -13,6 +13,6 @@ mod escape;
 mod raw_mode;
 mod stderr;
 
-pub use escape::{Command, EscapeFilter, HELP, Input};
+pub use escape::{Command, EscapeFilter, Input, help};
 pub use raw_mode::{RawMode, restore};
 pub use stderr::Stderr;

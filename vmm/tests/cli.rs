@@ -122,7 +122,7 @@ fn disks_that_cannot_be_are_usage_errors() {
     let bus =
         "--disk a.raw,bus=ide: unknown bus `ide`, use bus=virtio-mmio, bus=virtio-pci, bus=scsi or bus=nvme";
     assert_eq!(disk("a.raw,bus=ide"), bus);
-    let key = "--disk a,b=c: unknown key `b`, use bus, media, port, addr, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice";
+    let key = "--disk a,b=c: unknown key `b`, use id, bus, media, port, addr, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice";
     assert_eq!(disk("a,b=c"), key);
     let readonly = "--disk a,readonly=1: readonly=1 is no choice, use readonly=on or readonly=off";
     assert_eq!(disk("a,readonly=1"), readonly);
@@ -149,8 +149,8 @@ fn disks_without_a_transport_are_a_usage_error() {
 
 #[test]
 fn consoles_that_cannot_be_are_usage_errors() {
-    let console = "--console pty: unknown console, use stdio, file:PATH or none";
-    assert_eq!(usage(&["run", "--console", "pty"]), console);
+    let console = "--console tty: unknown console, use stdio, file:PATH, unix:PATH, pty, pipe:PATH or none";
+    assert_eq!(usage(&["run", "--console", "tty"]), console);
     let debugcon = "--debugcon stdio: unknown destination, use file:PATH";
     assert_eq!(usage(&["run", "--debugcon", "stdio"]), debugcon);
 }

@@ -22,6 +22,7 @@ mod python;
 mod run;
 mod smoke;
 mod test;
+mod vng;
 mod xhci_platform;
 
 use clap::{Parser, Subcommand};

@@ -10,6 +10,8 @@
 //! | plugging | the same, after `kernels` | a USB keyboard in SeaBIOS and GRUB |
 //! | devices | as `machine`, if asked for by name | every virtio device under Debian's drivers |
 //! | cpus | the same | 288 of them |
+//! | vng | the same | virtme-ng, which takes tinderbox for QEMU |
+//! | symbols | the same | edk2 under gdb, with the symbols of its modules |
 //! | control | the same | what programs change by QMP, under Debian's drivers |
 //! | backends | the same | devices whose other end is another process or the host's kernel |
 //! | usbboot | the same | Debian with its root on the USB controller of the system bus; USB disks under load |
@@ -30,7 +32,9 @@ use crate::accel::{self, Accel};
 use crate::debian::PrivateApt;
 use crate::image::{self, Image};
 use crate::lab::{self, Lab};
-use crate::{check, conformance, files, firmware, host, matrix, paths, product, python, run, xhci_platform};
+use crate::{
+    check, conformance, files, firmware, host, matrix, paths, product, python, run, vng, xhci_platform,
+};
 
 /// Options of the verb.
 #[derive(clap::Args)]
@@ -105,7 +109,8 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     })?;
     // The lab has no Python.
     if accel == Accel::Kvm {
-        let suite = Suite::new("qmp", tinderbox)?.with("TINDERBOX_PYTHON", python::environment()?);
+        let suite = Suite::new("qmp", tinderbox)?
+            .with("TINDERBOX_PYTHON", python::environment("qmp")?.join("python"));
         suite.run(accel, args.filter.as_deref())?;
         host::ensure_packages("the debugger's tests", &["gdb"])?;
         Suite::new("gdb", tinderbox)?.run(accel, args.filter.as_deref())?;
@@ -169,6 +174,13 @@ fn suite(ring: Ring, tinderbox: &Path, debian: &Image) -> anyhow::Result<Suite> 
     }
     if needs.acpi_machines {
         suite = suite.with_acpi_machines(&conformance::guest::golden())?;
+    }
+    if needs.vng {
+        suite = vng::tools()?.into_iter().fold(suite, |suite, (name, path)| suite.with(name, path));
+    }
+    if needs.symbols {
+        let symbols = paths::target().join("firmware/current/edk2-debug/symbols");
+        suite = suite.with("TINDERBOX_SYMBOLS", symbols);
     }
     Ok(suite.with("TINDERBOX_DEBIAN", image.raw))
 }

@@ -51,6 +51,7 @@ fn machine(config: &Config, plan: &Plan) -> Vec<[String; 2]> {
     let console = match &config.console {
         Console::Stdio => "stdio".into(),
         Console::File(path) => path.display().to_string(),
+        Console::Stream(end) => end.to_string(),
         Console::None => "none".into(),
     };
     let debugcon = config.debugcon.as_ref().map_or("none".into(), |path| path.display().to_string());

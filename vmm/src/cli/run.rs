@@ -56,7 +56,7 @@ pub(crate) struct RunArgs {
     #[arg(long, requires = "dry_run")]
     json: bool,
     #[command(flatten)]
-    config: ConfigArgs,
+    pub(super) config: ConfigArgs,
 }
 
 /// The options that describe a machine.
@@ -112,6 +112,7 @@ impl ConfigArgs {
             usb,
             virtio: self.virtio.into_config(),
             console: self.console.console,
+            escape: self.console.escape,
             debugcon: self.console.debugcon.map(|file| file.0),
             timeline: self.console.timeline,
             on_reset: if self.machine.no_reboot { OnReset::End } else { OnReset::Reboot },
@@ -245,9 +246,9 @@ mod tests {
     use super::*;
     use crate::backing::Backing;
     use crate::config::{
-        CloudInit, Console, ControlConfig, ExtraDevice, FsServer, FwCfgFile, GuestInfo, KernelConfig,
-        Monitor, NodeConfig, NumaConfig, OnPowerOff, PmemConfig, PortConfig, PortEnd, Side, Source,
-        StartState, Switch, UsbConfig, VhostUserConfig, VirtioBus, VirtioConfig, VsockConfig,
+        CloudInit, Console, ControlConfig, EscapeKey, ExtraDevice, FsServer, FwCfgFile, GuestInfo,
+        KernelConfig, Monitor, NodeConfig, NumaConfig, OnPowerOff, PmemConfig, PortConfig, PortEnd, Side,
+        Source, StartState, Switch, UsbConfig, VhostUserConfig, VirtioBus, VirtioConfig, VsockConfig,
     };
     use crate::cpu::CpuModel;
     use crate::topology::Topology;
@@ -298,7 +299,7 @@ mod tests {
     #[test]
     fn every_option_reaches_the_configuration() {
         let args = "--memory 6G,shared=on --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
-                    --cmdline quiet --console none --debugcon file:fw.log --timeline boot.json,mark=up --no-reboot --kvm /dev/kvm2 \
+                    --cmdline quiet --console none --escape ctrl-x --debugcon file:fw.log --timeline boot.json,mark=up --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
                     --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --input kbd --input tablet --net null --fs tag=src,socket=s --vhost-user blk,socket=b --virtio-console pty --vsock socket=v --balloon 64M --pmem p,size=64M --cloud-init user-data=u \
                     --name vm --pidfile pid --qmp unix:q --paused --no-shutdown --daemonize";
@@ -340,6 +341,7 @@ mod tests {
                 cloud_init: Some(CloudInit { user_data: "u".into(), meta_data: None, network_config: None }),
             },
             console: Console::None,
+            escape: EscapeKey(24),
             debugcon: Some("fw.log".into()),
             timeline: "boot.json,mark=up".parse().ok(),
             on_reset: OnReset::End,

@@ -85,8 +85,13 @@ fn first_line(error: &clap::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::Parser as _;
+    use proptest::prelude::*;
+
+    use super::super::Command;
+    use super::super::failure::Failure;
+    use super::*;
+    use crate::machine::Plan;
 
     fn message(args: &str) -> String {
         let args: Vec<_> = args.split(' ').map(OsString::from).collect();
@@ -149,5 +154,42 @@ mod tests {
         assert_eq!(message("tinderbox rum"), "unknown command rum, did you mean run?");
         assert_eq!(message("tinderbox"), "no command, see `tinderbox --help`");
         assert_eq!(message("tinderbox firmware"), "no command, see `tinderbox firmware --help`");
+    }
+
+    /// Options of `run` with texts of the shapes that values have, and then some.
+    fn words() -> impl Strategy<Value = Vec<OsString>> {
+        let cli = Cli::command();
+        let run = cli.find_subcommand("run").unwrap();
+        let names: Vec<_> =
+            run.get_arguments().filter_map(|option| Some(format!("--{}", option.get_long()?))).collect();
+        let option = prop_oneof![prop::sample::select(names), "--?[a-z-]{0,8}"];
+        let value = prop_oneof![
+            "[a-z]{0,6}(,[a-z-]{1,9}=[a-z0-9./:]{0,9}){0,4}",
+            "[0-9]{1,20}[KMGTPE]?(,[a-z]{1,9}=[0-9]{1,9}){0,3}",
+            "[a-z]{1,6}:.{0,9}",
+            "\\PC{0,40}",
+        ];
+        prop::collection::vec(prop_oneof![option, value], 0..12).prop_map(|words| {
+            ["tinderbox", "run"].map(Into::into).into_iter().chain(words).map(OsString::from).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_command_line_is_a_machine_or_one_clear_line(words in words()) {
+            let plan = |args: super::super::run::ConfigArgs| -> Result<(), Failure> {
+                Ok(Plan::check(&args.into_config()?, 46)?)
+            };
+            let line = match Cli::try_parse_from(&words) {
+                Ok(Cli { command: Command::Run(args), .. }) => match plan(args.config) {
+                    Err(Failure::Usage(line)) => line,
+                    Ok(()) | Err(_) => return Ok(()),
+                },
+                Ok(_) => return Ok(()),
+                Err(help) if !help.use_stderr() => return Ok(()),
+                Err(error) => one_line(&error, &words),
+            };
+            prop_assert!(line.len() > 10 && !line.contains('\n'), "{line:?}");
+        }
     }
 }

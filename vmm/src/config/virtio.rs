@@ -1,5 +1,6 @@
 //! The virtio devices other than disks.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use virtio::net::Mac;
@@ -143,6 +144,19 @@ pub enum PortEnd {
     Socket(PathBuf),
     /// A pseudo-terminal.
     Pty,
+}
+
+/// As on the command line.
+impl fmt::Display for PortEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdio => f.write_str("stdio"),
+            Self::Pty => f.write_str("pty"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Pipe(path) => write!(f, "pipe:{}", path.display()),
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// One network interface.

@@ -4,13 +4,13 @@
 //! `/dev/kvm` is touched, and nothing on the host is changed before everything is open.
 
 use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context as _;
 use bus::{Bus, Device};
+use chardev::Keep;
 use chipset::debugcon;
 use chipset::ged::{self, Ged, PowerEvent, SleepReset, Trigger};
 use chipset::ioapic::IoApic;
@@ -21,7 +21,7 @@ use virtio::VirtioDevice;
 use virtio::mmio::{self, MmioTransport};
 use vm_memory::GuestMemoryMmap;
 
-use super::console::{Console, Log, Serial, Waker};
+use super::console::{Console, End, Log, Serial, Waker};
 use super::control::{Cause, Control, Event};
 use super::disks::Disk;
 use super::drives::Drives;
@@ -33,14 +33,15 @@ use super::pass_through::HostFunctions;
 use super::plan::{Plan, Range, TransportPlan, Virtio};
 use super::remote::Notice;
 use super::start::Placed;
+use super::stream::Stream;
 use super::tables;
 use super::timers::{Alarm, Timers};
 use super::usb::Usb;
 use super::usb_devices::UsbDevices;
 use super::vcpus::{Board, Vcpus};
-use super::virtio::Backends;
+use super::virtio::{Backends, open_end};
 use crate::boot::{Handover, Ram};
-use crate::config::{self, Config, Irqchip};
+use crate::config::{self, Config, EscapeKey, Irqchip};
 use crate::host;
 use crate::kvm::{GuestRam, Kvm, Routes, Vcpu, Vm, install_wake_handler};
 use crate::timeline::{Places, Recorder, Watched};
@@ -51,9 +52,10 @@ pub(super) struct Resources {
     virtio: Backends,
     usb: UsbDevices,
     host_functions: HostFunctions,
-    console: Option<(Box<dyn io::Write + Send>, bool)>,
+    console: Option<End>,
     debugcon: Option<File>,
     guest_data: GuestData,
+    escape: EscapeKey,
     fds: FdSets,
     kvm: Kvm,
 }
@@ -70,14 +72,24 @@ impl Resources {
         let host_functions = HostFunctions::open(&config.vfio)?;
         let guest_data = GuestData::read(&config.guest_info)?;
         let kvm = Kvm::open(&config.kvm)?;
-        let console: Option<(Box<dyn io::Write + Send>, bool)> = match &config.console {
-            config::Console::Stdio => Some((Box::new(io::stdout()), true)),
-            config::Console::File(path) => Some((Box::new(create(path, "--console")?), false)),
-            config::Console::None => None,
-        };
+        let console = open_console(&config.console)?;
+        let escape = config.escape;
         let debugcon = config.debugcon.as_deref().map(|path| create(path, "--debugcon")).transpose()?;
-        Ok(Self { disks, virtio, usb, host_functions, console, debugcon, guest_data, fds, kvm })
+        Ok(Self { disks, virtio, usb, host_functions, console, debugcon, guest_data, escape, fds, kvm })
     }
+}
+
+/// What COM1 is connected to, if there is one.
+fn open_console(console: &config::Console) -> anyhow::Result<Option<End>> {
+    Ok(Some(match console {
+        config::Console::Stdio => End::Terminal,
+        config::Console::File(path) => End::File(create(path, "--console")?),
+        config::Console::Stream(end) => {
+            let chardev = open_end(end, Keep::Last).context("--console")?;
+            End::Stream(Stream::new(chardev).context("--console")?)
+        }
+        config::Console::None => return Ok(None),
+    }))
 }
 
 fn create(path: &Path, option: &str) -> anyhow::Result<File> {
@@ -118,7 +130,7 @@ pub(super) struct Machine {
 impl Machine {
     /// Builds the machine of `plan`, to begin with `start`.
     pub(super) fn build(plan: &Plan, resources: Resources, mut start: Placed) -> anyhow::Result<Self> {
-        let Resources { disks, virtio, usb, host_functions, console, debugcon, guest_data, fds, kvm } =
+        let Resources { disks, virtio, usb, host_functions, console, debugcon, guest_data, escape, fds, kvm } =
             resources;
         bus::workers_begin_with(crate::kvm::give_way);
         let ram = GuestRam::allocate(plan, virtio.pmems())?;
@@ -163,8 +175,8 @@ impl Machine {
         let needs_timers = !timers.is_empty();
         let timers = needs_timers.then(|| Timers::start(timers, alarm)).transpose();
         let timers = timers.context("start the timers' thread")?;
-        let console =
-            Console::start(serial, log, waker, Arc::clone(&control)).context("start the console's thread")?;
+        let console = Console::start(serial, log, waker, Arc::clone(&control), escape)
+            .context("start the console's thread")?;
         Ok(Self {
             vcpus,
             board,
@@ -331,16 +343,12 @@ impl<'a> Builder<'a> {
         self.pio("fw_cfg", self.plan.fw_cfg, FwCfg::new(contents, self.ram.memory().clone()))
     }
 
-    fn com1(
-        &mut self,
-        console: Option<(Box<dyn io::Write + Send>, bool)>,
-        waker: &Waker,
-    ) -> anyhow::Result<Option<Serial>> {
-        let (Some(com1), Some((output, typed))) = (self.plan.com1, console) else { return Ok(None) };
+    fn com1(&mut self, console: Option<End>, waker: &Waker) -> anyhow::Result<Option<Serial>> {
+        let (Some(com1), Some(end)) = (self.plan.com1, console) else { return Ok(None) };
         let waker = waker.clone();
         let (device, uart) = uart::pair(self.line(com1.gsi), move || waker.wake());
         self.pio("com1", com1.ports, device)?;
-        Ok(Some(Serial { uart, output, typed }))
+        Ok(Some(Serial { uart, end }))
     }
 
     fn debugcon(&mut self, file: Option<File>, waker: &Waker) -> anyhow::Result<Option<Log>> {

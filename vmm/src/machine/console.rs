@@ -1,11 +1,11 @@
 //! The thread between the guest's serial port and the host's terminal or file. It also writes the firmware's log.
 //!
 //! ```text
-//!  COM1 ─── wake ───► poll ◄─── stdin
+//!  COM1 ─── wake ───► poll ◄─── stdin, or a stream
 //!  port 0x402 ──┘      │
-//!                      ├─► stdout or file, log file
+//!                      ├─► stdout, file or stream, log file
 //!                      ├─► COM1's receiver, as it has room
-//!                      └─► Ctrl-a commands to the control thread
+//!                      └─► escape key's commands to the control thread
 //! ```
 
 use std::fs::File;
@@ -21,7 +21,9 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 
 use super::control::{Cause, Control, Event};
-use crate::terminal::{Command, EscapeFilter, HELP, Input, Stderr};
+use super::stream::Stream;
+use crate::config::EscapeKey;
+use crate::terminal::{Command, EscapeFilter, Input, Stderr, help};
 
 /// Wakes the thread; callable from anywhere.
 #[derive(Clone)]
@@ -42,9 +44,17 @@ impl Waker {
 /// COM1 and what it is connected to.
 pub(super) struct Serial {
     pub(super) uart: UartHost,
-    pub(super) output: Box<dyn Write + Send>,
-    /// Whether what is typed goes to the guest.
-    pub(super) typed: bool,
+    pub(super) end: End,
+}
+
+/// What COM1 is connected to, opened.
+pub(super) enum End {
+    /// Standard output, and input, whose keys are the guest's but for the escape key.
+    Terminal,
+    /// A file for the guest's output.
+    File(File),
+    /// A stream in both directions.
+    Stream(Stream),
 }
 
 /// The firmware's log and its file.
@@ -67,15 +77,17 @@ impl Console {
         log: Option<Log>,
         waker: Waker,
         control: Arc<Control>,
+        key: EscapeKey,
     ) -> io::Result<Self> {
         let ending = Arc::new(AtomicBool::new(false));
         let worker = Worker {
-            typing: serial.as_ref().is_some_and(|serial| serial.typed),
+            typing: serial.as_ref().is_some_and(|serial| matches!(serial.end, End::Terminal)),
             serial,
             log,
             waker: waker.clone(),
             control,
-            escape: EscapeFilter::default(),
+            key,
+            escape: EscapeFilter::new(key),
             pending: Vec::new(),
             buffer: Vec::new(),
         };
@@ -97,6 +109,7 @@ struct Worker {
     log: Option<Log>,
     waker: Waker,
     control: Arc<Control>,
+    key: EscapeKey,
     escape: EscapeFilter,
     /// Typed, and not yet taken by the guest.
     pending: Vec<u8>,
@@ -115,13 +128,12 @@ impl Worker {
             if last {
                 return;
             }
-            if self.wait() {
-                self.read_keys();
-            }
+            let ready = self.wait();
+            self.look(ready);
         }
     }
 
-    /// Sleeps until there is something to do; true if keys can be read.
+    /// Sleeps until there is something to do; true if there is something to read.
     fn wait(&self) -> bool {
         let stdin = io::stdin();
         let mut fds = vec![PollFd::new(&*self.waker.0, PollFlags::IN)];
@@ -129,18 +141,37 @@ impl Worker {
         if self.typing && self.pending.is_empty() {
             fds.push(PollFd::from_borrowed_fd(stdin.as_fd(), PollFlags::IN));
         }
+        if let Some(Serial { end: End::Stream(stream), .. }) = &self.serial {
+            fds.push(PollFd::from_borrowed_fd(stream.events(), PollFlags::IN));
+        }
         // An interrupted wait is a wait that ended early.
         let _ = poll(&mut fds, None);
         let _ = rustix::io::read(&*self.waker.0, &mut [0; 8]);
         fds.get(1).is_some_and(|fd| !fd.revents().is_empty())
     }
 
+    /// Looks at what is `ready`: keys, or the stream.
+    fn look(&mut self, ready: bool) {
+        match &mut self.serial {
+            _ if !ready => {}
+            Some(Serial { end: End::Stream(stream), .. }) => stream.look(),
+            _ => self.read_keys(),
+        }
+    }
+
     fn drain(&mut self) {
-        if let Some(serial) = &mut self.serial {
-            self.buffer.clear();
-            serial.uart.take_output(&mut self.buffer);
-            // Whoever listened has gone; the guest goes on.
-            let _ = serial.output.write_all(&self.buffer).and_then(|()| serial.output.flush());
+        if let Some(Serial { uart, end }) = &mut self.serial {
+            let mut write = |output: &mut dyn Write| {
+                self.buffer.clear();
+                uart.take_output(&mut self.buffer);
+                // Whoever listened has gone; the guest goes on.
+                let _ = output.write_all(&self.buffer).and_then(|()| output.flush());
+            };
+            match end {
+                End::Terminal => write(&mut io::stdout()),
+                End::File(file) => write(file),
+                End::Stream(stream) => stream.send(uart),
+            }
         }
         if let Some(log) = &mut self.log {
             self.buffer.clear();
@@ -149,12 +180,21 @@ impl Worker {
         }
     }
 
+    /// Gives the guest what came in, as it has room. While it has none, more is left where it is.
     fn type_pending(&mut self) {
-        if let Some(serial) = &self.serial
-            && !self.pending.is_empty()
-        {
-            let taken = serial.uart.push_input(&self.pending);
+        let Some(Serial { uart, end }) = &mut self.serial else { return };
+        loop {
+            if let (true, End::Stream(stream)) = (self.pending.is_empty(), &mut *end) {
+                stream.receive(&mut self.pending);
+            }
+            if self.pending.is_empty() {
+                return;
+            }
+            let taken = uart.push_input(&self.pending);
             self.pending.drain(..taken);
+            if !self.pending.is_empty() {
+                return;
+            }
         }
     }
 
@@ -167,18 +207,18 @@ impl Worker {
             Err(_) => 0,
         };
         self.typing = count > 0;
-        let (pending, control) = (&mut self.pending, &self.control);
+        let (pending, control, key) = (&mut self.pending, &self.control, self.key);
         self.escape.feed(keys.get(..count).unwrap_or_default(), |input| match input {
             Input::Bytes(bytes) => pending.extend_from_slice(bytes),
-            Input::Command(command) => obey(command, control),
+            Input::Command(command) => obey(command, control, key),
         });
     }
 }
 
-fn obey(command: Command, control: &Control) {
+fn obey(command: Command, control: &Control, key: EscapeKey) {
     match command {
         // The help is for the person, whatever stderr is.
-        Command::Help => drop(Stderr::default().write_all(HELP.as_bytes())),
+        Command::Help => drop(Stderr::default().write_all(help(key).as_bytes())),
         Command::Quit => control.tell(Event::Quit),
         Command::PowerButton => control.tell(Event::PowerButton),
         Command::SleepButton => control.tell(Event::SleepButton),

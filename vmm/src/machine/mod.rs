@@ -29,6 +29,7 @@ mod pmem;
 pub mod remote;
 mod seed;
 mod start;
+mod stream;
 mod supervisor;
 pub mod tables;
 mod timers;
@@ -95,7 +96,7 @@ pub fn run(config: &Config) -> anyhow::Result<Outcome> {
     watch_signals(&machine.control)?;
     let raw_mode = match config.console {
         Console::Stdio => Some(RawMode::enter().context("set up the terminal")?),
-        Console::File(_) | Console::None => None,
+        Console::File(_) | Console::Stream(_) | Console::None => None,
     };
     if config.control.start == StartState::Paused {
         machine.control.begin_parked();

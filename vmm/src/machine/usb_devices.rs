@@ -34,7 +34,7 @@ enum Opened {
 
 /// A device that is to be made.
 pub(super) enum Model {
-    Storage(StorageModel),
+    Storage(Box<StorageModel>),
     Keyboard,
     Mouse,
     Tablet,
@@ -79,7 +79,7 @@ impl UsbDevices {
         for ((id, opened), place) in devices {
             let path = Some(PortPath(place.path.clone())).filter(|path| !path.0.is_empty());
             let model = match opened {
-                Opened::Storage(storage) => Model::Storage(StorageModel::of(storage, disks)?),
+                Opened::Storage(storage) => Model::Storage(Box::new(StorageModel::of(storage, disks)?)),
                 Opened::Other(model) => model,
             };
             plugs.plug(id.as_deref(), path, |hands, number| model.make(hands, number)).context("--usb")?;

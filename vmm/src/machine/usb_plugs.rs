@@ -136,12 +136,7 @@ impl Path {
 impl Plugs {
     /// The ports of the controller behind `control`, with nothing in them. `capture` records what is plugged in, `hands` work
     /// on it, and `drives` has the media of disks.
-    pub(super) fn new(
-        control: Control,
-        capture: Option<Capture>,
-        hands: Hands,
-        drives: Arc<Drives>,
-    ) -> Self {
+    pub(super) fn new(control: Control, capture: Option<Capture>, hands: Hands, drives: Arc<Drives>) -> Self {
         Self { control, capture, hands, drives, plugged: Mutex::default() }
     }
 
@@ -176,7 +171,7 @@ impl Plugs {
                 let disk =
                     self.drives.nodes().take(&node).map_err(|error| PlugsError::Node(error.to_string()))?;
                 let model = StorageModel { disk, drive: None, serial, cdrom: false, removable, speed };
-                (Model::Storage(model), Some(node))
+                (Model::Storage(Box::new(model)), Some(node))
             }
         };
         let added = self.plug_node(id, path, node.clone(), |hands, number| model.make(hands, number));

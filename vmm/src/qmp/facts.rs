@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Config, Console, DiskConfig, PortConfig, PortEnd};
+use crate::config::{Config, Console, DiskConfig, PortConfig};
 use crate::machine::Plan;
 use crate::machine::drives::Name;
 use crate::machine::hands::Hands;
@@ -75,14 +75,7 @@ fn port((n, port): (u32, &PortConfig)) -> (String, String) {
         virtio::console::Kind::Console => format!("console{n}"),
         virtio::console::Kind::Named(name) => name.clone(),
     };
-    let end = match &port.end {
-        PortEnd::Stdio => "stdio".into(),
-        PortEnd::Pty => "pty".into(),
-        PortEnd::File(path) => format!("file:{}", path.display()),
-        PortEnd::Pipe(path) => format!("pipe:{}", path.display()),
-        PortEnd::Socket(path) => format!("unix:{}", path.display()),
-    };
-    (label, end)
+    (label, port.end.to_string())
 }
 
 impl Facts {
@@ -98,6 +91,7 @@ impl Facts {
         let console = match &config.console {
             Console::Stdio => "stdio".into(),
             Console::File(path) => path.display().to_string(),
+            Console::Stream(end) => end.to_string(),
             Console::None => "none".into(),
         };
         let drives = config.disks.iter().enumerate().map(|(n, disk)| {

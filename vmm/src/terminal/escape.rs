@@ -1,22 +1,30 @@
-//! The escape key `Ctrl-a`, as QEMU has it.
+//! The escape key, `Ctrl-a` unless told otherwise, as QEMU has it.
 
-/// `Ctrl-a` in ASCII.
-const ESCAPE: u8 = 0x01;
+use crate::config::EscapeKey;
 
-/// The keys, for [`Stderr`](super::Stderr).
-pub const HELP: &str = "\n\
-    Ctrl-a h       this help\n\
-    Ctrl-a x       quit: the guest stops at once\n\
-    Ctrl-a p       press the power button: the guest shuts down by itself\n\
-    Ctrl-a s       press the sleep button\n\
-    Ctrl-a g       tell the guest that it is another one, a copy (--device vmgenid)\n\
-    Ctrl-a r       reset the machine\n\
-    Ctrl-a Ctrl-a  send Ctrl-a to the guest\n";
+/// What a key does after the escape key, for [`Stderr`](super::Stderr).
+const KEYS: [(&str, &str); 6] = [
+    ("h", "this help"),
+    ("x", "quit: the guest stops at once"),
+    ("p", "press the power button: the guest shuts down by itself"),
+    ("s", "press the sleep button"),
+    ("g", "tell the guest that it is another one, a copy (--device vmgenid)"),
+    ("r", "reset the machine"),
+];
+
+/// The keys.
+#[must_use]
+pub fn help(escape: EscapeKey) -> String {
+    let line = |(key, text): (String, String)| format!("{:14} {text}\n", format!("{escape} {key}"));
+    let keys = KEYS.map(|(key, text)| (key.to_owned(), text.to_owned())).into_iter();
+    let itself = (escape.to_string(), format!("send {escape} to the guest"));
+    "\n".to_owned() + &keys.chain([itself]).map(line).collect::<String>()
+}
 
 /// What the user wants of tinderbox, not of the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Print [`HELP`].
+    /// Print [`help`].
     Help,
     /// End at once, as if the cord were pulled.
     Quit,
@@ -42,17 +50,24 @@ pub enum Input<'a> {
 /// Tells keys for the guest from keys for tinderbox, over any division of the input into reads.
 #[derive(Debug, Default)]
 pub struct EscapeFilter {
+    key: EscapeKey,
     /// The last byte was an escape whose meaning is still open.
     escaped: bool,
 }
 
 impl EscapeFilter {
-    /// Passes what `bytes` mean to `sink`, in order. A key that means nothing after `Ctrl-a` is dropped with it.
+    /// A filter for commands after `key`.
+    #[must_use]
+    pub const fn new(key: EscapeKey) -> Self {
+        Self { key, escaped: false }
+    }
+
+    /// Passes what `bytes` mean to `sink`, in order. A key that means nothing after the escape is dropped with it.
     pub fn feed<'a>(&mut self, bytes: &'a [u8], mut sink: impl FnMut(Input<'a>)) {
         let mut rest = bytes;
         while let Some((first, after)) = rest.split_first() {
             if std::mem::take(&mut self.escaped) {
-                meaning(*first, &rest[..1]).into_iter().for_each(&mut sink);
+                self.meaning(*first, &rest[..1]).into_iter().for_each(&mut sink);
                 rest = after;
             } else {
                 rest = self.plain(rest, &mut sink);
@@ -62,7 +77,7 @@ impl EscapeFilter {
 
     /// Passes on what stands before the next escape and returns what stands after it.
     fn plain<'a>(&mut self, bytes: &'a [u8], sink: &mut impl FnMut(Input<'a>)) -> &'a [u8] {
-        let end = bytes.iter().position(|&byte| byte == ESCAPE);
+        let end = bytes.iter().position(|&byte| byte == self.key.0);
         let (plain, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
         if !plain.is_empty() {
             sink(Input::Bytes(plain));
@@ -70,20 +85,20 @@ impl EscapeFilter {
         self.escaped = end.is_some();
         rest.get(1..).unwrap_or_default()
     }
-}
 
-/// What `key` means after an escape; `itself` is the same key as it was typed.
-fn meaning(key: u8, itself: &[u8]) -> Option<Input<'_>> {
-    Some(match key {
-        ESCAPE => Input::Bytes(itself),
-        b'h' | b'?' => Input::Command(Command::Help),
-        b'x' => Input::Command(Command::Quit),
-        b'p' => Input::Command(Command::PowerButton),
-        b's' => Input::Command(Command::SleepButton),
-        b'g' => Input::Command(Command::NewGeneration),
-        b'r' => Input::Command(Command::Reset),
-        _ => return None,
-    })
+    /// What `key` means after an escape; `itself` is the same key as it was typed.
+    fn meaning<'a>(&self, key: u8, itself: &'a [u8]) -> Option<Input<'a>> {
+        Some(match key {
+            _ if key == self.key.0 => Input::Bytes(itself),
+            b'h' | b'?' => Input::Command(Command::Help),
+            b'x' => Input::Command(Command::Quit),
+            b'p' => Input::Command(Command::PowerButton),
+            b's' => Input::Command(Command::SleepButton),
+            b'g' => Input::Command(Command::NewGeneration),
+            b'r' => Input::Command(Command::Reset),
+            _ => return None,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -150,9 +165,20 @@ mod tests {
     }
 
     #[test]
+    fn another_key_makes_the_first_one_the_guests() {
+        let mut pieces = Vec::new();
+        EscapeFilter::new(EscapeKey(20)).feed(b"\x01x\x14x\x14\x14", |input| pieces.push(input));
+        let expected = [Input::Bytes(b"\x01x"), Input::Command(Command::Quit), Input::Bytes(b"\x14")];
+        assert_eq!(pieces, expected);
+    }
+
+    #[test]
     fn help_names_every_key() {
+        let text = help(EscapeKey::default());
         for key in ["Ctrl-a h", "Ctrl-a x", "Ctrl-a p", "Ctrl-a s", "Ctrl-a g", "Ctrl-a r", "Ctrl-a Ctrl-a"] {
-            assert!(HELP.contains(key), "{key}");
+            assert!(text.contains(&format!("\n{key} ")), "{key}");
         }
+        assert!(text.contains("Ctrl-a x       quit"), "{text}");
+        assert!(help(EscapeKey(29)).contains("\nCtrl-] Ctrl-]  send Ctrl-] to the guest\n"));
     }
 }

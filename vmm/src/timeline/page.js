@@ -14,7 +14,7 @@ function time(us) {
   if (us >= 1e6) return (us / 1e6).toFixed(2) + " s";
   if (us >= 100e3) return (us / 1e3).toFixed(0) + " ms";
   if (us >= 1e3) return (us / 1e3).toFixed(1) + " ms";
-  return Math.round(us) + " µs";
+  return us ? Math.round(us) + " µs" : "0";
 }
 function make(tag, attributes, ...children) {
   const element = document.createElement(tag);

@@ -43,6 +43,8 @@ pub(crate) struct Output {
     pub(crate) image: PathBuf,
     /// What the source says it is.
     pub(crate) version: String,
+    /// Files that debuggers read, if the recipe wants them.
+    pub(crate) symbols: Vec<PathBuf>,
 }
 
 /// An image that passed all checks, and what belongs to it.
@@ -50,6 +52,8 @@ pub(crate) struct Product {
     pub(crate) image: PathBuf,
     /// The licence texts, which go wherever the image goes.
     pub(crate) licences: Vec<PathBuf>,
+    /// Files that debuggers read.
+    pub(crate) symbols: Vec<PathBuf>,
     pub(crate) version: String,
     /// Holds all the files.
     _scratch: TempDir,
@@ -86,7 +90,8 @@ impl Work<'_> {
         scratch: TempDir,
     ) -> anyhow::Result<Product> {
         self.unpack(source, tarball, tree)?;
-        let Output { image, version } = self.recipe.builder().compile(self, tree, source.version())?;
+        let Output { image, version, symbols } =
+            self.recipe.builder().compile(self, tree, source.version())?;
         let len = image.metadata().with_context(|| format!("read {}", image.display()))?.len();
         let size = self.recipe.size;
         ensure!(len == size, "the image has {len} bytes, the recipe says {size}");
@@ -95,7 +100,10 @@ impl Work<'_> {
         let licences =
             licences.map(|path| files::copy_into(&path, scratch.path())).collect::<Result<_, _>>()?;
         let image = files::copy_into(&image, scratch.path())?;
-        Ok(Product { image, licences, version, _scratch: scratch })
+        let kept = scratch.path().join("symbols");
+        files::create_dir(&kept)?;
+        let symbols = symbols.iter().map(|path| files::copy_into(path, &kept)).collect::<Result<_, _>>()?;
+        Ok(Product { image, licences, symbols, version, _scratch: scratch })
     }
 
     fn unpack(&self, source: &Source, tarball: &Path, tree: &Path) -> anyhow::Result<()> {

@@ -65,7 +65,8 @@ impl Builder for Edk2 {
         let image = find_image(&tree.join(RESULTS))?;
         let bytes = fs::read(&image).with_context(|| format!("read {}", image.display()))?;
         verify(&bytes)?;
-        Ok(Output { image, version })
+        let symbols = if work.recipe.symbols { find_symbols(&image)? } else { Vec::new() };
+        Ok(Output { image, version, symbols })
     }
 }
 
@@ -95,6 +96,16 @@ fn find_image(results: &Path) -> anyhow::Result<PathBuf> {
     let folders = fs::read_dir(results).with_context(|| format!("read {}", results.display()))?;
     let mut images = folders.flatten().map(|folder| folder.path().join(IMAGE));
     images.find(|image| image.exists()).with_context(|| format!("no {IMAGE} below {}", results.display()))
+}
+
+/// The files with the symbols of each module in `image`, which edk2 puts beside the folder of images.
+fn find_symbols(image: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let modules = image.ancestors().nth(2).context("the image lies in a folder")?.join("X64");
+    let files = fs::read_dir(&modules).with_context(|| format!("read {}", modules.display()))?;
+    let is_debug = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "debug");
+    let found: Vec<_> = files.flatten().map(|file| file.path()).filter(is_debug).collect();
+    ensure!(!found.is_empty(), "no symbols in {}", modules.display());
+    Ok(found)
 }
 
 /// Checks that `image` begins as a firmware volume (PI 1.8, volume 3, 3.2.1) and has code at its reset vector, where the

@@ -41,6 +41,6 @@ impl Builder for Meson {
             has_reset_vector(&bytes),
             "the image has no jump at its reset vector, 16 bytes before its end"
         );
-        Ok(Output { image, version: version.unwrap_or(&work.recipe.version).to_owned() })
+        Ok(Output { image, version: version.unwrap_or(&work.recipe.version).to_owned(), symbols: Vec::new() })
     }
 }

@@ -53,7 +53,7 @@ impl Builder for OptionRom {
         )?;
         let code = fs::read(&linked).with_context(|| format!("read {}", linked.display()))?;
         files::write(&image, finish(code)?)?;
-        Ok(Output { image, version: version.unwrap_or(&work.recipe.version).to_owned() })
+        Ok(Output { image, version: version.unwrap_or(&work.recipe.version).to_owned(), symbols: Vec::new() })
     }
 }
 

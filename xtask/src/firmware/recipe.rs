@@ -44,6 +44,9 @@ pub(crate) struct Recipe {
     pub(crate) size: u64,
     /// Files of the source that go with the image.
     pub(crate) licence_texts: Vec<String>,
+    /// Whether the files that debuggers read are kept beside it, in `symbols/`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) symbols: bool,
     /// The option ROMs by which it starts a kernel of the VMM's: recipes too, built along with it.
     #[serde(default)]
     pub(crate) option_roms: Vec<String>,

@@ -41,7 +41,7 @@ impl Builder for SeaBios {
         let image = tree.join("out/bios.bin");
         let bytes = fs::read(&image).with_context(|| format!("read {}", image.display()))?;
         verify(&bytes, &version)?;
-        Ok(Output { image, version })
+        Ok(Output { image, version, symbols: Vec::new() })
     }
 }
 

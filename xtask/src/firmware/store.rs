@@ -68,6 +68,11 @@ impl Store {
         for licence in &product.licences {
             files::copy_into(licence, made.path())?;
         }
+        if !product.symbols.is_empty() {
+            let symbols = made.path().join("symbols");
+            files::create_dir(&symbols)?;
+            product.symbols.iter().try_for_each(|path| files::copy_into(path, &symbols).map(drop))?;
+        }
         let sha256 = files::sha256_of(&product.image)?;
         write_papers(made.path(), inputs, &product.version, &sha256, &built.image)?;
         files::keep(made, &built.dir)?;

@@ -46,6 +46,7 @@ use job::Job;
 pub(crate) use kernel::unpack as unpack_kernel;
 #[expect(unused_imports, reason = "for bench, which compares with it")]
 pub(crate) use parts::{Qemu, qemu};
+pub(crate) use parts::{find_bzimage, kernel_package};
 use session::Session;
 
 /// Exit status when the lab itself failed.

@@ -63,6 +63,26 @@ pub(super) struct BootFiles {
     pub(super) emulator_modules: Option<PathBuf>,
 }
 
+/// Debian's kernel with all its modules, at their places below this folder.
+///
+/// # Errors
+///
+/// When Debian's mirror is out of reach, or a folder cannot be written.
+pub(crate) fn kernel_package() -> anyhow::Result<PathBuf> {
+    let dir = paths::target_dir("lab")?;
+    let _alone = lock(&dir)?;
+    packages(&dir)
+}
+
+/// The packages that the lab is made of, unpacked. Once there they stay: newer ones are taken when the folder is removed.
+fn packages(dir: &Path) -> anyhow::Result<PathBuf> {
+    let packages = dir.join("debian");
+    if !packages.join(".packages").exists() {
+        fetch(&packages)?;
+    }
+    Ok(packages)
+}
+
 /// The kernel and its initial root, fetched and packed where they are not there yet.
 ///
 /// # Errors
@@ -71,11 +91,7 @@ pub(super) struct BootFiles {
 pub(super) fn boot_files() -> anyhow::Result<BootFiles> {
     let dir = paths::target_dir("lab")?;
     let _alone = lock(&dir)?;
-    let packages = dir.join("debian");
-    // Once there they stay: a newer kernel is taken when the folder is removed.
-    if !packages.join(".packages").exists() {
-        fetch(&packages)?;
-    }
+    let packages = packages(&dir)?;
     let versions = fs::read_to_string(packages.join(".packages")).context("read what the lab is made of")?;
     let modules = MODULES.join(" ");
     let kernel = dir.join(format!("kernel-{}.elf", fingerprint(&[&versions])));
@@ -104,11 +120,17 @@ fn fetch(into: &Path) -> anyhow::Result<()> {
 
 /// The one kernel in the unpacked packages.
 fn bzimage(packages: &Path) -> anyhow::Result<Vec<u8>> {
+    let path = find_bzimage(packages)?;
+    fs::read(&path).with_context(|| format!("read {}", path.display()))
+}
+
+/// Where it is.
+pub(crate) fn find_bzimage(packages: &Path) -> anyhow::Result<PathBuf> {
     let boot = packages.join("boot");
     let entries = fs::read_dir(&boot).with_context(|| format!("read {}", boot.display()))?;
     let is_kernel = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("vmlinuz-");
     match entries.flatten().find(is_kernel) {
-        Some(entry) => fs::read(entry.path()).with_context(|| format!("read {}", entry.path().display())),
+        Some(entry) => Ok(entry.path()),
         None => bail!("no kernel in {}: remove {} to fetch it again", boot.display(), packages.display()),
     }
 }

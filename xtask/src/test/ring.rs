@@ -18,6 +18,8 @@ pub(super) enum Ring {
     Backends,
     Cpus,
     Control,
+    Vng,
+    Symbols,
     Usbboot,
 }
 
@@ -45,6 +47,10 @@ pub(super) struct Needs {
     pub(super) usb_image: bool,
     /// A list of machines.
     pub(super) acpi_machines: bool,
+    /// virtme-ng with all that it needs.
+    pub(super) vng: bool,
+    /// The symbols of edk2's modules.
+    pub(super) symbols: bool,
     /// Memory of the lab for guests of more than half a GiB, but no other lab beside it.
     pub(super) large_lab: bool,
 }
@@ -58,6 +64,8 @@ impl Needs {
             copy: false,
             usb_image: false,
             acpi_machines: false,
+            vng: false,
+            symbols: false,
             large_lab: matches!(turn, Turn::First),
         }
     }
@@ -80,6 +88,10 @@ impl Ring {
             Self::Devices => Needs { packages: &["passt"], ..Needs::at(Asked) },
             Self::Backends => Needs { packages: &["iperf3", "qemu-system-common"], ..Needs::at(Asked) },
             Self::Cpus | Self::Control => Needs::at(Asked),
+            Self::Vng => Needs { vng: true, ..Needs::at(Asked) },
+            Self::Symbols => {
+                Needs { symbols: true, firmware: &["edk2-debug"], packages: &["gdb"], ..Needs::at(Asked) }
+            }
             Self::Usbboot => {
                 Needs { firmware: &["seabios-usb", "edk2-usb"], usb_image: true, ..Needs::at(Asked) }
             }

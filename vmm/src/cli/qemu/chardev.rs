@@ -145,8 +145,7 @@ impl Chardevs {
             Backend::Absent => Console::None,
             Backend::Socket(_) | Backend::Pty | Backend::Pipe(_) => {
                 let text = self.serials.first().map_or("", String::as_str);
-                let reason = "the serial port is stdio or file:PATH alone; -device virtconsole takes this";
-                return Err(wrong(text, reason.into()));
+                Console::Stream(port_end(backend).map_err(|reason| wrong(text, reason))?)
             }
         })
     }
@@ -193,21 +192,7 @@ impl Chardevs {
 
     /// The character device `id` as the end of a port on virtio.
     pub(super) fn port(&self, id: &str) -> Result<PortEnd, Reason> {
-        Ok(match self.backend(&format!("chardev:{id}"))? {
-            Backend::Stdio => PortEnd::Stdio,
-            Backend::File(path) => PortEnd::File(path),
-            Backend::Null | Backend::Absent => PortEnd::File("/dev/null".into()),
-            Backend::Pty => PortEnd::Pty,
-            Backend::Pipe(path) => PortEnd::Pipe(path),
-            Backend::Socket(Monitor { endpoint: Endpoint::Unix(path), side: Side::Server }) => {
-                PortEnd::Socket(path)
-            }
-            Backend::Socket(_) => {
-                return Err(
-                    "a port waits for nobody, use -chardev socket,path=PATH,server=on,wait=off".into()
-                );
-            }
-        })
+        port_end(self.backend(&format!("chardev:{id}"))?)
     }
 
     /// QEMU's short form of a character device.
@@ -217,6 +202,9 @@ impl Chardevs {
             ("stdio", "") | ("mon", "stdio") => Ok(Backend::Stdio),
             ("none", "") => Ok(Backend::Absent),
             ("null", "") => Ok(Backend::Null),
+            ("pty", "") => Ok(Backend::Pty),
+            ("pipe", path) if !path.is_empty() => Ok(Backend::Pipe(path.into())),
+            ("unix" | "tcp", _) => Ok(Backend::Socket(monitors::monitor(text)?)),
             ("file", "") => Err("no path after file:, write file:PATH".into()),
             ("file", path) => Ok(Backend::File(path.into())),
             ("chardev", id) => {
@@ -224,7 +212,24 @@ impl Chardevs {
                 let missing = || format!("there is no -chardev of the id `{id}`, add it");
                 Ok(device.ok_or_else(missing)?.1.clone())
             }
-            _ => Err("unknown backend, use stdio, mon:stdio, file:PATH, null, none or chardev:ID".into()),
+            _ => Err("unknown backend, use stdio, mon:stdio, file:PATH, pty, pipe:PATH, unix:PATH,server=on,wait=off, null, none or chardev:ID".into()),
         }
     }
+}
+
+/// What a serial port or one on virtio ends in.
+fn port_end(backend: Backend) -> Result<PortEnd, Reason> {
+    Ok(match backend {
+        Backend::Stdio => PortEnd::Stdio,
+        Backend::File(path) => PortEnd::File(path),
+        Backend::Null | Backend::Absent => PortEnd::File("/dev/null".into()),
+        Backend::Pty => PortEnd::Pty,
+        Backend::Pipe(path) => PortEnd::Pipe(path),
+        Backend::Socket(Monitor { endpoint: Endpoint::Unix(path), side: Side::Server }) => {
+            PortEnd::Socket(path)
+        }
+        Backend::Socket(_) => {
+            return Err("a port waits for nobody at a Unix socket, use server=on,wait=off".into());
+        }
+    })
 }

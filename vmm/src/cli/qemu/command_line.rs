@@ -16,7 +16,7 @@ use super::vhost_user::{self, VhostUsers};
 use super::{Aliases, Parsed, QemuError, Reason, Wrong};
 use crate::cli::run::default_firmware;
 use crate::cli::vsock::VsockError;
-use crate::config::{Config, DiskBus, ExtraDevice, KernelConfig, Media, OnReset};
+use crate::config::{Config, DiskBus, EscapeKey, ExtraDevice, KernelConfig, Media, OnReset};
 use crate::nearest::nearest;
 
 /// What was said so far, by subject.
@@ -36,6 +36,7 @@ pub(super) struct CommandLine {
     kernel: Option<String>,
     initrd: Option<String>,
     append: String,
+    escape: EscapeKey,
     on_reset: OnReset,
     notes: Vec<String>,
     dry_run: bool,
@@ -60,6 +61,7 @@ impl CommandLine {
             kernel: None,
             initrd: None,
             append: String::new(),
+            escape: EscapeKey::default(),
             on_reset: OnReset::default(),
             notes: Vec::new(),
             dry_run: false,
@@ -106,7 +108,7 @@ impl CommandLine {
             "append" => self.append = value.into(),
             "bios" => self.machine.bios = Some(firmware(value)),
             "usb" => self.machine.machine("usb=on")?,
-            "echr" => echr(value)?,
+            "echr" => self.escape = echr(value)?,
             "no-reboot" => self.on_reset = OnReset::End,
             "dry-run" => self.dry_run = true,
             "action" => self.action(value)?,
@@ -259,7 +261,12 @@ impl CommandLine {
                 opts.only("clock", &["host"], "the clock follows the host, use clock=host")?;
                 opts.ignore(&["driftfix"]);
             }
-            "run-with" => opts.ignore(&["async-teardown"]),
+            "run-with" => {
+                opts.ignore(&["async-teardown"]);
+                let chroot = "start it in one, as with `chroot` or systemd's RootDirectory=";
+                opts.only("chroot", &[], chroot)?;
+                opts.only("user", &[], "start it as that user, as with `setpriv` or systemd's User=")?;
+            }
             _ => {
                 let all = ["enable", "obsolete", "elevateprivileges", "spawn", "resourcecontrol"];
                 opts.ignore(&all);
@@ -302,6 +309,7 @@ impl CommandLine {
             usb,
             virtio,
             console,
+            escape: self.escape,
             debugcon,
             on_reset: self.on_reset,
             guest_info,
@@ -374,12 +382,10 @@ fn unknown_device(driver: &str) -> Reason {
     format!("unknown device `{driver}`, {hint}").into()
 }
 
-/// `-echr N`: the key is Ctrl-a, which is 1.
-fn echr(text: &str) -> Result<(), Reason> {
-    match opts::number(text) {
-        Some(1) => Ok(()),
-        _ => Err("the key is Ctrl-a, use -echr 1".into()),
-    }
+/// `-echr N`: the key's ASCII code.
+fn echr(text: &str) -> Result<EscapeKey, Reason> {
+    let code = opts::number(text).and_then(|code| u8::try_from(code).ok()).filter(u8::is_ascii);
+    code.map(EscapeKey).ok_or_else(|| "it is no ASCII code, use for example -echr 0x14 for Ctrl-t".into())
 }
 
 /// Driver, property and value of `-global` in either form.

@@ -95,7 +95,7 @@ impl Monitors {
 }
 
 /// `unix:PATH[,server=on|off][,wait=on|off]`, `tcp:HOST:PORT…` or `stdio`.
-fn monitor(text: &str) -> Result<Monitor, Reason> {
+pub(super) fn monitor(text: &str) -> Result<Monitor, Reason> {
     let mut opts = Opts::parse(text, Some("address"));
     let endpoint = opts.need("address")?.parse()?;
     let side = side(&mut opts)?;

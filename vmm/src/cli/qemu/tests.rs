@@ -7,8 +7,8 @@ use super::*;
 use crate::backing::{HugePage, Pages};
 use crate::config::{
     Cache, Console, DiskBus, DiskConfig, Endpoint, ExtraDevice, FdConfig, FirmwareChoice, FsServer,
-    ImageConfig, Irqchip, Media, Monitor, OnPowerOff, OnReset, Side, Source, StartState, Switch, UsbKind,
-    VhostUserConfig, VirtioBus, Wire,
+    ImageConfig, Irqchip, Media, Monitor, OnPowerOff, OnReset, PortEnd, Side, Source, StartState, Switch,
+    UsbKind, VhostUserConfig, VirtioBus, Wire,
 };
 use crate::topology::Topology;
 
@@ -430,7 +430,12 @@ fn serial_port_goes_where_it_is_told() {
         console("-nodefaults -chardev file,id=c,path=x -device isa-serial,chardev=c"),
         Console::File("x".into())
     );
-    assert!(message("-serial pty").starts_with("-serial pty: unknown backend, use stdio"));
+    assert_eq!(console("-serial pty"), Console::Stream(PortEnd::Pty));
+    let socket = Console::Stream(PortEnd::Socket("/run/s".into()));
+    assert_eq!(console("-serial unix:/run/s,server=on,wait=off"), socket);
+    assert_eq!(console("-chardev socket,id=c,path=/run/s,server=on,wait=off -serial chardev:c"), socket);
+    assert!(message("-serial unix:/run/s,server=on").ends_with("use server=on,wait=off"));
+    assert!(message("-serial msmouse").starts_with("-serial msmouse: unknown backend, use stdio"));
     assert_eq!(
         message("-serial stdio -serial null"),
         "-serial null: there is one serial port, leave this out"
@@ -547,6 +552,9 @@ fn what_is_not_there_is_named_with_a_remedy() {
         "-vnc is not supported: there is no display, use -nographic and the serial port"
     );
     assert_eq!(message("-m"), "-m needs a value, see `tinderbox qemu -help`");
+    assert!(
+        message("-run-with chroot=/srv").starts_with("-run-with chroot=/srv: chroot=/srv: start it in one")
+    );
     assert_eq!(message("-display gtk"), "-display gtk: there is no display, use none");
     assert_eq!(
         message("-global e1000.mac=1"),

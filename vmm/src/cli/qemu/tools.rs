@@ -191,7 +191,8 @@ fn ports_have_a_device_to_be_plugged_into_and_an_end() {
     assert!(message(&format!("{device}=a")).ends_with("there is no -chardev of the id `c`, add it"));
     assert!(message(&format!("-chardev pty,id=c {device}=a/b")).contains("a port needs a name of up to 60"));
     assert!(message("-device virtserialport,chardev=c").ends_with("name= is missing, write name=VALUE"));
-    assert_eq!(message("-echr 2"), "-echr 2: the key is Ctrl-a, use -echr 1");
+    assert_eq!(machine(&["-echr", "0x14"]).escape.to_string(), "Ctrl-t");
+    assert!(message("-echr 200").starts_with("-echr 200: it is no ASCII code"));
     assert!(message("-chardev null,id=m -mon m").contains("there is no monitor for people"));
 }
 

@@ -70,7 +70,7 @@ pub(super) fn check_options(config: &Config) -> Result<(), PlanError> {
     if options.irqchip == Irqchip::Kernel && options.pic == Switch::Off {
         return contradiction("irqchip=kernel", "pic=off", "KVM's interrupt controllers include the PIC");
     }
-    if options.isa_serial == Switch::Off && matches!(config.console, Console::File(_)) {
+    if options.isa_serial == Switch::Off && matches!(config.console, Console::File(_) | Console::Stream(_)) {
         return Err(PlanError::ConsoleWithoutPort);
     }
     Ok(())

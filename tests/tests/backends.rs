@@ -2,6 +2,8 @@
 //! boot is dear.
 
 use std::fs;
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::thread;
@@ -133,22 +135,32 @@ fn ip(args: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Bits per second of TCP between the guest, as `.2` behind its interface of address `mac`, and the host, as `.1`.
-fn throughput(vm: &mut Vm, dir: &Path, network: &str, mac: &str) -> Result<[u64; 2]> {
-    let pid_file = dir.join(format!("iperf-{network}"));
+/// Finds the interface of address `mac`, for what follows.
+fn find_interface(vm: &mut Vm, mac: &str) -> Result<()> {
+    vm.shell(&format!("net=$(grep -l {mac} /sys/class/net/*/address | cut -d/ -f5)")).map(drop)
+}
+
+/// Bits per second of TCP to and from a server of the host's at `bound`, which the guest calls `server`.
+fn throughput(vm: &mut Vm, dir: &Path, bound: &str, server: &str) -> Result<[u64; 2]> {
+    let pid_file = dir.join(format!("iperf-{bound}"));
     let path = pid_file.display().to_string();
-    let server = format!("{network}.1");
-    let _server = Program::start("iperf3", &["-s", "-B", &server, "-I", &path], &pid_file)?;
-    vm.shell(&format!("net=$(grep -l {mac} /sys/class/net/*/address | cut -d/ -f5)"))?;
-    vm.shell(&format!(
-        "ip address add {network}.2/24 dev $net && ip link set $net up && ping -c 1 -W 5 {server}"
-    ))?;
+    let _server = Program::start("iperf3", &["-s", "-B", bound, "-I", &path], &pid_file)?;
     let mut measure = |option: &str| -> Result<u64> {
         let text =
             vm.shell(&format!("iperf3 -c {server} -t 3 {option} -f k | awk '/receiver/ {{print $(NF-2)}}'"))?;
         Ok(text.parse::<f64>().context(text.clone())? as u64 * 1000)
     };
     Ok([measure("")?, measure("-R")?])
+}
+
+/// The same by a tap interface, on which the guest is `.2` and the host `.1`.
+fn throughput_of_tap(vm: &mut Vm, dir: &Path, network: &str, mac: &str) -> Result<[u64; 2]> {
+    find_interface(vm, mac)?;
+    let server = format!("{network}.1");
+    vm.shell(&format!(
+        "ip address add {network}.2/24 dev $net && ip link set $net up && ping -c 1 -W 5 {server}"
+    ))?;
+    throughput(vm, dir, &server, &server)
 }
 
 /// Whether the kernel works for a guest's network: its threads have their owner's id in their name.
@@ -160,16 +172,46 @@ fn kernel_helps() -> Result<bool> {
 
 fn networks(vm: &mut Vm, dir: &Path) -> Result<()> {
     ensure!(kernel_helps()?, "vhost=on, and no thread of the kernel's");
-    let with = throughput(vm, dir, "10.98.1", "52:54:00:12:34:56")?;
-    let without = throughput(vm, dir, "10.98.2", "52:54:00:12:34:57")?;
+    let with = throughput_of_tap(vm, dir, "10.98.1", "52:54:00:12:34:56")?;
+    let without = throughput_of_tap(vm, dir, "10.98.2", "52:54:00:12:34:57")?;
     eprintln!("bits/s to the host and back: {with:?} by the kernel, {without:?} by the program");
     ensure!(with.into_iter().chain(without).all(|rate| rate > 1_000_000));
+    Ok(())
+}
+
+/// A network for passt to show the guest: the host's, or else one that leads nowhere.
+fn network() -> Result<Option<Tap>> {
+    let routes = fs::read_to_string("/proc/net/route")?;
+    if routes.lines().any(|line| line.split_whitespace().nth(1) == Some("00000000")) {
+        return Ok(None);
+    }
+    let tap = Tap::new("tb2", "10.98.3.1/24")?;
+    ip(&["route", "add", "default", "via", "10.98.3.2", "dev", "tb2"])?;
+    Ok(Some(tap))
+}
+
+/// The host's network by passt, where the gateway's address stands for the host's own: a download, and as much as goes through.
+fn network_of_passt(vm: &mut Vm, dir: &Path, file: &Path) -> Result<()> {
+    find_interface(vm, "52:54:00:12:34:58")?;
+    vm.shell("ip link set $net up && dhclient -1 $net")?;
+    let gateway = vm.shell("ip route | awk '/^default/ {print $3}'")?;
+    let content = fs::read(file)?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let serving = thread::spawn(move || listener.accept()?.0.write_all(&content));
+    let got = vm.shell(&format!("sha256sum < /dev/tcp/{gateway}/{port}"))?;
+    ensure!(got.starts_with(&sum(file)?), "{got}");
+    serving.join().map_err(|_| anyhow::anyhow!("the host's end"))??;
+    let rates = throughput(vm, dir, "127.0.0.1", &gateway)?;
+    eprintln!("bits/s to the host and back: {rates:?} by passt");
+    ensure!(rates.into_iter().all(|rate| rate > 1_000_000));
     Ok(())
 }
 
 /// Its tap interface is gone: the link is down, and nothing else happens.
 fn network_loses_its_tap(vm: &mut Vm, tap: Tap) -> Result<()> {
     drop(tap);
+    find_interface(vm, "52:54:00:12:34:57")?;
     // To find out, something must be sent.
     vm.shell("ping -c 1 -W 1 10.98.2.1 || true")?;
     ensure!(vm.shell("cat /sys/class/net/$net/carrier")? == "0");
@@ -224,13 +266,15 @@ fn served_outside(name: &str, bus: &str) -> Result<()> {
     let fs = format!("tag=source,dir={}", folder.display());
     let blk = format!("blk,socket={},queues=2", socket.display());
     let args = ["--virtio-bus", bus, "--cpus", "2", "--memory", "512M", "--fs", &fs, "--vhost-user", &blk];
-    let nets = ["--net", "tap,ifname=tb0,vhost=on", "--net", "tap,ifname=tb1,vhost=off", "--vsock", "cid=7"];
-    let mut vm = builder.debian_disk("")?.args(args).args(nets).start()?;
+    let nets = ["--net", "tap,ifname=tb0,vhost=on", "--net", "tap,ifname=tb1,vhost=off", "--net", "passt"];
+    let _network = network()?;
+    let mut vm = builder.debian_disk("")?.args(args).args(nets).args(["--vsock", "cid=7"]).start()?;
     vm.login()?;
     let results = [
         ("files", files(&mut vm, &folder)),
         ("disk", disk(&mut vm, &file)),
         ("networks", networks(&mut vm, &dir)),
+        ("network of passt", network_of_passt(&mut vm, &dir, &folder.join("large"))),
         ("streams", streams(&mut vm)),
         ("complaints", vm.no_complaints()),
         ("disk without back end", disk_loses_its_back_end(&mut vm, daemon)),

@@ -129,6 +129,24 @@ fn many_streams(vm: &mut Vm, dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// The guest says how much memory it has, again and again.
+fn statistics(vm: &mut Vm, qmp: &Path) -> Result<()> {
+    let total = vm.shell("awk '/MemTotal/ {printf \"%d\", $2 * 1024}' /proc/meminfo")?;
+    let mut qmp = Qmp::connect(qmp)?;
+    let property = |name: &str| format!(r#""path":"/machine/peripheral/balloon0","property":"{name}""#);
+    let interval = property("guest-stats-polling-interval");
+    qmp.execute("qom-set", &format!(r#"{{{interval},"value":1}}"#))?;
+    let get = format!("{{{}}}", property("guest-stats"));
+    let first = qmp.execute("qom-get", &get)?;
+    ensure!(first.contains(&format!(r#""stat-total-memory":{total}"#)), "{total}: {first}");
+    let deadline = Instant::now() + patience(10);
+    while qmp.execute("qom-get", &get)? == first {
+        ensure!(Instant::now() < deadline, "it says no more than {first}");
+        thread::sleep(patience(1) / 10);
+    }
+    qmp.execute("qom-set", &format!(r#"{{{interval},"value":0}}"#)).map(drop)
+}
+
 /// Memory that the guest has used and freed is the host's again.
 fn memory_comes_back(vm: &mut Vm) -> Result<()> {
     vm.shell("dd if=/dev/zero of=/dev/shm/x bs=1M count=150 2>/dev/null")?;
@@ -327,6 +345,7 @@ fn every_virtio_device_works_beside_the_others(bus: &str) -> Result<()> {
         ("vsock", streams(&mut vm, sockets)),
         ("many streams", many_streams(&mut vm, sockets)),
         ("balloon", memory_comes_back(&mut vm)),
+        ("statistics", statistics(&mut vm, &qmp)),
         ("images", images(&mut vm)),
         ("SCSI", scsi(&mut vm, &disc_sum)),
         ("cloud-init", seed(&mut vm)),

@@ -337,6 +337,7 @@ mod tests {
                 ports: vec![PortConfig { kind: virtio::console::Kind::Console, end: PortEnd::Pty }],
                 vsock: Some(VsockConfig { cid: 3, socket: Some("v".into()) }),
                 balloon: Some(64 << 20),
+                balloon_id: None,
                 pmems: vec![PmemConfig { path: "p".into(), size: 64 << 20 }],
                 cloud_init: Some(CloudInit { user_data: "u".into(), meta_data: None, network_config: None }),
             },

@@ -71,7 +71,19 @@ impl VirtioArgs {
         let balloon = self.balloon.map(|size| size.0);
         let inputs = self.inputs.into_iter().map(|input| input.0).collect();
         let Self { bus, nets, vsock, rng, pmems, cloud_init, .. } = self;
-        VirtioConfig { bus, nets, vhost_user, ports, vsock, balloon, rng, inputs, pmems, cloud_init }
+        VirtioConfig {
+            bus,
+            nets,
+            vhost_user,
+            ports,
+            vsock,
+            balloon,
+            balloon_id: None,
+            rng,
+            inputs,
+            pmems,
+            cloud_init,
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub struct VirtioConfig {
     pub vsock: Option<VsockConfig>,
     /// Bytes that the guest shall do without, if there is a balloon for them.
     pub balloon: Option<u64>,
+    /// What programs know the balloon by, if not by a name of the machine's choice.
+    pub balloon_id: Option<String>,
     /// A source of random bytes.
     pub rng: bool,
     /// What a person works with.

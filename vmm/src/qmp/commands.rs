@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::facts::{Drive, Facts};
 use super::parts::Parts;
 use super::protocol::{Arguments, QmpError, Request, version};
-use super::{balloon, descriptors, human, input, keys, media, nodes, plugging};
+use super::{balloon, descriptors, human, input, keys, media, nodes, plugging, qom};
 use crate::machine::drives::{Listed, Name};
 use crate::machine::remote::{Command, Notice, Refused, RunState};
 
@@ -69,6 +69,8 @@ const COMMANDS: &[(&str, Action)] = &[
     ("query-uuid", |machine, _| Ok(uuid(machine.facts()))),
     ("query-version", |_, _| Ok(version())),
     (descriptors::REMOVE, descriptors::remove),
+    (qom::GET, qom::get),
+    (qom::SET, qom::set),
     ("quit", |machine, _| act(machine, Command::Quit)),
     (keys::NAME, keys::send),
     (SCREENDUMP, |_, _| Err(QmpError::no_device("this machine has no display, read its serial port"))),
@@ -83,7 +85,7 @@ const SCREENDUMP: &str = "screendump";
 const SET_LINK: &str = "set_link";
 
 /// The commands that take their arguments themselves.
-const WITH_ARGUMENTS: [&str; 18] = [
+const WITH_ARGUMENTS: [&str; 20] = [
     SCREENDUMP,
     SET_LINK,
     descriptors::ADD,
@@ -102,6 +104,8 @@ const WITH_ARGUMENTS: [&str; 18] = [
     plugging::DELETE,
     nodes::ADD,
     nodes::DELETE,
+    qom::GET,
+    qom::SET,
 ];
 
 /// The name that ends the negotiation, and is an error after it.

@@ -23,6 +23,8 @@ pub struct Facts {
     pub threads: Vec<i32>,
     /// The hand on the balloon, if there is one.
     pub balloon: Option<virtio::balloon::Control>,
+    /// What programs know the balloon by.
+    pub balloon_id: String,
     /// What types and points.
     pub hands: Hands,
     /// The disks.
@@ -105,6 +107,7 @@ impl Facts {
             topology: config.cpus,
             threads,
             balloon,
+            balloon_id: config.virtio.balloon_id.clone().unwrap_or_else(|| "balloon0".into()),
             hands,
             drives: drives.collect(),
             serial: plan.com1.map(|_| console),

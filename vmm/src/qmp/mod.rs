@@ -30,6 +30,7 @@ mod nodes;
 mod parts;
 mod plugging;
 mod protocol;
+mod qom;
 mod server;
 mod session;
 #[cfg(test)]

@@ -49,6 +49,7 @@ impl Fake {
             topology: Topology { sockets: 1, dies: 1, cores: 1, threads: 2 },
             threads: vec![100, 101],
             balloon: virtio::balloon::Control::new(0, |_| {}).ok(),
+            balloon_id: "balloon0".into(),
             hands: Hands::default(),
             drives: vec![drive],
             serial: Some("stdio".into()),
@@ -203,6 +204,31 @@ fn queries_describe_the_machine() {
             { "label": "agent", "filename": "unix:/run/a", "frontend-open": true },
         ])
     );
+}
+
+#[test]
+fn balloon_has_properties_of_a_guests_memory() {
+    let mut client = ready();
+    let path = "/machine/peripheral/balloon0";
+    let mut ask = |name: &str, path: &str, property: &str, value: Option<Value>| {
+        let mut arguments = json!({ "path": path, "property": property });
+        value.into_iter().for_each(|value| arguments["value"] = value);
+        let request = json!({ "execute": name, "arguments": arguments });
+        answers(&mut client.0, &mut client.1, &request.to_string()).remove(0)
+    };
+    assert_eq!(ask("qom-get", path, "guest-stats", None)["return"]["last-update"], 0);
+    assert_eq!(ask("qom-set", path, "guest-stats-polling-interval", Some(json!(5)))["return"], json!({}));
+    assert_eq!(ask("qom-get", path, "guest-stats-polling-interval", None)["return"], 5);
+    for (property, value) in
+        [("guest-stats", json!(1)), ("guest-stats-polling-interval", json!(-1)), ("x", json!(1))]
+    {
+        let refused = ask("qom-set", path, property, Some(value));
+        assert_eq!(refused["error"]["class"], "GenericError", "{property}");
+    }
+    assert_eq!(ask("qom-get", path, "realized", None)["error"]["class"], "GenericError");
+    for path in ["/machine/peripheral/balloon1", "/machine", ""] {
+        assert_eq!(ask("qom-get", path, "guest-stats", None)["error"]["class"], "DeviceNotFound");
+    }
 }
 
 #[test]

@@ -192,7 +192,8 @@ impl CommandLine {
             }
             "virtio-balloon-device" | "virtio-balloon" | "virtio-balloon-pci" => {
                 self.nets.plug(&driver);
-                opts.ignore(&["id", "deflate-on-oom", "free-page-reporting"]);
+                self.nets.balloon_id = opts.take("id");
+                opts.ignore(&["deflate-on-oom", "free-page-reporting"]);
                 self.nets.balloon = true;
             }
             "pc-testdev" => {

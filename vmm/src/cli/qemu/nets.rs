@@ -20,6 +20,8 @@ pub(super) struct Nets {
     pub(super) inputs: Vec<Kind>,
     /// A balloon, which is empty.
     pub(super) balloon: bool,
+    /// What programs know it by.
+    pub(super) balloon_id: Option<String>,
     bus: VirtioBus,
     /// Streams by the host's kernel.
     pub(super) vsock: Option<VsockConfig>,
@@ -119,6 +121,7 @@ impl Nets {
             rng: self.rng,
             inputs: self.inputs,
             balloon,
+            balloon_id: self.balloon_id,
             vsock: self.vsock,
             ..VirtioConfig::default()
         })

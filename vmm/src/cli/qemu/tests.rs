@@ -289,7 +289,8 @@ fn networks_end_in_what_this_program_has() {
 fn random_bytes_come_from_the_host() {
     let line = "-object rng-random,id=r,filename=/dev/urandom -device virtio-rng-device,rng=r";
     assert!(config(line).virtio.rng);
-    assert_eq!(config("-device virtio-balloon-device").virtio.balloon, Some(0));
+    let balloon = config("-device virtio-balloon-device,id=b").virtio;
+    assert_eq!((balloon.balloon, balloon.balloon_id.as_deref()), (Some(0), Some("b")));
     assert_eq!(config("-device virtio-rng-pci").virtio.bus, VirtioBus::Pci);
     let hands =
         config("-device virtio-keyboard-pci -device virtio-tablet-pci,id=t -device virtio-mouse-pci").virtio;

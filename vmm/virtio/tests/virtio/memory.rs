@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rstest::rstest;
-use virtio::balloon::{Balloon, Control};
+use virtio::balloon::{Balloon, Control, Statistics};
 use vm_memory::VolatileSlice;
 
 use crate::rig::{Buffer, MEMORY_END, Rig, Ring, feature, reg};
 use Buffer::{In, Out};
 
 const LIST: u64 = 0x5_0000;
+const STATS_VQ: u64 = 1 << 1;
 const PAGES: u64 = 0x10_0000;
 
 /// Overwrites instead of giving back: the test sees which pages they are.
@@ -26,7 +27,7 @@ fn start() -> (Rig, Ring, Ring) {
 fn start_with(control: Control) -> (Rig, Ring, Ring) {
     let rig = Rig::with_balloon(|memory| Balloon::new(control, memory, mark));
     let [inflate, reporting] = [0x1_0000, 0x2_0000].map(|address| Ring::new(16, address));
-    rig.start(feature::ALL, &inflate);
+    rig.start(feature::ALL & !STATS_VQ, &inflate);
     rig.start_queue(2, &reporting);
     (rig, inflate, reporting)
 }
@@ -92,4 +93,54 @@ fn free_pages_are_given_back() {
     rig.write(reg::QUEUE_NOTIFY, 2);
     assert_eq!(rig.wait_used(&mut reporting), (0, 0));
     assert_eq!([0, 1, 2, 4, 5].map(|page| is_marked(&rig, page)), [true, true, false, true, false]);
+}
+
+/// Tags 4 and 9, one of a later standard, and half an entry.
+fn told(free: u64) -> Vec<u8> {
+    let entry = |tag: u16, value: u64| [&tag.to_le_bytes()[..], &value.to_le_bytes()].concat();
+    [entry(4, free), entry(9, 7), entry(10, 8), vec![5, 0, 1]].concat()
+}
+
+#[test]
+fn guest_tells_its_numbers_when_it_is_asked() {
+    let control = Control::new(0, |_| {}).unwrap();
+    let rig = Rig::with_balloon(|memory| Balloon::new(control.clone(), memory, mark));
+    let [inflate, mut statistics] = [0x1_0000, 0x2_0000].map(|address| Ring::new(16, address));
+    rig.start(feature::ALL, &inflate);
+    rig.start_queue(2, &statistics);
+    assert_eq!(control.statistics(), Statistics::default());
+    let lend = |rig: &Rig, statistics: &mut Ring, free| {
+        let bytes = told(free);
+        rig.store(LIST, &bytes);
+        statistics.add(&rig.memory, &[Out(LIST, bytes.len() as u32)]);
+        rig.write(reg::QUEUE_NOTIFY, 2);
+    };
+    lend(&rig, &mut statistics, 1 << 30);
+    rig.wait_until("the first numbers", || control.statistics().updated.is_some());
+    let first = control.statistics();
+    let expected = [None, None, None, None, Some(1 << 30), None, None, None, None, Some(7)];
+    assert_eq!(first.values, expected);
+    control.set(1 << 20);
+    rig.wait_until("the new size", || rig.read(reg::CONFIG) == 256);
+    assert!(!statistics.has_used(&rig.memory), "nobody asked");
+    assert_eq!(control.statistics(), first, "that is no news");
+    control.ask_every(1).unwrap();
+    rig.wait_used(&mut statistics);
+    lend(&rig, &mut statistics, 5);
+    rig.wait_until("newer numbers", || control.statistics().values[4] == Some(5));
+    rig.wait_used(&mut statistics);
+    control.ask_every(0).unwrap();
+    assert_eq!(control.interval(), 0);
+}
+
+#[test]
+fn free_pages_come_behind_the_statistics() {
+    let rig = Rig::with_balloon(|memory| Balloon::new(Control::new(0, |_| {}).unwrap(), memory, mark));
+    let [inflate, mut reporting] = [0x1_0000, 0x2_0000].map(|address| Ring::new(16, address));
+    rig.start(feature::ALL, &inflate);
+    rig.start_queue(3, &reporting);
+    reporting.add(&rig.memory, &[In(PAGES, 4096)]);
+    rig.write(reg::QUEUE_NOTIFY, 3);
+    rig.wait_used(&mut reporting);
+    assert!(is_marked(&rig, 0));
 }

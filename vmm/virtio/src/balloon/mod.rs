@@ -1,34 +1,51 @@
 //! virtio-balloon: memory that the guest does without. virtio 1.2, 5.5.
 //!
 //! The guest gives pages up to reach the size that it is asked for, unless it would run out of memory (deflate on OOM), and
-//! tells of pages that happen to be free (free page reporting); the host takes both back. Left out: statistics, hints.
+//! tells of pages that happen to be free (free page reporting); the host takes both back. If it is asked now and then, it tells
+//! [how its memory is used](Statistics). Left out: hints, which are for migration.
+
+mod statistics;
 
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, epoll, eventfd};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
 use vm_memory::{GuestAddress, GuestMemory as _, GuestMemoryMmap, Permissions, VolatileSlice};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{Broken, Buffers, Features, Requests, VirtioDevice};
 
+use statistics::Buffer;
+
+pub use statistics::{COUNT, Statistics};
+
 /// Device type.
 const ID: u32 = virtio_bindings::virtio_ids::VIRTIO_ID_BALLOON;
 /// Bytes of a page, as the balloon counts.
 const PAGE: u64 = 4096;
 
-/// The guest takes pages back when it runs out of memory (DEFLATE_ON_OOM), and tells of free ones (PAGE_REPORTING). virtio
-/// 1.2, 5.5.3.
-const OFFERED: Features = Features::bits(&[2, 5]);
+/// The guest tells of its memory (STATS_VQ), takes pages back when it runs out of it (DEFLATE_ON_OOM), and tells of free ones
+/// (PAGE_REPORTING). virtio 1.2, 5.5.3.
+const OFFERED: Features = Features::bits(&[1, 2, 5]);
+/// The guest tells of its memory.
+const STATS_VQ: Features = Features::bits(&[1]);
 
 /// Queue of pages given up.
 const INFLATE: u16 = 0;
 /// Queue of pages taken back, which needs no work: the host gives memory to whoever touches it.
 const DEFLATE: u16 = 1;
+/// Queue of numbers, for drivers that tell them.
+const STATISTICS: u16 = 2;
+/// How many there are. All others are of free pages: the standard has 4 for that, but drivers count queues without those
+/// that they do not use.
+const QUEUES: u16 = 5;
 
 /// Configuration space. virtio 1.2, 5.5.4.
 #[derive(Clone, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -54,6 +71,14 @@ struct Shared {
     actual: AtomicU32,
     /// The target changed.
     event: OwnedFd,
+    /// Seconds between two questions, 0 for none.
+    interval: AtomicU32,
+    /// Rings then.
+    timer: OwnedFd,
+    /// What the guest said last.
+    statistics: Mutex<Statistics>,
+    /// Of the event and the timer.
+    events: OwnedFd,
     /// Called with the balloon's bytes when the guest says that they changed; it should do little.
     changed: Box<dyn Fn(u64) + Send + Sync>,
 }
@@ -65,8 +90,52 @@ impl Control {
     /// When the host has no event to give.
     pub fn new(bytes: u64, changed: impl Fn(u64) + Send + Sync + 'static) -> io::Result<Self> {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let (target, actual) = (AtomicU32::new(pages(bytes)), AtomicU32::new(0));
-        Ok(Self(Arc::new(Shared { target, actual, event, changed: Box::new(changed) })))
+        let timer =
+            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        let events = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        for event in [&event, &timer] {
+            let data = epoll::EventData::new_u64(0);
+            epoll::add(&events, event, data, epoll::EventFlags::IN | epoll::EventFlags::ET)?;
+        }
+        let shared = Shared {
+            target: AtomicU32::new(pages(bytes)),
+            actual: AtomicU32::new(0),
+            event,
+            interval: AtomicU32::new(0),
+            timer,
+            statistics: Mutex::default(),
+            events,
+            changed: Box::new(changed),
+        };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// Asks the guest every so many seconds how its memory is used; 0 is never.
+    ///
+    /// # Errors
+    /// The host does not take it.
+    pub fn ask_every(&self, seconds: u32) -> io::Result<()> {
+        let period = Timespec { tv_sec: seconds.into(), tv_nsec: 0 };
+        let spec = Itimerspec { it_interval: period, it_value: period };
+        timerfd_settime(&self.0.timer, TimerfdTimerFlags::empty(), &spec)?;
+        self.0.interval.store(seconds, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// How many seconds there are between two questions; 0 if there are none.
+    #[must_use]
+    pub fn interval(&self) -> u32 {
+        self.0.interval.load(Ordering::Relaxed)
+    }
+
+    /// What the guest said last.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        *self.0.statistics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, statistics: Statistics) {
+        *self.0.statistics.lock().unwrap_or_else(PoisonError::into_inner) = statistics;
     }
 
     /// The balloon shall hold `bytes`.
@@ -101,13 +170,15 @@ pub struct Balloon {
     control: Control,
     // Volatile, but for the number of pages.
     config: Config,
+    /// The driver tells numbers, in this buffer.
+    statistics: Option<Buffer>,
 }
 
 impl Balloon {
     /// A balloon in `memory` that shall hold as much of it as `control` says; `release` gives pages back.
     #[must_use]
     pub fn new(control: Control, memory: GuestMemoryMmap, release: Release) -> Self {
-        let mut balloon = Self { memory, release, control, config: Config::default() };
+        let mut balloon = Self { memory, release, control, config: Config::default(), statistics: None };
         balloon.take_target();
         balloon
     }
@@ -153,9 +224,8 @@ impl VirtioDevice for Balloon {
         ID
     }
 
-    /// The third is of free pages: drivers count queues without those that they do not use, statistics and hints here.
     fn queues(&self) -> u16 {
-        3
+        QUEUES
     }
 
     fn features(&self) -> Features {
@@ -179,20 +249,27 @@ impl VirtioDevice for Balloon {
     }
 
     fn host_events(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.control.0.event.as_fd())
+        Some(self.control.0.events.as_fd())
     }
 
     fn host_event(&mut self) {
         let _ = rustix::io::read(&self.control.0.event, &mut [0; 8]);
         self.take_target();
+        let rang = rustix::io::read(&self.control.0.timer, &mut [0; 8]).is_ok();
+        self.statistics.iter_mut().filter(|_| rang).for_each(Buffer::want);
     }
 
-    fn begin(&mut self, _features: Features) {
+    fn begin(&mut self, features: Features) {
+        self.statistics = features.contains(STATS_VQ).then(Buffer::default);
         self.config.actual = 0.into();
         self.tell_actual();
     }
 
     fn serve(&mut self, queue: u16, requests: &mut Requests<'_>) -> Result<(), Broken> {
+        if let (STATISTICS, Some(buffer)) = (queue, &mut self.statistics) {
+            let control = &self.control;
+            return buffer.serve(requests, |statistics| control.tell(statistics));
+        }
         requests.each(|chain| {
             match queue {
                 INFLATE => self.inflate(&chain.readable),

@@ -11,7 +11,7 @@
 //!
 //! Both programs are seen by one instrument, the kernel's tracing, and by what their guests print. Neither knows.
 //!
-//! Devices at work are compared in the same way: `block.rs` and `usb.rs` list cases for `compare.rs`, `workload.rs` measures them by the
+//! Devices at work are compared in the same way: `block.rs`, `net.rs` and `usb.rs` list cases for `compare.rs`, `workload.rs` measures them by the
 //! shells (`shell.rs`) of guests that boot as for `bench direct`, and `rates.rs` shows operations per second and what each
 //! operation costs.
 
@@ -20,6 +20,7 @@ mod boot;
 mod compare;
 mod measure;
 mod memory;
+mod net;
 mod rates;
 mod report;
 mod serial;
@@ -49,6 +50,8 @@ enum What {
     Direct(boot::Args),
     /// A disk on virtio-mmio, virtio-pci and NVMe: operations per second, KVM exits and CPU time per operation
     Block(block::Args),
+    /// A network interface on a tap interface, by the VMM and by vhost-net: streams and round trips, the same numbers
+    Net(net::Args),
     /// A USB disk by bulk-only transport and by UAS, on a controller on PCI: the same numbers
     Usb(usb::Args),
     /// Do the job in this file: how verbs call themselves in the lab
@@ -65,6 +68,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         What::Boot(args) => boot::run(&args, Way::Boot),
         What::Direct(args) => boot::run(&args, Way::Direct),
         What::Block(args) => block::run(&args),
+        What::Net(args) => net::run(&args),
         What::Usb(args) => usb::run(&args),
         What::Workload { inside } => workload::run_file(&inside).map(|()| ExitCode::SUCCESS),
     }

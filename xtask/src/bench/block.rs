@@ -58,6 +58,7 @@ impl Bus {
             ours: vec!["--disk".to_owned(), disk],
             qemu,
             disk_mib: DISK_MIB,
+            beside: None,
             prepare: PREPARE.to_owned(),
             workloads: workloads(),
         }

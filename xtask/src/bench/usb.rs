@@ -62,6 +62,7 @@ impl Device {
             ours,
             qemu,
             disk_mib: block::DISK_MIB,
+            beside: None,
             prepare: PREPARE.to_owned(),
             workloads: workloads(),
         }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
 
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
@@ -38,8 +39,10 @@ pub(super) struct Case {
     /// The arguments that give it to the machine; `{dir}` is a folder in memory.
     pub(super) ours: Vec<String>,
     pub(super) qemu: Vec<String>,
-    /// A disk of so many MiB, not empty: `{dir}/disk.raw`.
+    /// A disk of so many MiB, not empty, or none if 0: `{dir}/disk.raw`.
     pub(super) disk_mib: u32,
+    /// A line for the host's shell, which runs as long as the guest does; it ends with `exec`.
+    pub(super) beside: Option<String>,
     /// What the guest's shell runs first.
     pub(super) prepare: String,
     pub(super) workloads: Vec<Workload>,
@@ -111,13 +114,16 @@ impl Case {
         scratch: &Path,
     ) -> anyhow::Result<Vec<Sample>> {
         let dir = tempfile::tempdir_in(scratch).context("make a folder for one boot")?;
-        fill(&dir.path().join("disk.raw"), self.disk_mib)?;
+        if self.disk_mib > 0 {
+            fill(&dir.path().join("disk.raw"), self.disk_mib)?;
+        }
         let debugcon = dir.path().join("log");
         let files = Files { disk: root, snapshot: true, debugcon: &debugcon, console: Console::Stdio };
         let mut command = machine.command(vmm, &files);
         let more = if vmm == Vmm::Ours { &self.ours } else { &self.qemu };
         let here = dir.path().to_string_lossy();
         command.args(more.iter().map(|word| word.replace("{dir}", &here)));
+        let _beside = self.beside.as_deref().map(Beside::start).transpose()?;
         let mut shell = Shell::start(&mut command)?;
         shell.run(&self.prepare)?;
         self.workloads.iter().map(|workload| self.sample(&mut shell, vmm, workload)).collect()
@@ -143,6 +149,23 @@ impl Case {
             vmm_exits: total(&trace, Kind::UserExits, &tids)?,
             cpu_ms,
         })
+    }
+}
+
+/// A program of the host's, until it is dropped.
+struct Beside(Child);
+
+impl Beside {
+    fn start(line: &str) -> anyhow::Result<Self> {
+        Command::new("sh").args(["-c", line]).spawn().map(Self).with_context(|| format!("start {line}"))
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // Fails only when it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

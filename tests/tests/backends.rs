@@ -116,7 +116,7 @@ struct Tap(&'static str);
 impl Tap {
     fn new(name: &'static str, address: &str) -> Result<Self> {
         let tap = Self(name);
-        ip(&["tuntap", "add", name, "mode", "tap"])?;
+        ip(&["tuntap", "add", name, "mode", "tap", "multi_queue"])?;
         ip(&["address", "add", address, "dev", name])?;
         ip(&["link", "set", name, "up"])?;
         Ok(tap)
@@ -174,6 +174,8 @@ fn networks(vm: &mut Vm, dir: &Path) -> Result<()> {
     ensure!(kernel_helps()?, "vhost=on, and no thread of the kernel's");
     let with = throughput_of_tap(vm, dir, "10.98.1", "52:54:00:12:34:56")?;
     let without = throughput_of_tap(vm, dir, "10.98.2", "52:54:00:12:34:57")?;
+    let pairs = "for q in /sys/class/net/*/queues/rx-1; do echo $q; done | wc -l";
+    ensure!(vm.shell(pairs)? == "2", "a pair of queues for each vCPU");
     eprintln!("bits/s to the host and back: {with:?} by the kernel, {without:?} by the program");
     ensure!(with.into_iter().chain(without).all(|rate| rate > 1_000_000));
     Ok(())
@@ -266,7 +268,14 @@ fn served_outside(name: &str, bus: &str) -> Result<()> {
     let fs = format!("tag=source,dir={}", folder.display());
     let blk = format!("blk,socket={},queues=2", socket.display());
     let args = ["--virtio-bus", bus, "--cpus", "2", "--memory", "512M", "--fs", &fs, "--vhost-user", &blk];
-    let nets = ["--net", "tap,ifname=tb0,vhost=on", "--net", "tap,ifname=tb1,vhost=off", "--net", "passt"];
+    let nets = [
+        "--net",
+        "tap,ifname=tb0,vhost=on,queues=2",
+        "--net",
+        "tap,ifname=tb1,vhost=off,queues=2",
+        "--net",
+        "passt",
+    ];
     let _network = network()?;
     let mut vm = builder.debian_disk("")?.args(args).args(nets).args(["--vsock", "cid=7"]).start()?;
     vm.login()?;

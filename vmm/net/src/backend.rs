@@ -46,6 +46,10 @@ pub trait Backend: Send {
     /// Says what the guest can do with packets that it gets.
     fn set_offloads(&mut self, _offloads: Offloads) {}
 
+    /// Says whether the device uses it: of several that are one wire, it may use some. It does at first, and neither receives nor
+    /// sends while it does not.
+    fn set_used(&mut self, _used: bool) {}
+
     /// Whether somebody is at the other end, as far as that is known.
     fn is_up(&self) -> bool {
         true

@@ -91,7 +91,14 @@ impl Governed {
     /// # Errors
     /// The host has no more descriptors.
     pub fn new(inner: Box<dyn Backend>, limits: Limits) -> io::Result<Self> {
-        let plug = Plug::new()?;
+        Self::with_plug(inner, limits, Plug::new()?)
+    }
+
+    /// Governs `inner` behind a plug, which may be that of others, too.
+    ///
+    /// # Errors
+    /// The host has no more descriptors.
+    pub fn with_plug(inner: Box<dyn Backend>, limits: Limits, plug: Plug) -> io::Result<Self> {
         let timer =
             timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         let events = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -136,6 +143,10 @@ impl Backend for Governed {
 
     fn set_offloads(&mut self, offloads: Offloads) {
         self.inner.set_offloads(offloads);
+    }
+
+    fn set_used(&mut self, used: bool) {
+        self.inner.set_used(used);
     }
 
     fn is_up(&self) -> bool {

@@ -12,9 +12,8 @@
 //! Calls never block. Who gets [`None`] or [`Sent::Later`] waits for [`Backend::events`], which are edges: each has to be
 //! followed by calls until there is nothing more.
 //!
-//! [`Governed`] is any of them with limits, and a plug that can be pulled.
-//!
-//! Left out so far: several queues.
+//! [`Governed`] is any of them with limits, and a plug that can be pulled. A tap interface may have [several ends](Tap::open_queues), each
+//! with the packets of some connections.
 #![deny(clippy::indexing_slicing)]
 
 mod backend;

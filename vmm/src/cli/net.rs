@@ -1,4 +1,4 @@
-//! `--net tap,ifname=NAME[,vhost=on|off|auto]|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N]`.
+//! `--net tap,ifname=NAME[,vhost=on|off|auto][,queues=N]|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N]`.
 
 use std::str::FromStr;
 
@@ -10,7 +10,10 @@ use super::machine::decimal;
 use crate::config::{NetConfig, Switch, Wire};
 
 /// What a `--net` looks like.
-pub(crate) const NET: &str = "tap,ifname=NAME[,vhost=on|off|auto]|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N][,bps=SIZE][,pps=N][,id=NAME]";
+pub(crate) const NET: &str = "tap,ifname=NAME[,vhost=on|off|auto][,queues=N]|passt[,socket=PATH][,tcp=PORTS][,udp=PORTS]|null[,mac=ADDRESS][,mtu=N][,bps=SIZE][,pps=N][,id=NAME]";
+
+/// The most pairs of queues.
+const MOST_QUEUES: u16 = 32;
 
 /// Why a text is no network interface.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -24,6 +27,12 @@ pub enum NetError {
     /// No switch.
     #[error("vhost={0} is no choice, use on, off or auto")]
     Vhost(String),
+    /// No number of queues.
+    #[error("queues={0} is no number of queues, use 1 to {MOST_QUEUES}")]
+    Queues(String),
+    /// A limit for each queue is none for all.
+    #[error("queues={0} lets packets pass side by side, leave it out, or bps= and pps=")]
+    SideBySide(u16),
     /// A key that this kind does not have.
     #[error("unknown key `{0}` for {1}, {2}")]
     Key(String, &'static str, &'static str),
@@ -75,22 +84,29 @@ impl FromStr for NetConfig {
         let limits = Limits { bytes: bps.limit("bps")?, packets: pps.limit("pps")? };
         match wire {
             Wire::Tap { vhost: Switch::On, .. } if !limits.is_none() => Err(NetError::Unlimited),
+            Wire::Tap { queues: queues @ 2.., .. } if !limits.is_none() => Err(NetError::SideBySide(queues)),
             wire => Ok(Self { names: id.into_iter().collect(), wire, mac, mtu, limits }),
         }
     }
 }
 
 fn tap(keys: Vec<(String, String)>) -> Result<Wire, NetError> {
-    let (mut name, mut vhost) = (None, Switch::Off);
+    let (mut name, mut vhost, mut queues) = (None, Switch::Off, 1);
     for (key, value) in keys {
         match key.as_str() {
             "ifname" => name = Some(value),
             "vhost" => vhost = switch(value)?,
-            _ => return Err(NetError::Key(key, "tap", "use ifname, vhost, mac or mtu")),
+            "queues" => queues = queue_pairs(value)?,
+            _ => return Err(NetError::Key(key, "tap", "use ifname, vhost, queues, mac or mtu")),
         }
     }
     let name = name.filter(|name| !name.is_empty()).ok_or(NetError::NoName)?;
-    Ok(Wire::Tap { name, vhost })
+    Ok(Wire::Tap { name, vhost, queues })
+}
+
+/// How many pairs of queues an interface shall have.
+pub(super) fn queue_pairs(text: String) -> Result<u16, NetError> {
+    decimal(&text).filter(|count| (1..=MOST_QUEUES).contains(count)).ok_or(NetError::Queues(text))
 }
 
 fn switch(text: String) -> Result<Switch, NetError> {
@@ -148,10 +164,16 @@ mod tests {
 
     #[test]
     fn every_kind_of_wire_has_its_keys() {
-        let tap = |vhost| Wire::Tap { name: "tap0".into(), vhost };
+        let tap = |vhost| Wire::Tap { name: "tap0".into(), vhost, queues: 1 };
         assert_eq!(wire("tap,ifname=tap0"), tap(Switch::Off));
         assert_eq!(wire("tap,ifname=tap0,vhost=auto"), tap(Switch::Auto));
         assert_eq!(wire("tap,vhost=on,ifname=tap0"), tap(Switch::On));
+        let four = Wire::Tap { name: "tap0".into(), vhost: Switch::Off, queues: 4 };
+        assert_eq!(wire("tap,ifname=tap0,queues=4"), four);
+        assert_eq!(net("tap,ifname=t,queues=2,bps=1M"), Err(NetError::SideBySide(2)));
+        for count in ["0", "33", "two"] {
+            assert_eq!(net(&format!("tap,ifname=t,queues={count}")), Err(NetError::Queues(count.into())));
+        }
         assert_eq!(net("tap,ifname=tap0,vhost=1"), Err(NetError::Vhost("1".into())));
         assert_eq!(wire("passt"), Wire::Passt { tcp: None, udp: None });
         let forwarding = Wire::Passt { tcp: Some("2222:22,8080".into()), udp: Some("53".into()) };

@@ -185,6 +185,8 @@ pub enum Wire {
         name: String,
         /// Whether the kernel moves its packets; `auto` is if it can.
         vhost: Switch,
+        /// Its pairs of queues.
+        queues: u16,
     },
     /// A passt of our own, with these ports of the host's forwarded to the guest, as passt writes them.
     Passt {

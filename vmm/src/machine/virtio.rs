@@ -2,13 +2,14 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use ::scsi::Target;
 use anyhow::{Context as _, ensure};
 use chardev::{Chardev, Files, Keep, Pty, Socket};
-use net::{Governed, Null, Passt, Plug, Stream, Tap};
+use net::{Governed, Limits, Null, Passt, Plug, Stream, Tap};
 use virtio::VirtioDevice;
 use virtio::balloon::{self, Balloon};
 use virtio::blk::{self, Blk};
@@ -193,38 +194,62 @@ fn nth_mac(n: usize) -> Mac {
 fn open_net(config: &NetConfig, n: usize) -> anyhow::Result<(Box<dyn VirtioDevice>, Plug)> {
     let options = Options { mac: config.mac.unwrap_or(nth_mac(n)), mtu: config.mtu };
     let backend: Box<dyn net::Backend> = match &config.wire {
-        Wire::Tap { name, vhost } => {
+        Wire::Tap { name, vhost, queues } => {
             let vhost = if config.limits.is_none() { *vhost } else { Switch::Off };
-            match open_tap(name, vhost, options).context("--net tap")? {
-                Ok(device) => {
-                    let plug = device.plug();
-                    return Ok((Box::new(device), plug));
-                }
-                Err(tap) => Box::new(tap),
-            }
+            return open_tap(name, vhost, *queues, config.limits, options).context("--net tap");
         }
         Wire::Passt { tcp, udp } => Box::new(Passt::start(&passt_options(tcp, udp)).context("--net passt")?),
         Wire::Socket(path) => Box::new(Stream::connect(path).context("--net passt")?),
         Wire::Null => Box::new(Null),
     };
-    let governed = Governed::new(backend, config.limits).context("--net: watch its limits")?;
-    let plug = governed.plug();
+    let plug = Plug::new().context(PLUG)?;
+    let governed = Governed::with_plug(backend, config.limits, plug.clone()).context(PLUG)?;
     Ok((Box::new(Net::new(Box::new(governed), options)), plug))
 }
 
-/// An interface whose packets the kernel moves, or the tap interface alone.
-fn open_tap(name: &str, vhost: Switch, options: Options) -> anyhow::Result<Result<VhostNet, Tap>> {
-    let tap = Tap::open(name)?;
+/// What may fail about any interface.
+const PLUG: &str = "--net: watch its plug and limits";
+
+/// An interface whose packets the kernel moves, or one of ours, and its plug.
+fn open_tap(
+    name: &str,
+    vhost: Switch,
+    queues: u16,
+    limits: Limits,
+    options: Options,
+) -> anyhow::Result<(Box<dyn VirtioDevice>, Plug)> {
+    let taps = match open_vhost(Tap::open_queues(name, queues)?, vhost, options)? {
+        Ok(device) => {
+            let plug = device.plug();
+            return Ok((Box::new(device), plug));
+        }
+        Err(taps) => taps,
+    };
+    let plug = Plug::new().context(PLUG)?;
+    let governed = taps.into_iter().map(|tap| {
+        let governed = Governed::with_plug(Box::new(tap), limits, plug.clone())?;
+        Ok(Box::new(governed) as Box<dyn net::Backend>)
+    });
+    let mut governed = governed.collect::<io::Result<Vec<_>>>().context(PLUG)?;
+    let net = match governed.pop() {
+        Some(one) if governed.is_empty() => Net::new(one, options),
+        last => Net::with_queues(governed.into_iter().chain(last).collect(), options).context(PLUG)?,
+    };
+    Ok((Box::new(net), plug))
+}
+
+/// An interface whose packets the kernel moves, or the ends of the tap interface alone.
+fn open_vhost(taps: Vec<Tap>, vhost: Switch, options: Options) -> anyhow::Result<Result<VhostNet, Vec<Tap>>> {
     if vhost == Switch::Off {
-        return Ok(Err(tap));
+        return Ok(Err(taps));
     }
-    match VhostNet::new(tap, options) {
+    match VhostNet::new(taps, options) {
         Ok(device) => Ok(Ok(device)),
         Err((_, error)) if vhost == Switch::On => Err(error).context("vhost=on"),
-        Err((tap, error)) => {
+        Err((taps, error)) => {
             let error = &error as &dyn std::error::Error;
             tracing::info!(error, "packets of a tap interface pass through this process");
-            Ok(Err(tap))
+            Ok(Err(taps))
         }
     }
 }

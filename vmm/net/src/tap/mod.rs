@@ -26,12 +26,19 @@ pub enum TapError {
         "use the tap interface {0}; make it with `ip tuntap add {0} mode tap user $USER && ip link set {0} up`"
     )]
     Attach(String, #[source] io::Error),
+    /// The same, for several ends.
+    #[error(
+        "use the tap interface {0} with several queues; make it with `ip tuntap add {0} mode tap multi_queue user $USER && ip link set {0} up`"
+    )]
+    AttachSeveral(String, #[source] io::Error),
 }
 
 /// An attached tap interface.
 #[derive(Debug)]
 pub struct Tap {
     file: File,
+    /// One of several ends, which takes part.
+    used: bool,
 }
 
 impl Tap {
@@ -40,13 +47,28 @@ impl Tap {
     /// # Errors
     /// [`TapError`], whose message says how to make the interface.
     pub fn open(name: &str) -> Result<Self, TapError> {
+        Self::open_end(name, false)
+    }
+
+    /// Attaches `count` ends to the interface `name`, each with packets of some connections.
+    ///
+    /// # Errors
+    /// [`TapError`], also if the interface was made for one end alone.
+    pub fn open_queues(name: &str, count: u16) -> Result<Vec<Self>, TapError> {
+        (0..count).map(|_| Self::open_end(name, count > 1)).collect()
+    }
+
+    fn open_end(name: &str, several: bool) -> Result<Self, TapError> {
         let mut options = File::options();
         options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC);
-        let request = ioctl::Attach::new(name).ok_or_else(|| TapError::Name(name.into()))?;
+        let request = ioctl::Attach::new(name, several).ok_or_else(|| TapError::Name(name.into()))?;
         let file = options.open(DEVICE).map_err(TapError::Device)?;
         let attached = request.attach(&file).and_then(|()| ioctl::set_header_len(&file, HEADER_LEN as i32));
-        attached.map_err(|source| TapError::Attach(name.into(), source))?;
-        Ok(Self { file })
+        attached.map_err(|source| match several {
+            false => TapError::Attach(name.into(), source),
+            true => TapError::AttachSeveral(name.into(), source),
+        })?;
+        Ok(Self { file, used: true })
     }
 
     /// Another handle on it, for a kernel that moves the packets itself.
@@ -74,6 +96,13 @@ impl Backend for Tap {
             .or_else(|_| ioctl::set_offloads(&self.file, without_ufo));
         // With none at all, the kernel finishes every packet itself: slower, and right.
         let _ = accepted.or_else(|_| ioctl::set_offloads(&self.file, Offloads::default()));
+    }
+
+    fn set_used(&mut self, used: bool) {
+        // Only one of several ends can stand aside, and what cannot takes part.
+        if used != self.used && ioctl::set_used(&self.file, used).is_ok() {
+            self.used = used;
+        }
     }
 
     fn receive(&mut self, packet: &mut [u8]) -> io::Result<Option<usize>> {

@@ -3,6 +3,7 @@
 use ::virtio::input::Kind;
 use net::Limits;
 
+use super::super::net::queue_pairs;
 use super::opts::Opts;
 use super::{Reason, Wrong};
 use crate::config::{NetConfig, Switch, VirtioBus, VirtioConfig, VsockConfig, Wire};
@@ -88,8 +89,8 @@ impl Nets {
             mac: opts.take("mac"),
             mtu: opts.number("host_mtu")?.filter(|mtu| *mtu > 0),
         };
-        opts.only("mq", &["off"], "there is one pair of queues, use mq=off")?;
-        opts.ignore(&["bootindex", "romfile", "vectors", "mrg_rxbuf", "rx_queue_size", "tx_queue_size"]);
+        // There are as many pairs of queues as the netdev has.
+        opts.ignore(&["mq", "bootindex", "romfile", "vectors", "mrg_rxbuf", "rx_queue_size", "tx_queue_size"]);
         opts.finish()?;
         self.devices.push(device);
         Ok(())
@@ -143,8 +144,8 @@ fn wire(opts: &mut Opts) -> Result<Wire, Reason> {
                 Some(false) => Switch::Off,
                 None => Switch::Off,
             };
-            opts.only("queues", &["1"], "there is one pair of queues, use queues=1")?;
-            Ok(Wire::Tap { name: opts.need("ifname")?, vhost })
+            let queues = opts.take("queues").map_or(Ok(1), queue_pairs).map_err(|error| error.to_string())?;
+            Ok(Wire::Tap { name: opts.need("ifname")?, vhost, queues })
         }
         "user" => user(opts),
         "passt" => Ok(Wire::Passt { tcp: opts.take("tcp-ports"), udp: opts.take("udp-ports") }),

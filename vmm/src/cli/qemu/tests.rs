@@ -260,15 +260,15 @@ fn networks_end_in_what_this_program_has() {
     );
     assert_eq!(
         (&tap[0].wire, tap[0].mtu),
-        (&Wire::Tap { name: "t0".into(), vhost: Switch::Off }, Some(1400))
+        (&Wire::Tap { name: "t0".into(), vhost: Switch::Off, queues: 1 }, Some(1400))
     );
     let ports = |tcp: Option<&str>| Wire::Passt { tcp: tcp.map(Into::into), udp: None };
     assert_eq!(
         nets("-nic user,hostfwd=tcp::2222-:22,hostfwd=tcp:127.0.0.1:80-:8080")[0].wire,
         ports(Some("2222:22,127.0.0.1/80:8080"))
     );
-    let tap = nets("-nic tap,ifname=t0,vhost=on");
-    assert_eq!(tap[0].wire, Wire::Tap { name: "t0".into(), vhost: Switch::On });
+    let tap = nets("-nic tap,ifname=t0,vhost=on,queues=4");
+    assert_eq!(tap[0].wire, Wire::Tap { name: "t0".into(), vhost: Switch::On, queues: 4 });
     let vsock = config("-nographic -device vhost-vsock-device,guest-cid=7").virtio.vsock.unwrap();
     assert_eq!((vsock.cid, vsock.socket), (7, None));
     assert!(message("-device vhost-vsock-pci,guest-cid=2").contains("no address of a guest"));

@@ -29,8 +29,11 @@ impl Net {
             (command::MAC, command::MAC_ADDR_SET) => self.config.mac = *data.first_chunk()?,
             (command::OFFLOADS, command::OFFLOADS_SET) => {
                 let wanted = Features::from_bits(u64::from_le_bytes(*data.first_chunk()?));
-                let possible = self.backend.has_offloads() && spec::OFFLOADS.contains(wanted);
-                possible.then(|| self.set_offloads(spec::guest_offloads(wanted)))?;
+                let possible = self.pairs.have_offloads() && spec::OFFLOADS.contains(wanted);
+                possible.then(|| self.pairs.set_offloads(spec::guest_offloads(wanted)))?;
+            }
+            (command::QUEUES, command::QUEUES_SET) if self.multiqueue => {
+                self.pairs.use_first(u16::from_le_bytes(*data.first_chunk()?))?;
             }
             _ => return None,
         }

@@ -1,10 +1,12 @@
 //! virtio-net: a network interface. virtio 1.2, 5.1.
 //!
-//! One pair of queues and the control queue. A packet is copied once in each direction; its header goes through as it is
+//! Pairs of queues, and the control queue. One thread serves them all: several pairs are for the guest's vCPUs, and for vhost, where
+//! each has a thread of the kernel's. A packet is copied once in each direction; its header goes through as it is
 //! where the [backend](Backend) has offloads, and has none otherwise. Filters that the driver sets are taken note of by nobody:
 //! it gets every packet, as the standard allows.
 
 mod control;
+mod pairs;
 mod receive;
 mod spec;
 
@@ -12,17 +14,15 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::str::FromStr;
 
-use net::{Backend, HEADER_LEN, MAX_PACKET, Offloads, Sent};
+use net::{Backend, HEADER_LEN, MAX_PACKET, Sent};
 use zerocopy::IntoBytes as _;
 
 use crate::{Broken, Features, Requests, VirtioDevice};
 
+use pairs::Pairs;
 use spec::Config;
 
-/// Queue of packets to the driver.
-const RECEIVE: u16 = 0;
-/// Queue of packets from the driver.
-const TRANSMIT: u16 = 1;
+pub(crate) use spec::MULTIQUEUE;
 
 /// An Ethernet address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,16 +64,15 @@ pub struct Net {
     offered: Features,
     mac: Mac,
     // Glue.
-    backend: Box<dyn Backend>,
-    /// It is gone for good.
+    pairs: Pairs,
+    /// A backend is gone for good.
     dead: bool,
     // Volatile.
     config: Config,
     /// The driver joins buffers for long packets.
     mergeable: bool,
-    /// Came in, and is not delivered yet: the first bytes of `buffer`.
-    pending: Option<usize>,
-    buffer: Vec<u8>,
+    /// The driver knows several pairs of queues.
+    multiqueue: bool,
     /// Goes out.
     outgoing: Vec<u8>,
 }
@@ -82,31 +81,51 @@ impl Net {
     /// An interface on the wire `backend`.
     #[must_use]
     pub fn new(backend: Box<dyn Backend>, options: Options) -> Self {
+        Self::on(Pairs::one(backend), options)
+    }
+
+    /// An interface with a pair of queues for each of `backends`, which are one wire, and all alike.
+    ///
+    /// # Errors
+    /// The host has no more descriptors.
+    pub fn with_queues(backends: Vec<Box<dyn Backend>>, options: Options) -> io::Result<Self> {
+        Ok(Self::on(Pairs::several(backends)?, options))
+    }
+
+    fn on(pairs: Pairs, options: Options) -> Self {
         let mut offered = spec::FEATURES;
-        if backend.has_offloads() {
+        if pairs.have_offloads() {
             offered = offered.union(spec::OFFLOADS);
         }
         if options.mtu.is_some() {
             offered = offered.union(spec::MTU);
         }
+        if pairs.count() > 1 {
+            offered = offered.union(MULTIQUEUE);
+        }
         let mac = options.mac;
         let config = Config {
             mac: mac.0,
             status: spec::LINK_UP.into(),
-            max_virtqueue_pairs: 1.into(),
+            max_virtqueue_pairs: pairs.count().into(),
             mtu: options.mtu.unwrap_or_default().into(),
         };
-        let (buffer, outgoing) = (vec![0; MAX_PACKET], vec![0; MAX_PACKET]);
-        Self { offered, mac, backend, dead: false, config, mergeable: false, pending: None, buffer, outgoing }
+        let outgoing = vec![0; MAX_PACKET];
+        Self { offered, mac, pairs, dead: false, config, mergeable: false, multiqueue: false, outgoing }
+    }
+
+    /// The control queue. virtio 1.2, 5.1.2.
+    fn control_queue(&self) -> u16 {
+        if self.multiqueue { 2 * self.pairs.count() } else { 2 }
     }
 
     /// Sends what the driver has for the wire.
-    fn transmit(&mut self, requests: &mut Requests<'_>) -> Result<(), Broken> {
+    fn transmit(&mut self, pair: u16, requests: &mut Requests<'_>) -> Result<(), Broken> {
         while let Some(request) = requests.next()? {
             let packet = &request.chain.readable;
             if (HEADER_LEN as u64..=MAX_PACKET as u64).contains(&packet.len()) {
                 let len = packet.copy_to(&mut self.outgoing);
-                let sent = self.backend.send(self.outgoing.get(..len).unwrap_or_default());
+                let sent = self.pairs.send(pair, self.outgoing.get(..len).unwrap_or_default());
                 if self.alive(sent) == Some(Sent::Later) {
                     requests.put_back(1);
                     return Ok(());
@@ -143,7 +162,7 @@ impl VirtioDevice for Net {
     }
 
     fn queues(&self) -> u16 {
-        3
+        2 * self.pairs.count() + 1
     }
 
     fn features(&self) -> Features {
@@ -155,35 +174,31 @@ impl VirtioDevice for Net {
     }
 
     fn host_events(&self) -> Option<BorrowedFd<'_>> {
-        self.backend.events()
+        self.pairs.events()
     }
 
     fn host_event(&mut self) {
         if !self.dead {
-            self.config.status = if self.backend.is_up() { spec::LINK_UP } else { 0 }.into();
+            self.config.status = if self.pairs.is_up() { spec::LINK_UP } else { 0 }.into();
         }
     }
 
     fn begin(&mut self, features: Features) {
         self.mergeable = features.contains(spec::MERGEABLE);
         self.config.mac = self.mac.0;
-        self.pending = None;
-        self.backend.set_offloads(spec::guest_offloads(features));
+        self.multiqueue = features.contains(MULTIQUEUE);
+        self.pairs.begin();
+        self.pairs.set_offloads(spec::guest_offloads(features));
     }
 
     fn serve(&mut self, queue: u16, requests: &mut Requests<'_>) -> Result<(), Broken> {
-        match queue {
-            RECEIVE => self.receive(requests),
-            TRANSMIT => self.transmit(requests),
-            _ => requests.each(|chain| Ok(self.control(chain))),
+        if queue == self.control_queue() {
+            return requests.each(|chain| Ok(self.control(chain)));
         }
-    }
-}
-
-impl Net {
-    /// Says what the guest can do with packets that it gets, as it has changed its mind.
-    fn set_offloads(&mut self, offloads: Offloads) {
-        self.backend.set_offloads(offloads);
+        match (queue / 2, queue % 2) {
+            (pair, 0) => self.receive(pair, requests),
+            (pair, _) => self.transmit(pair, requests),
+        }
     }
 }
 

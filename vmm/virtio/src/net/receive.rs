@@ -5,23 +5,20 @@ use crate::{Broken, Request, Requests};
 
 impl Net {
     /// Delivers what the backend has, as far as the driver has room.
-    pub(super) fn receive(&mut self, requests: &mut Requests<'_>) -> Result<(), Broken> {
-        while let Some(len) = self.next_packet() {
+    pub(super) fn receive(&mut self, pair: u16, requests: &mut Requests<'_>) -> Result<(), Broken> {
+        while let Some(len) = self.next_packet(pair) {
             let Some(room) = self.collect(len, requests)? else { return Ok(()) };
-            let used = self.fill(len, room);
+            let used = fill(self.pairs.packet(pair, len), room);
             requests.complete_together(&used)?;
-            self.pending = None;
+            self.pairs.delivered(pair);
         }
         Ok(())
     }
 
     /// The length of the packet in the buffer: one that waits there, or a fresh one.
-    fn next_packet(&mut self) -> Option<usize> {
-        if self.pending.is_none() && self.is_up() {
-            let received = self.backend.receive(&mut self.buffer);
-            self.pending = self.alive(received).flatten();
-        }
-        self.pending
+    fn next_packet(&mut self, pair: u16) -> Option<usize> {
+        let received = self.pairs.next_packet(pair, self.is_up());
+        self.alive(received).flatten()
     }
 
     /// Takes requests with room for `len` bytes together; none if there are not enough. What could never be delivered is
@@ -47,19 +44,19 @@ impl Net {
         }
         Ok(Some(taken))
     }
+}
 
-    /// Spreads the packet of `len` bytes over `room`; returns the requests with the bytes in each.
-    fn fill<'m>(&mut self, len: usize, room: Vec<Request<'m>>) -> Vec<(Request<'m>, u32)> {
-        let count = (room.len() as u16).to_le_bytes();
-        if let Some(field) = self.buffer.get_mut(spec::NUM_BUFFERS..spec::NUM_BUFFERS + count.len()) {
-            field.copy_from_slice(&count);
-        }
-        let mut rest = self.buffer.get(..len).unwrap_or_default();
-        let mut part = |request: Request<'m>| {
-            let copied = request.chain.writable.copy_from(rest);
-            rest = rest.get(copied..).unwrap_or_default();
-            (request, copied as u32)
-        };
-        room.into_iter().map(&mut part).collect()
+/// Spreads `packet` over `room`; returns the requests with the bytes in each.
+fn fill<'m>(packet: &mut [u8], room: Vec<Request<'m>>) -> Vec<(Request<'m>, u32)> {
+    let count = (room.len() as u16).to_le_bytes();
+    if let Some(field) = packet.get_mut(spec::NUM_BUFFERS..spec::NUM_BUFFERS + count.len()) {
+        field.copy_from_slice(&count);
     }
+    let mut rest = &*packet;
+    let mut part = |request: Request<'m>| {
+        let copied = request.chain.writable.copy_from(rest);
+        rest = rest.get(copied..).unwrap_or_default();
+        (request, copied as u32)
+    };
+    room.into_iter().map(&mut part).collect()
 }

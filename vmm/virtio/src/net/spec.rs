@@ -36,6 +36,8 @@ pub(super) const OFFLOADS: Features = Features::bits(&[
 ]);
 /// There is a longest datagram.
 pub(super) const MTU: Features = Features::bits(&[bits::VIRTIO_NET_F_MTU]);
+/// There are several pairs of queues.
+pub(crate) const MULTIQUEUE: Features = Features::bits(&[bits::VIRTIO_NET_F_MQ]);
 /// The driver joins buffers for long packets.
 pub(super) const MERGEABLE: Features = Features::bits(&[bits::VIRTIO_NET_F_MRG_RXBUF]);
 
@@ -80,6 +82,8 @@ pub(super) mod command {
     pub(in super::super) const MAC_ADDR_SET: u8 = bits::VIRTIO_NET_CTRL_MAC_ADDR_SET as u8;
     pub(in super::super) const VLAN: u8 = bits::VIRTIO_NET_CTRL_VLAN as u8;
     pub(in super::super) const VLAN_LAST: u8 = bits::VIRTIO_NET_CTRL_VLAN_DEL as u8;
+    pub(in super::super) const QUEUES: u8 = bits::VIRTIO_NET_CTRL_MQ as u8;
+    pub(in super::super) const QUEUES_SET: u8 = bits::VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET as u8;
     pub(in super::super) const OFFLOADS: u8 = bits::VIRTIO_NET_CTRL_GUEST_OFFLOADS as u8;
     pub(in super::super) const OFFLOADS_SET: u8 = bits::VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET as u8;
 
@@ -101,6 +105,7 @@ mod tests {
         assert_eq!(FEATURES, Features::bits(&[5, 15, 16, 17, 18, 19, 23]));
         assert_eq!(OFFLOADS, Features::bits(&[0, 1, 2, 7, 8, 9, 10, 11, 12, 13, 14]));
         assert_eq!((MTU, LINK_UP), (Features::bits(&[3]), 1));
+        assert_eq!((MULTIQUEUE, command::QUEUES, command::QUEUES_SET), (Features::bits(&[22]), 4, 0));
         assert_eq!([command::RX, command::MAC, command::VLAN, command::OFFLOADS], [0, 1, 2, 5]);
         assert_eq!([command::RX_LAST, command::VLAN_LAST, command::OFFLOADS_SET], [5, 1, 0]);
         assert_eq!([command::MAC_TABLE_SET, command::MAC_ADDR_SET, command::OK, command::ERR], [0, 1, 0, 1]);

@@ -11,14 +11,11 @@ use ::vhost::vhost_kern::net::Net as Kernel;
 use vm_memory::GuestMemoryMmap;
 
 use super::{Memory, VhostError, no_memory, set_up};
-use crate::net::{Net, Options};
+use crate::net::{MULTIQUEUE, Net, Options};
 use crate::{Broken, Features, Outside, OutsideQueue, Requests, VirtioDevice};
 
 /// Where the kernel's help comes from, and the module that has it.
 const DEVICE: (&str, &str) = ("/dev/vhost-net", "vhost_net");
-/// The first queue that is no packets'.
-const CONTROL: u16 = 2;
-
 /// A network interface whose packets pass by this process.
 pub struct VhostNet {
     // Fixed.
@@ -27,31 +24,48 @@ pub struct VhostNet {
     kernels: Features,
     // Glue.
     net: Net,
-    tap: File,
-    kernel: Kernel<Memory>,
-    memory: Memory,
+    /// For each pair of queues.
+    helpers: Vec<Helper>,
     plug: Plug,
     // Volatile.
-    serving: Vec<u16>,
     /// The kernel has the tap interface.
     connected: bool,
 }
 
+/// The kernel's help with a pair of queues.
+struct Helper {
+    tap: File,
+    kernel: Kernel<Memory>,
+    memory: Memory,
+    /// Which of the two it serves.
+    serving: Vec<usize>,
+}
+
 impl VhostNet {
-    /// An interface on `tap`.
+    /// An interface on the ends `taps` of a tap interface, with a pair of queues for each.
     ///
     /// # Errors
-    /// [`VhostError`]: the kernel has no such help, or does not give it to this user. `tap` comes back.
-    pub fn new(tap: Tap, options: Options) -> Result<Self, (Tap, VhostError)> {
-        match open(&tap) {
-            Ok((file, plug, kernel, memory, kernels)) => {
-                let net = Net::new(Box::new(Wire { tap, plug: plug.clone() }), options);
-                let offered = net.features().union(kernels.intersection(Features::RING));
-                let (serving, connected) = (Vec::new(), false);
-                Ok(Self { offered, kernels, net, tap: file, kernel, memory, plug, serving, connected })
+    /// [`VhostError`]: the kernel has no such help, or does not give it to this user. `taps` come back.
+    pub fn new(taps: Vec<Tap>, options: Options) -> Result<Self, (Vec<Tap>, VhostError)> {
+        let opened = taps.iter().map(open).collect::<Result<Vec<_>, _>>();
+        let plug = Plug::new().map_err(VhostError::Share);
+        let (helpers, plug) = match opened.and_then(|helpers| Ok((helpers, plug?))) {
+            Ok(opened) => opened,
+            Err(error) => return Err((taps, error)),
+        };
+        let (helpers, features): (Vec<_>, Vec<_>) = helpers.into_iter().unzip();
+        let kernels = features.into_iter().next().unwrap_or_default();
+        let mut wires: Vec<_> = taps.into_iter().map(|tap| Wire { tap, plug: plug.clone() }).collect();
+        let net = match (wires.pop(), wires.is_empty()) {
+            (Some(wire), true) => Net::new(Box::new(wire), options),
+            (last, _) => {
+                let wires = wires.into_iter().chain(last).map(|wire| Box::new(wire) as _);
+                Net::with_queues(wires.collect(), options)
+                    .map_err(|error| (Vec::new(), VhostError::Share(error)))?
             }
-            Err(error) => Err((tap, error)),
-        }
+        };
+        let offered = net.features().union(kernels.intersection(Features::RING));
+        Ok(Self { offered, kernels, net, helpers, plug, connected: false })
     }
 
     /// Its plug.
@@ -63,9 +77,32 @@ impl VhostNet {
     /// Gives the kernel the tap interface for all queues that it serves, or takes it away.
     fn connect(&mut self, connected: bool) -> io::Result<()> {
         self.connected = connected;
+        self.helpers.iter().try_for_each(|helper| helper.connect(connected))
+    }
+}
+
+impl Helper {
+    fn connect(&self, connected: bool) -> io::Result<()> {
         let tap = connected.then_some(&self.tap);
         let mut queues = self.serving.iter();
-        queues.try_for_each(|&queue| self.kernel.set_backend(queue.into(), tap)).map_err(io::Error::other)
+        queues.try_for_each(|&queue| self.kernel.set_backend(queue, tap)).map_err(io::Error::other)
+    }
+
+    /// Tells the kernel of this pair's queues among `queues`.
+    fn set_up(
+        &mut self,
+        pair: u16,
+        memory: &GuestMemoryMmap,
+        features: Features,
+        queues: &[OutsideQueue<'_>],
+    ) -> io::Result<()> {
+        let queues = queues.iter().filter(|queue| queue.index / 2 == pair);
+        let queues: Vec<_> = queues.map(|queue| OutsideQueue { index: queue.index % 2, ..*queue }).collect();
+        self.serving = queues.iter().map(|queue| queue.index.into()).collect();
+        if queues.is_empty() {
+            return Ok(());
+        }
+        set_up(&self.kernel, &self.memory, memory, features, &queues).map_err(io::Error::other)
     }
 }
 
@@ -88,6 +125,10 @@ impl Backend for Wire {
         self.tap.set_offloads(offloads);
     }
 
+    fn set_used(&mut self, used: bool) {
+        self.tap.set_used(used);
+    }
+
     fn is_up(&self) -> bool {
         !self.plug.is_out()
     }
@@ -101,16 +142,16 @@ impl Backend for Wire {
     }
 }
 
-fn open(tap: &Tap) -> Result<(File, Plug, Kernel<Memory>, Memory, Features), VhostError> {
+/// The kernel's help with `tap`, and what it can do.
+fn open(tap: &Tap) -> Result<(Helper, Features), VhostError> {
     let (device, module) = DEVICE;
-    let file = tap.share().map_err(VhostError::Share)?;
-    let plug = Plug::new().map_err(VhostError::Share)?;
+    let tap = tap.share().map_err(VhostError::Share)?;
     let memory = no_memory();
     let kernel = Kernel::new(memory.clone()).map_err(|error| VhostError::Open(device, module, error))?;
     let refused = |error| VhostError::Refused(device, error);
     kernel.set_owner().map_err(refused)?;
-    let kernels = Features::from_bits(kernel.get_features().map_err(refused)?);
-    Ok((file, plug, kernel, memory, kernels))
+    let features = Features::from_bits(kernel.get_features().map_err(refused)?);
+    Ok((Helper { tap, kernel, memory, serving: Vec::new() }, features))
 }
 
 impl VirtioDevice for VhostNet {
@@ -153,7 +194,7 @@ impl VirtioDevice for VhostNet {
 
 impl Outside for VhostNet {
     fn takes(&self, queue: u16) -> bool {
-        queue < CONTROL
+        queue + 1 < self.net.queues()
     }
 
     fn start(
@@ -162,15 +203,21 @@ impl Outside for VhostNet {
         features: Features,
         queues: &[OutsideQueue<'_>],
     ) -> io::Result<()> {
-        self.serving = queues.iter().map(|queue| queue.index).collect();
+        // The third queue is then the driver's for commands, and here the kernel's for packets.
+        if self.helpers.len() > 1 && !features.contains(MULTIQUEUE) {
+            return Err(io::Error::other(
+                "a driver without VIRTIO_NET_F_MQ has no use for several queues with vhost",
+            ));
+        }
         let features = features.intersection(self.kernels);
-        set_up(&self.kernel, &self.memory, memory, features, queues).map_err(io::Error::other)?;
+        let mut helpers = self.helpers.iter_mut().zip(0..);
+        helpers.try_for_each(|(helper, pair)| helper.set_up(pair, memory, features, queues))?;
         self.connect(!self.plug.is_out())
     }
 
     fn stop(&mut self) -> io::Result<()> {
         let stopped = self.connect(false);
-        self.serving.clear();
+        self.helpers.iter_mut().for_each(|helper| helper.serving.clear());
         stopped
     }
 

@@ -247,3 +247,63 @@ fn packets_beyond_the_limit_are_late_and_not_lost() {
     (0..10).for_each(|_| assert_eq!(rig.wait_used(&mut tx).1, 0));
     assert!(start.elapsed() >= std::time::Duration::from_millis(70), "{:?}", start.elapsed());
 }
+
+/// An interface with three pairs of queues, whose wires end in sockets, and its control queue.
+fn several(features: u64) -> (Setup, [UnixStream; 3]) {
+    let ends = std::array::from_fn(|_| UnixStream::pair().unwrap());
+    let backends = ends.each_ref().map(|(ours, _)| {
+        let stream = Stream::new(ours.try_clone().unwrap()).unwrap();
+        Box::new(Governed::new(Box::new(stream), Limits::default()).unwrap()) as Box<dyn ::net::Backend>
+    });
+    let wires = ends.map(|(_, theirs)| theirs);
+    let net = Net::with_queues(backends.into(), options()).unwrap();
+    let rig = Rig::new(Some(Box::new(net)));
+    let [rx, tx, control] = [0x1_0000, 0x2_0000, 0x3_0000].map(|address| Ring::new(16, address));
+    rig.start(features, &rx);
+    rig.start_queue(3, &tx);
+    let queue = if features & MQ == 0 { 2 } else { 6 };
+    rig.start_queue(queue, &control);
+    let wire = wires[0].try_clone().unwrap();
+    (Setup { rig, rx, tx, control, wire }, wires)
+}
+
+const MQ: u64 = 1 << 22;
+
+#[test]
+fn driver_chooses_how_many_pairs_it_uses() {
+    let (mut setup, mut wires) = several(feature::ALL);
+    assert_eq!((setup.rig.device_features() & MQ, setup.rig.read(reg::CONFIG + 8) & 0xffff), (MQ, 3));
+    let send = |setup: &mut Setup, byte: u8| {
+        let packet = [vec![0; HEADER as usize], vec![byte; 60]].concat();
+        setup.rig.store(DATA, &packet);
+        setup.tx.add(&setup.rig.memory, &[Out(DATA, packet.len() as u32)]);
+        setup.rig.write(reg::QUEUE_NOTIFY, 3);
+        setup.rig.wait_used(&mut setup.tx);
+    };
+    send(&mut setup, 1);
+    let command = |setup: &mut Setup, pairs: u16| {
+        let bytes = [&[4, 0][..], &pairs.to_le_bytes()].concat();
+        setup.rig.store(DATA, &bytes);
+        setup.control.add(&setup.rig.memory, &[Out(DATA, 4), In(DATA + 0x100, 1)]);
+        setup.rig.write(reg::QUEUE_NOTIFY, 6);
+        setup.rig.wait_used(&mut setup.control);
+        setup.rig.load(DATA + 0x100, 1)[0]
+    };
+    assert_eq!([0, 4, u16::MAX, 2].map(|pairs| command(&mut setup, pairs)), [1, 1, 1, 0]);
+    send(&mut setup, 2);
+    setup.wire = wires[1].try_clone().unwrap();
+    assert_eq!(setup.departed(), [2; 60], "what came before its pair was in use is lost");
+    // The third pair has a queue now, and stays out of use.
+    let spare = Ring::new(16, 0x4_0000);
+    setup.rig.start_queue(4, &spare);
+    wires[2].write_all(b"\0\0\0\x04late").unwrap();
+    setup.rig.settle();
+    assert!(!spare.has_used(&setup.rig.memory));
+}
+
+#[test]
+fn driver_that_knows_one_pair_has_its_control_queue_behind_it() {
+    let (mut setup, _wires) = several(feature::ALL & !MQ);
+    assert_eq!(setup.command(&[4, 0, 2, 0]), 1, "there are no pairs to choose");
+    assert_eq!(setup.command(&[0, 0, 1]), 0);
+}

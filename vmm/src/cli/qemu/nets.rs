@@ -90,7 +90,15 @@ impl Nets {
             mtu: opts.number("host_mtu")?.filter(|mtu| *mtu > 0),
         };
         // There are as many pairs of queues as the netdev has.
-        opts.ignore(&["mq", "bootindex", "romfile", "vectors", "mrg_rxbuf", "rx_queue_size", "tx_queue_size"]);
+        opts.ignore(&[
+            "mq",
+            "bootindex",
+            "romfile",
+            "vectors",
+            "mrg_rxbuf",
+            "rx_queue_size",
+            "tx_queue_size",
+        ]);
         opts.finish()?;
         self.devices.push(device);
         Ok(())

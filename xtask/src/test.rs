@@ -15,6 +15,7 @@
 //! | control | the same | what programs change by QMP, under Debian's drivers |
 //! | backends | the same | devices whose other end is another process or the host's kernel |
 //! | usbboot | the same | Debian with its root on the USB controller of the system bus; USB disks under load |
+//! | usbguest | the same | every USB device under Debian's drivers, and all that happens to one |
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
 

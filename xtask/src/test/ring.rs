@@ -21,6 +21,7 @@ pub(super) enum Ring {
     Vng,
     Symbols,
     Usbboot,
+    Usbguest,
 }
 
 /// When a ring runs that needs 64-bit guests.
@@ -87,7 +88,7 @@ impl Ring {
             }
             Self::Devices => Needs { packages: &["passt"], ..Needs::at(Asked) },
             Self::Backends => Needs { packages: &["iperf3", "qemu-system-common"], ..Needs::at(Asked) },
-            Self::Cpus | Self::Control => Needs::at(Asked),
+            Self::Cpus | Self::Control | Self::Usbguest => Needs::at(Asked),
             Self::Vng => Needs { vng: true, ..Needs::at(Asked) },
             Self::Symbols => {
                 Needs { symbols: true, firmware: &["edk2-debug"], packages: &["gdb"], ..Needs::at(Asked) }

@@ -3,7 +3,7 @@
 use super::chardev::Chardevs;
 use super::drives::Drives;
 use super::guest::Guest;
-use super::help::Help;
+use super::help::{Help, device_names};
 use super::machine::{Machine, firmware};
 use super::memory::Memory;
 use super::monitors::Monitors;
@@ -324,59 +324,9 @@ impl CommandLine {
 /// QEMU's place for the debug exit unless told otherwise.
 const DEBUG_EXIT_PORT: u16 = 0x501;
 
-/// The devices of `-device`, for messages.
-const DEVICES: [&str; 47] = [
-    "virtio-keyboard-device",
-    "virtio-keyboard-pci",
-    "virtio-mouse-device",
-    "virtio-mouse-pci",
-    "virtio-tablet-device",
-    "virtio-tablet-pci",
-    "vhost-user-blk-device",
-    "vhost-user-blk-pci",
-    "vhost-user-blk",
-    "vhost-user-fs-device",
-    "vhost-user-fs-pci",
-    "vhost-user-fs",
-    "virtio-serial-device",
-    "virtio-serial-pci",
-    "virtio-serial",
-    "virtconsole",
-    "virtserialport",
-    "i8042",
-    "qemu-xhci",
-    "usb-kbd",
-    "usb-mouse",
-    "usb-tablet",
-    "vhost-vsock-device",
-    "vhost-vsock-pci",
-    "vhost-vsock",
-    "virtio-balloon-device",
-    "virtio-balloon-pci",
-    "virtio-blk-device",
-    "virtio-blk-pci",
-    "virtio-blk",
-    "virtio-net-device",
-    "virtio-net-pci",
-    "virtio-net",
-    "virtio-rng-device",
-    "virtio-rng-pci",
-    "virtio-scsi-device",
-    "virtio-scsi-pci",
-    "virtio-scsi",
-    "scsi-hd",
-    "scsi-cd",
-    "nvme",
-    "usb-storage",
-    "pc-testdev",
-    "isa-serial",
-    "isa-debugcon",
-    "isa-debug-exit",
-    "pvpanic",
-];
-
 fn unknown_device(driver: &str) -> Reason {
-    let hint = match nearest(driver, DEVICES) {
+    let known: Vec<_> = device_names().collect();
+    let hint = match nearest(driver, known.iter().map(String::as_str)) {
         Some(meant) => format!("did you mean {meant}?"),
         None => "`-device help` lists what there is".into(),
     };

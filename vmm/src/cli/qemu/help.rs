@@ -23,14 +23,25 @@ pub(crate) enum Help {
     /// `-device help`.
     Devices,
     /// `-device NAME,help`.
-    Properties(&'static DeviceHelp),
+    Properties(&'static DeviceHelp, Bus),
     /// `-chardev help`.
     Chardevs,
     /// `-object help`.
     Objects,
+    /// `-netdev help`.
+    Networks,
 }
 
-/// A device in the list.
+/// Where a virtio device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bus {
+    /// On the bus of the list.
+    Own,
+    /// On PCI.
+    Pci,
+}
+
+/// A device in the list. One on `virtio-bus` is there on PCI, too.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct DeviceHelp {
     name: &'static str,
@@ -39,21 +50,14 @@ pub(crate) struct DeviceHelp {
     properties: &'static [(&'static str, &'static str)],
 }
 
-const DEVICES: [DeviceHelp; 30] = [
+const DEVICES: [DeviceHelp; 28] = [
     DeviceHelp {
         name: "virtio-blk-device",
         bus: "virtio-bus",
         category: "Storage",
         properties: &[("bootindex", "int32"), ("drive", "str"), ("serial", "str")],
     },
-    DeviceHelp {
-        name: "virtio-blk-pci",
-        bus: "PCI",
-        category: "Storage",
-        properties: &[("bootindex", "int32"), ("drive", "str"), ("serial", "str")],
-    },
     DeviceHelp { name: "virtio-scsi-device", bus: "virtio-bus", category: "Storage", properties: &[] },
-    DeviceHelp { name: "virtio-scsi-pci", bus: "PCI", category: "Storage", properties: &[] },
     DeviceHelp {
         name: "scsi-hd",
         bus: "SCSI",
@@ -142,6 +146,32 @@ const DEVICES: [DeviceHelp; 30] = [
     DeviceHelp { name: "pvpanic", bus: "ISA", category: "Misc", properties: &[] },
 ];
 
+impl DeviceHelp {
+    /// Its name on `bus`, if it is there.
+    fn name_on(&self, bus: Bus) -> Option<String> {
+        match bus {
+            Bus::Own => Some(self.name.into()),
+            Bus::Pci if self.bus == "virtio-bus" => {
+                self.name.strip_suffix("-device").map(|name| format!("{name}-pci"))
+            }
+            Bus::Pci => None,
+        }
+    }
+}
+
+/// Every device, on each bus that it can be on.
+fn on_each_bus() -> impl Iterator<Item = (&'static DeviceHelp, Bus, String)> {
+    let each = |device: &'static DeviceHelp| {
+        [Bus::Own, Bus::Pci].into_iter().filter_map(move |bus| Some((device, bus, device.name_on(bus)?)))
+    };
+    DEVICES.iter().flat_map(each)
+}
+
+/// The names of all devices.
+pub(super) fn device_names() -> impl Iterator<Item = String> {
+    on_each_bus().map(|(_, _, name)| name)
+}
+
 impl Help {
     /// The text that the option `name` asks for with `value`, if it asks for one.
     pub(super) fn wanted(name: &str, value: &str) -> Option<Self> {
@@ -153,9 +183,10 @@ impl Help {
             "accel" if is_help => Some(Self::Accelerators),
             "cpu" if is_help => Some(Self::Processors),
             "device" if is_help => Some(Self::Devices),
-            "device" => properties(value).map(Self::Properties),
+            "device" => properties(value).map(|(device, bus)| Self::Properties(device, bus)),
             "chardev" if is_help => Some(Self::Chardevs),
             "object" if is_help => Some(Self::Objects),
+            "netdev" if is_help => Some(Self::Networks),
             _ => None,
         }
     }
@@ -169,21 +200,22 @@ impl Help {
             Self::Accelerators => "Accelerators supported in QEMU binary:\nkvm\n".into(),
             Self::Processors => cpu::list("/dev/kvm".as_ref()),
             Self::Devices => devices(),
-            Self::Properties(device) => device_properties(device),
+            Self::Properties(device, bus) => device_properties(device, bus),
             Self::Chardevs => "Available chardev backend types: \n  file\n  null\n  pipe\n  pty\n  socket\n  stdio\n".into(),
+            Self::Networks => "Available netdev backend types:\npasst\nstream\ntap\nuser\n".into(),
             Self::Objects => {
-                "List of user creatable objects:\n  memory-backend-file\n  memory-backend-memfd\n  memory-backend-ram\n  rng-builtin\n  rng-random\n"
+                "List of user creatable objects:\n  iothread\n  memory-backend-file\n  memory-backend-memfd\n  memory-backend-ram\n  rng-builtin\n  rng-random\n"
                     .into()
             }
         }
     }
 }
 
-fn properties(value: &str) -> Option<&'static DeviceHelp> {
+fn properties(value: &str) -> Option<(&'static DeviceHelp, Bus)> {
     let mut opts = Opts::parse(value, Some("driver"));
     let wanted = opts.wants_help();
     let name = opts.take("driver")?;
-    DEVICES.iter().find(|device| wanted && device.name == name)
+    on_each_bus().find(|(_, _, known)| wanted && *known == name).map(|(device, bus, _)| (device, bus))
 }
 
 fn version() -> String {
@@ -211,15 +243,18 @@ fn options() -> String {
 fn devices() -> String {
     let mut text = String::new();
     for category in ["USB", "Storage", "Network", "Input", "Misc"] {
-        let of_category = DEVICES.iter().filter(|device| device.category == category);
-        let lines = of_category.map(|device| format!("name \"{}\", bus {}\n", device.name, device.bus));
+        let of_category = on_each_bus().filter(|(device, ..)| device.category == category);
+        let lines = of_category.map(|(device, bus, name)| {
+            let bus = if bus == Bus::Pci { "PCI" } else { device.bus };
+            format!("name \"{name}\", bus {bus}\n")
+        });
         let gap = if text.is_empty() { "" } else { "\n" };
         text += &format!("{gap}{category} devices:\n{}", lines.collect::<String>());
     }
     text
 }
 
-fn device_properties(device: &DeviceHelp) -> String {
+fn device_properties(device: &DeviceHelp, bus: Bus) -> String {
     let lines = device.properties.iter().map(|(name, kind)| format!("  {name}=<{kind}>\n"));
-    format!("{} options:\n{}", device.name, lines.collect::<String>())
+    format!("{} options:\n{}", device.name_on(bus).unwrap_or_default(), lines.collect::<String>())
 }

@@ -469,6 +469,15 @@ fn test_devices_have_qemus_names() {
 }
 
 #[test]
+fn every_device_of_the_list_is_known() {
+    for name in help::device_names() {
+        if let Err(error) = parse(&args(&format!("-device {name}")), Aliases::Refused) {
+            assert!(!error.to_string().contains("unknown device"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn guest_is_told_what_qemu_would_tell_it() {
     let line = "-uuid 00112233-4455-6677-8899-aabbccddeeff -smbios type=1,serial=7 -fw_cfg name=opt/a,string=b -name vm,debug-threads=on";
     let info = config(line).guest_info;
@@ -569,6 +578,11 @@ fn texts_for_tools_have_the_form_they_read() {
     assert!(help("--help").contains("\n-machine VALUE\n"));
     assert!(help("-machine help").starts_with("Supported machines are:\nmicrovm "));
     assert!(help("-device help").contains("name \"virtio-blk-device\", bus virtio-bus\n"));
+    assert!(help("-device help").contains("name \"virtio-blk-pci\", bus PCI\n"));
+    assert!(
+        help("-device virtio-net-pci,help").starts_with("virtio-net-pci options:\n  host_mtu=<uint16>\n")
+    );
+    assert!(help("-netdev help").contains("\ntap\n"));
     assert!(help("-device virtio-blk-device,help").contains("  drive=<str>\n"));
     assert_eq!(help("-accel help"), "Accelerators supported in QEMU binary:\nkvm\n");
 }

@@ -27,7 +27,7 @@ mod host;
 mod interrupts;
 mod root_port;
 
-pub use config::{Bar, BarKind, ConfigBuilder, ConfigSpace, Effect, Identity, MsixLayout};
+pub use config::{Bar, BarKind, ConfigBuilder, ConfigSpace, Effect, Identity, Messages, MsixLayout};
 pub use function::{Doorbell, DoorbellSink, Function};
 pub use host::{Ecam, Host, HostParts, PlugError, PortId, Slot, Window};
 pub use interrupts::{Interrupts, Mode};

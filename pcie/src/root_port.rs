@@ -37,11 +37,12 @@ pub(crate) fn host_bridge() -> Plain {
     Plain(ConfigSpace::endpoint(identity).build())
 }
 
-/// A root port with a slot, and no window for I/O ports.
+/// A root port with a slot, and no window for I/O ports. It has a message to send, as all that have a pin must, and nothing to
+/// say: no hot-plug, no PME.
 pub(crate) fn root_port() -> Plain {
     let class = [0x06, 0x04, 0x00];
     let identity = Identity { vendor: VENDOR, device: ROOT_PORT, revision: 0, class, subsystem: SUBSYSTEM };
-    Plain(ConfigSpace::bridge(identity).pin().power_management().express().build())
+    Plain(ConfigSpace::bridge(identity).pin().power_management().msi(1).express().build())
 }
 
 /// The number of the bus behind a port, once software gave it one, and while it is not held in reset.

@@ -8,7 +8,7 @@
 use std::io;
 
 use bus::{Access, Device as _, Refused};
-use pcie::{Bar, BarKind, ConfigSpace, Function, Identity, Mode, MsixLayout};
+use pcie::{Bar, BarKind, ConfigSpace, Function, Identity, Messages, Mode, MsixLayout};
 use vm_memory::GuestMemoryMmap;
 
 use crate::xhci::{self, Config, Interrupts, Registers, Xhci};
@@ -30,11 +30,11 @@ pub struct XhciFunction {
 }
 
 impl XhciFunction {
-    /// A controller with nothing plugged in, and its function: a vector for each interrupter, or the pin for the first.
+    /// A controller with nothing plugged in, and its function: a message for each interrupter, or the pin for the first.
     ///
     /// # Errors
     /// The host has no more descriptors or threads.
-    pub fn start(config: Config, memory: GuestMemoryMmap) -> io::Result<(Xhci, Self)> {
+    pub fn start(config: Config, messages: Messages, memory: GuestMemoryMmap) -> io::Result<(Xhci, Self)> {
         let identity = Identity {
             vendor: VENDOR,
             device: DEVICE,
@@ -47,7 +47,7 @@ impl XhciFunction {
             .bar(BAR, Bar { size: xhci::LEN, kind: BarKind::Memory64 })
             .pin()
             .power_management()
-            .msix(MsixLayout { vectors, bar: BAR, table: TABLE, pending: PENDING })
+            .messages(messages, MsixLayout { vectors, bar: BAR, table: TABLE, pending: PENDING })
             .express()
             .build();
         let (controller, registers) = Xhci::start(config, memory, Box::new(space.interrupts().clone()))?;
@@ -96,7 +96,7 @@ mod tests {
 
     fn function() -> (Xhci, XhciFunction) {
         let memory = GuestMemoryMmap::from_ranges(&[(GuestAddress(0), 0x1000)]).unwrap();
-        XhciFunction::start(Config::default(), memory).unwrap()
+        XhciFunction::start(Config::default(), Messages::Either, memory).unwrap()
     }
 
     #[test]

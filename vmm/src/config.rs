@@ -30,6 +30,7 @@ pub use kernel::KernelConfig;
 pub use numa::{NodeAccess, NodeConfig, NodeDistance, NumaConfig};
 pub use options::{ExtraDevice, GenerationId, Irqchip, MachineOptions, Switch};
 pub use pci::{PciAddress, RootPort, VfioConfig};
+use pcie::Messages;
 pub use timeline::{TimelineConfig, TimelineError, TimelineFormat};
 
 use crate::backing::Backing;
@@ -142,6 +143,8 @@ pub struct DiskConfig {
     pub port: Option<String>,
     /// Its place on its PCI bus, if it is not to be the next free one.
     pub addr: Option<PciAddress>,
+    /// How it interrupts, if it is an NVMe controller.
+    pub messages: Messages,
     /// The guest may not write.
     pub readonly: bool,
     /// Its place among the disks that firmware tries, smallest first; those without a place come after.
@@ -163,6 +166,7 @@ impl DiskConfig {
             media: Media::default(),
             port: None,
             addr: None,
+            messages: Messages::default(),
             readonly: false,
             bootindex: None,
             serial: blk::Serial::default(),

@@ -32,6 +32,16 @@ pub struct MsixLayout {
     pub pending: u32,
 }
 
+/// How a function that has many messages may send them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Messages {
+    /// By MSI-X, or by MSI: the driver enables one of them.
+    #[default]
+    Either,
+    /// By MSI alone.
+    Msi,
+}
+
 /// A configuration space under construction. Capabilities stand in the list in the order of the calls.
 #[derive(Debug)]
 pub struct ConfigBuilder {
@@ -142,6 +152,17 @@ impl ConfigBuilder {
         self.capabilities.msi = Some(at);
         self.msi_vectors = vectors;
         self
+    }
+
+    /// Lets the function send messages as `which` says: by MSI-X, and by MSI, whose vectors are a power of two and no more than
+    /// 32, so that some messages may have to share one.
+    #[must_use]
+    pub fn messages(self, which: Messages, layout: MsixLayout) -> Self {
+        let function = self.msi(1 << layout.vectors.max(1).ilog2().min(5));
+        match which {
+            Messages::Either => function.msix(layout),
+            Messages::Msi => function,
+        }
     }
 
     /// Lets the function send messages by MSI-X. PCIe 5.0, 7.7.2.

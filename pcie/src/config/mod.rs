@@ -15,7 +15,7 @@ use bus::{Access, Width};
 use crate::interrupts::{Interrupts, MsiRegisters, Permissions};
 
 pub use bar::{Bar, BarKind};
-pub use builder::{ConfigBuilder, Identity, MsixLayout};
+pub use builder::{ConfigBuilder, Identity, Messages, MsixLayout};
 pub(crate) use express::PortType;
 use registers::Registers;
 

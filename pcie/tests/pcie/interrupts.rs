@@ -1,10 +1,10 @@
 //! Pins, MSI and MSI-X.
 
 use bus::{Device as _, Msi, Width};
-use pcie::{Function as _, Interrupts, Mode, Slot};
+use pcie::{Function as _, Interrupts, Messages, Mode, MsixLayout, Slot};
 use rstest::rstest;
 
-use crate::rig::{FIRST_GSI, HIGH, PENDING, Rig, TABLE, latch};
+use crate::rig::{FIRST_GSI, HIGH, Latch, PENDING, Rig, TABLE, identity, latch};
 
 const FUNCTION: (u64, u64) = (0, 1);
 const MEMORY_AND_MASTER: u64 = 6;
@@ -127,6 +127,31 @@ fn msi_vectors_differ_in_the_low_bits_of_the_data() {
     assert_eq!(rig.messages.0.lock().unwrap().routes, expected);
     interrupts.fire(3);
     assert_eq!(rig.fired(), [FIRST_GSI + 1], "vectors not granted share those that are");
+}
+
+#[test]
+fn function_without_msix_has_as_many_messages_as_fit() {
+    for (vectors, expected) in [(1, 0), (3, 1), (4, 2), (33, 5), (2048, 5)] {
+        let layout = MsixLayout { vectors, bar: 2, table: TABLE, pending: PENDING };
+        let rig = Rig::new();
+        for (device, messages) in [(1, Messages::Either), (2, Messages::Msi)] {
+            let latch = Latch { config: identity().messages(messages, layout).build(), value: 0 };
+            rig.host.plug(Slot::root(device), Box::new(latch)).unwrap();
+            let at = rig.capability((0, device.into()), 0x05);
+            assert_eq!(rig.read((0, device.into()), at + 2, Width::Word) >> 1 & 7, expected, "{vectors}");
+        }
+        let most = u32::from(vectors) + (1 << expected);
+        assert_eq!(rig.host.next_gsi(), FIRST_GSI + most, "routes for the larger of both, and for MSI");
+    }
+}
+
+#[test]
+fn root_port_has_one_message() {
+    let rig = Rig::new();
+    rig.host.add_root_port(1).unwrap();
+    let at = rig.capability(FUNCTION, 5);
+    assert_eq!(rig.read(FUNCTION, at + 2, Width::Word), 0x180, "one vector, 64 bits, maskable");
+    assert_eq!(rig.host.next_gsi(), FIRST_GSI + 1);
 }
 
 #[test]

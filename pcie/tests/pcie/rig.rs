@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use bus::{Access, Device as _, IrqLine, Msi, MsiRoutes, Refused, Width};
 use pcie::{
-    Bar, BarKind, ConfigSpace, Doorbell, DoorbellSink, Function, Host, HostParts, Identity, MsixLayout,
+    Bar, BarKind, ConfigBuilder, ConfigSpace, Doorbell, DoorbellSink, Function, Host, HostParts, Identity,
+    MsixLayout,
 };
 use vmm_sys_util::eventfd::EventFd;
 
@@ -57,7 +58,7 @@ impl DoorbellSink for Bells {
 
 /// A function with a latch behind BAR 0 and a doorbell at its end. Reads of BAR 1 tell the offset.
 pub(crate) struct Latch {
-    config: ConfigSpace,
+    pub(crate) config: ConfigSpace,
     pub(crate) value: u64,
 }
 
@@ -69,16 +70,20 @@ pub(crate) const DOORBELL: u64 = 0xff0;
 pub(crate) const TABLE: u32 = 0x2000;
 pub(crate) const PENDING: u32 = 0x3000;
 
-/// BAR 0 has 4 KiB below 4 GiB, BAR 2 16 KiB anywhere, with an MSI-X table of `vectors`.
-pub(crate) fn latch(vectors: u16) -> Latch {
-    let identity = Identity {
+/// A function with nothing but a header.
+pub(crate) fn identity() -> ConfigBuilder {
+    ConfigSpace::endpoint(Identity {
         vendor: 0x1af4,
         device: 0x1042,
         revision: 1,
         class: [1, 0, 0],
         subsystem: [0x1af4, 0x1100],
-    };
-    let config = ConfigSpace::endpoint(identity)
+    })
+}
+
+/// BAR 0 has 4 KiB below 4 GiB, BAR 2 16 KiB anywhere, with an MSI-X table of `vectors`.
+pub(crate) fn latch(vectors: u16) -> Latch {
+    let config = identity()
         .bar(0, Bar { size: BAR0_SIZE, kind: BarKind::Memory32 })
         .bar(2, Bar { size: 0x4000, kind: BarKind::Prefetchable64 })
         .pin()

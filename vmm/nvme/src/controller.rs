@@ -34,7 +34,7 @@ struct State {
     attributes: AdminAttributes,
     submission_base: u64,
     completion_base: u64,
-    /// INTMS and INTMC. Kept, without effect: with MSI-X a driver does not touch them.
+    /// INTMS and INTMC: a bit for each vector that is silent. With MSI-X a driver does not touch them.
     mask: u32,
     /// CSTS while nothing runs.
     status: u32,
@@ -96,8 +96,8 @@ impl Controller {
     fn write_register(&mut self, register: Register, value: u32) {
         let state = &mut self.state;
         match register {
-            Register::MaskSet => state.mask |= value,
-            Register::MaskClear => state.mask &= !value,
+            Register::MaskSet => self.mask(value, 0),
+            Register::MaskClear => self.mask(0, value),
             Register::Configuration => self.configure(Configuration::from_bits(value & WRITABLE_CC)),
             Register::AdminAttributes => state.attributes = (value & AdminAttributes::WRITABLE).into(),
             Register::AdminSubmissionLow => set_low(&mut state.submission_base, value),
@@ -105,6 +105,16 @@ impl Controller {
             Register::AdminCompletionLow => set_low(&mut state.completion_base, value),
             Register::AdminCompletionHigh => set_high(&mut state.completion_base, value),
             _ => {} // read-only
+        }
+    }
+
+    /// NVMe 1.4, 3.1.3 and 3.1.4. The queues' threads announce what the old mask held back.
+    fn mask(&mut self, set: u32, clear: u32) {
+        self.state.mask = (self.state.mask | set) & !clear;
+        let Some(running) = &self.state.running else { return };
+        running.session.set_mask(self.state.mask);
+        if clear != 0 {
+            (0..self.drive.vectors()).for_each(|queue| self.drive.kick(queue));
         }
     }
 
@@ -149,6 +159,7 @@ impl Controller {
         let submissions = ring(submission_base, attributes.submission(), COMMAND_LEN)?;
         let completions = ring(completion_base, attributes.completion(), COMPLETION_LEN)?;
         let session = Arc::new(Session::new(&self.drive));
+        session.set_mask(self.state.mask);
         let completions = Arc::new(CompletionQueue::new(&self.drive, &session, 0, completions, Some(0)));
         let admin = Admin::new(&self.drive, &session, &completions);
         let queue = SubmissionQueue::new(&self.drive, &session, 0, submissions, completions);
@@ -160,6 +171,7 @@ impl Controller {
     fn disable(&mut self) {
         self.state.running = None;
         self.state.status = 0;
+        self.state.mask = 0;
     }
 
     /// CC.SHN. The admin queue's thread does the work; without it nothing is left to do.

@@ -60,7 +60,7 @@ impl Nvme {
         let config = ConfigSpace::endpoint(identity)
             .bar(BAR, Bar { size: BAR_SIZE, kind: BarKind::Memory64 })
             .power_management()
-            .msix(MsixLayout { vectors, bar: BAR, table: TABLE, pending: PENDING })
+            .messages(options.messages, MsixLayout { vectors, bar: BAR, table: TABLE, pending: PENDING })
             .express()
             .build();
         let interrupts = Arc::new(Vectors(config.interrupts().clone()));

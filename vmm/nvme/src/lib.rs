@@ -25,7 +25,7 @@
 //!
 //! Standard: *NVM Express, Revision 1.4*, cited as `NVMe 1.4, 5.15`. Left out: more than one namespace, namespace management,
 //! metadata and protection information, fused commands, reservations, firmware download, format, security, keyed and
-//! bit-bucket SGLs, controller memory buffer, weighted arbitration, pages other than 4 KiB, interrupts by a pin or by MSI.
+//! bit-bucket SGLs, controller memory buffer, weighted arbitration, pages other than 4 KiB, interrupts by a pin.
 //! Interrupt coalescing is accepted and not done.
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing)]

@@ -1,5 +1,7 @@
 //! What a machine chooses about a controller.
 
+use pcie::Messages;
+
 use crate::Identity;
 
 /// What a machine chooses about a controller.
@@ -12,6 +14,8 @@ pub struct Options {
     pub queues: u16,
     /// The write cache, until the driver decides about it.
     pub write_cache: WriteCache,
+    /// How the function interrupts.
+    pub messages: Messages,
 }
 
 impl Options {
@@ -50,7 +54,7 @@ mod tests {
     fn queue_pairs_are_two_at_least_and_64_at_most() {
         let pairs = |queues| {
             let identity = Identity::new(None, 0);
-            Options { identity, queues, write_cache: WriteCache::On }.pairs()
+            Options { identity, queues, write_cache: WriteCache::On, messages: Messages::Either }.pairs()
         };
         assert_eq!([0, 1, 2, 64, 65].map(pairs), [2, 2, 2, 64, 64]);
     }

@@ -12,6 +12,8 @@ pub(crate) struct Session {
     submission: Vec<Doorbell>,
     completion: Vec<CompletionBell>,
     status: AtomicU32,
+    /// A bit for each vector that the driver wants to be silent.
+    mask: AtomicU32,
     /// Doorbell refusals that no event has told of yet: a bit for each.
     refusals: AtomicU8,
     /// Writes may stay in a cache until a flush.
@@ -35,6 +37,7 @@ impl Session {
             submission: queues.clone().map(|_| Doorbell::default()).collect(),
             completion: queues.map(|_| CompletionBell::default()).collect(),
             status: AtomicU32::new(0),
+            mask: AtomicU32::new(0),
             refusals: AtomicU8::new(0),
             write_cache: AtomicBool::new(drive.options.write_cache == WriteCache::On),
             shadows: AtomicBool::new(false),
@@ -65,6 +68,17 @@ impl Session {
     /// Whether the driver waits for a shutdown to be complete.
     pub(crate) fn shuts_down(&self) -> bool {
         self.status() & csts::SHUTDOWN == csts::SHUTDOWN_BUSY
+    }
+}
+
+/// INTMS and INTMC.
+impl Session {
+    pub(crate) fn set_mask(&self, mask: u32) {
+        self.mask.store(mask, Ordering::Release);
+    }
+
+    pub(crate) fn masks(&self, vector: u16) -> bool {
+        self.mask.load(Ordering::Acquire).checked_shr(vector.into()).is_some_and(|mask| mask & 1 != 0)
     }
 }
 

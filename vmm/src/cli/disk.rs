@@ -8,6 +8,7 @@ use clap::Args;
 use super::fields::{Fields, FieldsError};
 use super::image::{ImageError, ImageKeys};
 use super::machine::decimal;
+use super::options::msix;
 use crate::config::{DiskBus, DiskConfig, Media, PciAddress};
 
 /// The disks of a machine.
@@ -20,7 +21,7 @@ pub(crate) struct DiskArgs {
     /// A disk, repeatable; a comma in PATH is written twice, and without PATH a drive for media=cdrom is empty. Further keys:
     /// id=NAME (for QMP), format=raw|qcow2|vmdk|auto,
     /// cache=writeback|writethrough|none, snapshot=on|off, backing-dir=DIR, queues=N, bps=SIZE, bps-burst=SIZE, iops=N,
-    /// iops-burst=N
+    /// iops-burst=N, msix=on|off
     #[arg(
         long = "disk",
         value_name = "PATH[,bus=virtio-mmio|virtio-pci|scsi|nvme][,media=disk|cdrom][,port=ID][,addr=SLOT[.FUNCTION]][,readonly=on|off][,bootindex=N][,serial=TEXT][,…]",
@@ -68,6 +69,12 @@ pub enum DiskError {
     /// A PCI slot for what is not on PCI.
     #[error("addr={0} is a PCI slot, and bus={1} has none for its disks: use bus=virtio-pci or bus=nvme")]
     NotOnPci(PciAddress, DiskBus),
+    /// Neither with nor without MSI-X.
+    #[error("msix={0} is no choice, use msix=on or msix=off")]
+    Msix(String),
+    /// MSI-X or not for what has no choice.
+    #[error("msix is for bus=nvme, not bus={0}: leave one of them out")]
+    NoChoice(DiskBus),
     /// Neither yes nor no.
     #[error("readonly={0} is no choice, use readonly=on or readonly=off")]
     Readonly(String),
@@ -79,7 +86,7 @@ pub enum DiskError {
     Serial(String),
     /// A key that disks do not have.
     #[error(
-        "unknown key `{0}`, use id, bus, media, port, addr, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice"
+        "unknown key `{0}`, use id, bus, media, port, addr, msix, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice"
     )]
     Key(String),
     /// Nothing to be done with an image.
@@ -108,7 +115,7 @@ impl DiskConfig {
     /// The disk at `path` with the keys of `--disk`.
     pub(super) fn with_keys(path: String, pairs: Vec<(String, String)>) -> Result<Self, DiskError> {
         let mut disk = Self::new(path);
-        let (mut bus, mut image) = (None, ImageKeys::default());
+        let (mut bus, mut messages, mut image) = (None, None, ImageKeys::default());
         for (key, value) in pairs {
             match key.as_str() {
                 "bus" => bus = Some(value.parse()?),
@@ -116,6 +123,7 @@ impl DiskConfig {
                 "media" => disk.media = value.parse()?,
                 "port" => disk.port = Some(value),
                 "addr" => disk.addr = Some(value.parse()?),
+                "msix" => messages = Some(msix(&value).ok_or(DiskError::Msix(value))?),
                 "readonly" => disk.readonly = on_or_off(&value)?,
                 "bootindex" => disk.bootindex = Some(boot_index(value)?),
                 "serial" => disk.serial = value.parse().map_err(|_| DiskError::Serial(value))?,
@@ -139,6 +147,10 @@ impl DiskConfig {
         if let (Some(addr), DiskBus::VirtioMmio | DiskBus::Scsi) = (disk.addr, disk.bus) {
             return Err(DiskError::NotOnPci(addr, disk.bus));
         }
+        if messages.is_some() && disk.bus != DiskBus::Nvme {
+            return Err(DiskError::NoChoice(disk.bus));
+        }
+        disk.messages = messages.unwrap_or_default();
         disk.readonly |= disk.media == Media::CdRom;
         disk.image = image.finish()?;
         Ok(disk)
@@ -241,6 +253,14 @@ mod tests {
         assert_eq!((behind.bus, behind.port.as_deref()), (DiskBus::VirtioPci, Some("p")));
         assert_eq!(disk("a.raw,bus=pci").unwrap().port, None);
         assert_eq!(disk("a.raw,port=p"), Err(DiskError::Port("p".into(), DiskBus::VirtioMmio)));
+    }
+
+    #[test]
+    fn nvme_may_be_without_msix() {
+        assert_eq!(disk("a.raw,bus=nvme").unwrap().messages, pcie::Messages::Either);
+        assert_eq!(disk("a.raw,msix=off,bus=nvme").unwrap().messages, pcie::Messages::Msi);
+        assert_eq!(disk("a.raw,bus=nvme,msix=no"), Err(DiskError::Msix("no".into())));
+        assert_eq!(disk("a.raw,bus=virtio-pci,msix=off"), Err(DiskError::NoChoice(DiskBus::VirtioPci)));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(crate) struct MachineArgs {
     #[arg(long = "machine", value_name = "KEY=VALUE,…")]
     pub(crate) options: Option<MachineOptions>,
     /// A device on request, repeatable: root-port,id=NAME, pvpanic, debug-exit[,port=0xf4], reset-port, keyboard-reset,
-    /// pc-testdev or vmgenid[,guid=GUID]
+    /// pc-testdev, vmgenid[,guid=GUID] or xhci[,msix=off]
     #[arg(long = "device", value_name = "NAME[,KEY=VALUE]")]
     pub(crate) on_request: Vec<DeviceArg>,
     /// What runs first: a name of `tinderbox firmware list`, or a file if it has a / or ends in .bin, .rom or .fd

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use pcie::Messages;
+
 use super::fields::{Fields, FieldsError};
 use crate::config::{ExtraDevice, GenerationId, Irqchip, MachineOptions, Switch};
 
@@ -112,6 +114,9 @@ pub enum DeviceError {
     /// No port, or one too high for four.
     #[error("port={0} is no port, write for example port=0xf4; the last is 0xfffc")]
     Port(String),
+    /// Neither with nor without MSI-X.
+    #[error("msix={0} is no choice, use msix=on or msix=off")]
+    Msix(String),
     /// No GUID.
     #[error("guid={0} is no GUID, write for example guid=6ba7b810-9dad-11d1-80b4-00c04fd430c8, or guid=auto")]
     Guid(String),
@@ -131,7 +136,7 @@ impl FromStr for ExtraDevice {
             "reset-port" => Self::ResetPort,
             "keyboard-reset" => Self::KeyboardReset,
             "pc-testdev" => Self::TestDevice,
-            "xhci" => Self::Xhci,
+            "xhci" => return messages(pairs).map(Self::Xhci),
             "vmgenid" => return generation_id(pairs).map(Self::GenerationId),
             _ => return Err(DeviceError::Name(name)),
         };
@@ -151,6 +156,26 @@ fn debug_exit(pairs: Vec<(String, String)>) -> Result<ExtraDevice, DeviceError> 
         }
     }
     Ok(ExtraDevice::DebugExit { port })
+}
+
+fn messages(pairs: Vec<(String, String)>) -> Result<Messages, DeviceError> {
+    let mut messages = Messages::default();
+    for (key, value) in pairs {
+        match key.as_str() {
+            "msix" => messages = msix(&value).ok_or(DeviceError::Msix(value))?,
+            _ => return Err(DeviceError::Key { key, hint: "use msix" }),
+        }
+    }
+    Ok(messages)
+}
+
+/// The choice of `msix=`: a function without MSI-X has MSI.
+pub(super) fn msix(value: &str) -> Option<Messages> {
+    match value {
+        "on" => Some(Messages::Either),
+        "off" => Some(Messages::Msi),
+        _ => None,
+    }
 }
 
 fn generation_id(pairs: Vec<(String, String)>) -> Result<GenerationId, DeviceError> {
@@ -218,7 +243,9 @@ mod tests {
     fn devices_have_names_and_some_keys() {
         assert_eq!(device("pvpanic"), Ok(ExtraDevice::PvPanic));
         assert_eq!(device("pc-testdev"), Ok(ExtraDevice::TestDevice));
-        assert_eq!(device("xhci"), Ok(ExtraDevice::Xhci));
+        assert_eq!(device("xhci"), Ok(ExtraDevice::Xhci(Messages::Either)));
+        assert_eq!(device("xhci,msix=off"), Ok(ExtraDevice::Xhci(Messages::Msi)));
+        assert_eq!(device("xhci,msix=0").unwrap_err(), "msix=0 is no choice, use msix=on or msix=off");
         assert_eq!(device("debug-exit"), Ok(ExtraDevice::DebugExit { port: 0xf4 }));
         assert_eq!(device("debug-exit,port=0x501"), Ok(ExtraDevice::DebugExit { port: 0x501 }));
         assert_eq!(device("vmgenid"), Ok(ExtraDevice::GenerationId(GenerationId::Random)));

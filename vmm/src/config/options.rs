@@ -96,7 +96,7 @@ pub enum ExtraDevice {
     /// Registers that remember and interrupt lines at will, for kernel test suites.
     TestDevice,
     /// The USB controller as a PCI function, to which USB devices then belong.
-    Xhci,
+    Xhci(pcie::Messages),
     /// A number that changes when the guest is another one than it was.
     GenerationId(GenerationId),
 }
@@ -120,7 +120,7 @@ impl ExtraDevice {
             Self::ResetPort => "reset-port",
             Self::KeyboardReset => "keyboard-reset",
             Self::TestDevice => "pc-testdev",
-            Self::Xhci => "xhci",
+            Self::Xhci(_) => "xhci",
             Self::GenerationId(_) => "vmgenid",
         }
     }

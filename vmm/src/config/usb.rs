@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use ::usb::Speed;
+use pcie::Messages;
 
 use super::{Config, ExtraDevice, PortEnd};
 
@@ -27,7 +28,16 @@ impl Config {
     /// Whether there is a USB controller on PCI Express.
     #[must_use]
     pub fn has_pci_usb(&self) -> bool {
-        self.extras.contains(&ExtraDevice::Xhci)
+        self.pci_usb().is_some()
+    }
+
+    /// How the USB controller on PCI Express interrupts, if there is one.
+    #[must_use]
+    pub fn pci_usb(&self) -> Option<Messages> {
+        self.extras.iter().find_map(|device| match device {
+            ExtraDevice::Xhci(messages) => Some(*messages),
+            _ => None,
+        })
     }
 }
 

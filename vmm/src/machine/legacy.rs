@@ -116,7 +116,7 @@ impl Builder<'_> {
                 self.pio("reset-port", plan.ports, device)
             }
             ExtraDevice::TestDevice => self.test_device(plan.ports),
-            ExtraDevice::GenerationId(_) | ExtraDevice::Xhci => Ok(()), // no ports
+            ExtraDevice::GenerationId(_) | ExtraDevice::Xhci(_) => Ok(()), // no ports
             ExtraDevice::KeyboardReset => {
                 let device = KeyboardReset::new(move || reset(&control, Cause::Keyboard));
                 self.pio("keyboard-reset", plan.ports, device)

@@ -68,7 +68,7 @@ impl Builder<'_> {
                 PciFunction::Virtio(which) => self.virtio_function(which, virtio)?,
                 PciFunction::Nvme(n) => self.nvme(n, disks)?,
                 PciFunction::Vfio(n) => host_functions.function(n)?,
-                PciFunction::Xhci => usb.take().map(|function| Box::new(function) as Box<dyn Function>),
+                PciFunction::Xhci(_) => usb.take().map(|function| Box::new(function) as Box<dyn Function>),
             };
             if let Some(function) = function {
                 host.plug(slot(place, &ports), function)?;

@@ -19,6 +19,8 @@ mod virtio;
 use std::fmt;
 use std::path::PathBuf;
 
+use ::pcie::Messages;
+
 pub(super) use devices::TEST_LINES;
 pub use generation::GenerationPlan;
 pub use numa::{NodePlan, NumaError, NumaPlan};
@@ -552,11 +554,13 @@ impl Plan {
         self.apic_ids.last().is_some_and(|&last| last > LAST_XAPIC_ID)
     }
 
-    /// The device number of the USB controller on PCI, if there is one.
+    /// The device number of the USB controller on PCI and how it interrupts, if there is one.
     #[must_use]
-    pub fn pci_usb(&self) -> Option<u8> {
-        let functions = &self.pcie.as_ref()?.functions;
-        functions.iter().find(|plan| plan.function == PciFunction::Xhci).map(|plan| plan.device)
+    pub fn pci_usb(&self) -> Option<(u8, Messages)> {
+        self.pcie.as_ref()?.functions.iter().find_map(|plan| match plan.function {
+            PciFunction::Xhci(messages) => Some((plan.device, messages)),
+            _ => None,
+        })
     }
 
     /// How many GSIs the IOAPICs take together.

@@ -234,7 +234,7 @@ fn boot_disk(plan: &Plan, place: Boot<'_>) -> Option<BootDevice> {
 /// The controller of USB disks, and whether firmware counts all its root ports in one row. No firmware but edk2, which
 /// does, looks for it on PCI.
 fn boot_controller(plan: &Plan) -> Option<(UsbController, bool)> {
-    if let Some(device) = plan.pci_usb() {
+    if let Some((device, _)) = plan.pci_usb() {
         return Some((UsbController::Pci { device }, true));
     }
     let usb = plan.usb?;
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn root_port_of_a_usb_disk_is_counted_as_the_firmware_does() {
         let edk2 = || Config { firmware: FirmwareChoice::Named("edk2-usb".into()), ..Config::default() };
-        let on_pci = Config { extras: vec![ExtraDevice::Xhci], ..edk2() };
+        let on_pci = Config { extras: vec![ExtraDevice::Xhci(pcie::Messages::Either)], ..edk2() };
 
         let system_bus = "/sysbus-xhci@00000000fe900000";
         assert!(usb_boot_order(Config::default()).starts_with(&format!("{system_bus}/storage@1/")));

@@ -56,10 +56,9 @@ impl Builder<'_> {
 
     /// The controller of `--device xhci`.
     fn pci_usb(&self) -> anyhow::Result<Option<(Xhci, XhciFunction)>> {
-        if self.plan.pci_usb().is_none() {
-            return Ok(None);
-        }
-        let started = XhciFunction::start(xhci::Config::default(), self.ram.memory().clone());
+        let Some((_, messages)) = self.plan.pci_usb() else { return Ok(None) };
+        let memory = self.ram.memory().clone();
+        let started = XhciFunction::start(xhci::Config::default(), messages, memory);
         started.context("start the USB controller").map(Some)
     }
 }

@@ -34,6 +34,8 @@ struct State {
     reserved: u16,
     /// Entries were filled since the last interrupt.
     unannounced: bool,
+    /// They were not announced because the driver had masked the vector.
+    held: bool,
 }
 
 /// An entry promised to a command. Dropping it gives it back.
@@ -48,7 +50,7 @@ impl CompletionQueue {
         ring: Ring,
         vector: Option<u16>,
     ) -> Self {
-        let state = State { tail: 0, head: 0, phase: true, reserved: 0, unannounced: false };
+        let state = State { tail: 0, head: 0, phase: true, reserved: 0, unannounced: false, held: false };
         let queue = Self {
             drive: Arc::clone(drive),
             session: Arc::clone(session),
@@ -91,12 +93,27 @@ impl CompletionQueue {
         self.free(&state) == 0
     }
 
-    /// Announces what was filled since the last time.
+    /// Announces what was filled since the last time, unless the driver masked the vector. When it no longer does, it may have
+    /// found the entries without us. NVMe 1.4, 7.5.1.
     pub(crate) fn interrupt(&self) {
-        let unannounced = std::mem::take(&mut self.lock().unannounced);
-        if let Some(vector) = self.vector.filter(|_| unannounced) {
-            self.drive.interrupts.raise(vector);
+        let Some(vector) = self.vector else { return };
+        let mut state = self.lock();
+        if !state.unannounced {
+            return;
         }
+        if self.session.masks(vector) {
+            state.held = true;
+            return;
+        }
+        state.unannounced = false;
+        if std::mem::take(&mut state.held) {
+            self.look_at_head(&mut state);
+            if state.head == state.tail {
+                return;
+            }
+        }
+        drop(state);
+        self.drive.interrupts.raise(vector);
     }
 
     fn free(&self, state: &State) -> u16 {

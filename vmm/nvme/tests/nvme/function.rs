@@ -5,7 +5,7 @@ use std::sync::Arc;
 use block::testing::MemoryDisk;
 use bus::{Access, Refused, Width};
 use nvme::{Identity, Nvme, Options, WriteCache};
-use pcie::Function;
+use pcie::{Function, Messages};
 use vm_memory::{GuestAddress, GuestMemoryMmap};
 
 use crate::rig::{ADMIN_CQ, ADMIN_SQ, Command, ENABLE, Queue, reg};
@@ -15,8 +15,12 @@ fn memory() -> GuestMemoryMmap {
 }
 
 fn nvme(queues: u16, memory: &GuestMemoryMmap) -> Nvme {
+    nvme_with(Messages::Either, queues, memory)
+}
+
+fn nvme_with(messages: Messages, queues: u16, memory: &GuestMemoryMmap) -> Nvme {
     let identity = Identity::new(None, 3);
-    let options = Options { identity, queues, write_cache: WriteCache::On };
+    let options = Options { identity, queues, write_cache: WriteCache::On, messages };
     Nvme::new(Arc::new(MemoryDisk::new(16)), options, memory.clone()).unwrap()
 }
 
@@ -33,15 +37,32 @@ fn header_is_that_of_an_nvme_controller() {
     let mut nvme = nvme(4, &memory());
     assert_eq!(config(&mut nvme, 0x08) >> 8, 0x01_0802, "class code");
     assert_eq!(config(&mut nvme, 0x10) & 0xf, 4, "BAR 0 is a 64-bit one");
-    let mut capability = config(&mut nvme, 0x34) & 0xff;
+    let found = capabilities(&mut nvme);
+    let ids: Vec<_> = found.iter().map(|(id, _)| *id).collect();
+    assert_eq!(ids, [0x01, 0x05, 0x11, 0x10], "PM, MSI, MSI-X, PCIe");
+    assert_eq!(found[1].1 >> 1 & 7, 2, "four messages");
+    assert_eq!(found[2].1 & 0x7ff, 4, "five vectors: four queues and the admin queue");
+}
+
+/// The ids of the capabilities, each with the word behind its header.
+fn capabilities(nvme: &mut Nvme) -> Vec<(u64, u64)> {
+    let mut capability = config(nvme, 0x34) & 0xff;
     let mut found = vec![];
     while capability != 0 {
-        let header = config(&mut nvme, capability);
+        let header = config(nvme, capability);
         found.push((header & 0xff, header >> 16));
         capability = header >> 8 & 0xff;
     }
-    assert_eq!(found.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [0x01, 0x11, 0x10], "PM, MSI-X, PCIe");
-    assert_eq!(found[1].1 & 0x7ff, 4, "five vectors: four queues and the admin queue");
+    found
+}
+
+#[test]
+fn controller_without_msix_has_msi_with_32_messages_at_most() {
+    for (queues, messages) in [(2, 1), (3, 2), (30, 4), (31, 5), (64, 5)] {
+        let found = capabilities(&mut nvme_with(Messages::Msi, queues, &memory()));
+        let [(0x01, _), (0x05, control), (0x10, _)] = found[..] else { panic!("{found:x?}") };
+        assert_eq!(control >> 1 & 7, messages, "{queues} queues");
+    }
 }
 
 #[test]

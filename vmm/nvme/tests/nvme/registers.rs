@@ -4,6 +4,8 @@ use rstest::rstest;
 
 use crate::rig::{ADMIN_CQ, ADMIN_SQ, Command, ENABLE, MEMORY_END, Rig, numbered_disk, reg};
 
+const FLUSH: u8 = 0;
+
 fn rig() -> Rig {
     Rig::new(numbered_disk())
 }
@@ -25,6 +27,51 @@ fn masks_are_set_and_cleared_by_ones() {
     rig.write(reg::INTMS, 0xf0);
     rig.write(reg::INTMC, 0x30);
     assert_eq!((rig.read(reg::INTMS), rig.read(reg::INTMC)), (0xc0, 0xc0));
+}
+
+#[test]
+fn masked_vector_is_raised_when_the_mask_goes() {
+    let (rig, mut admin, mut io, _disk) = Rig::with_io();
+    rig.write(reg::INTMS, 1 << 1);
+    io.submit(&rig.memory, Command::new(FLUSH).namespace(1));
+    rig.ring(&io);
+    rig.wait_until("a completion", || io.peek(&rig.memory).is_some());
+    // Vector 0 is another.
+    let before = rig.raised(0);
+    assert_eq!(rig.status(&mut admin, Command::new(0x0a).cdw10(7)), 0);
+    rig.wait_until("vector 0", || rig.raised(0) > before);
+    assert_eq!(rig.raised(1), 0);
+    rig.write(reg::INTMC, 1 << 1);
+    rig.wait_until("vector 1", || rig.raised(1) == 1);
+    assert_eq!(io.take(&rig.memory).status, 0);
+}
+
+#[test]
+fn what_the_driver_found_under_a_mask_is_not_announced() {
+    let (rig, _admin, mut io, _disk) = Rig::with_io();
+    rig.write(reg::INTMS, u32::MAX);
+    assert_eq!(rig.status(&mut io, Command::new(FLUSH).namespace(1)), 0);
+    rig.write(reg::INTMC, u32::MAX);
+    // The next one is, and alone.
+    io.submit(&rig.memory, Command::new(FLUSH).namespace(1));
+    rig.ring(&io);
+    rig.wait_until("vector 1", || rig.raised(1) > 0);
+    assert_eq!(rig.raised(1), 1);
+}
+
+#[test]
+fn reset_of_the_controller_clears_the_masks() {
+    let (rig, ..) = Rig::enabled();
+    rig.write(reg::INTMS, 1);
+    rig.write(reg::CC, 0);
+    assert_eq!(rig.read(reg::INTMS), 0);
+    rig.write(reg::INTMS, 1);
+    let mut admin = rig.enable();
+    admin.submit(&rig.memory, Command::new(0x0a).cdw10(7));
+    rig.ring(&admin);
+    rig.wait_until("a completion", || admin.peek(&rig.memory).is_some());
+    rig.write(reg::INTMC, 1);
+    rig.wait_until("vector 0", || rig.raised(0) == 1);
 }
 
 #[test]

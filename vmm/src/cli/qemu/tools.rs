@@ -216,4 +216,9 @@ fn usb_has_a_drive_and_what_a_person_works_with() {
     assert_eq!((config.options.usb, config.has_usb()), (Switch::On, true));
     let twice = message("-device qemu-xhci -device nec-usb-xhci");
     assert!(twice.ends_with("there is one USB controller, leave this one out"));
+    let without = machine(&["-nographic", "-device", "nec-usb-xhci,msi=on,msix=off"]);
+    assert_eq!(without.pci_usb(), Some(pcie::Messages::Msi));
+    assert_eq!(machine(&["-nographic", "-device", "qemu-xhci"]).pci_usb(), Some(pcie::Messages::Either));
+    assert!(message("-device qemu-xhci,msi=off").ends_with("msi=off: the controller has MSI, leave it out"));
+    assert!(message("-device qemu-xhci,msix=0").ends_with("msix takes on, off or auto"));
 }

@@ -1,7 +1,10 @@
 //! `-device qemu-xhci`, `usb-kbd`, `usb-mouse` and `usb-tablet`; `usb-storage` is a drive.
 
+use pcie::Messages;
+
 use super::Reason;
 use super::opts::Opts;
+use crate::cli::options::msix;
 use crate::config::{DiskBus, DiskConfig, ExtraDevice, Media, UsbConfig, UsbDevice, UsbKind, UsbStorage};
 
 /// Controllers that are taken for ours: they are xHCI, too.
@@ -29,10 +32,14 @@ impl Usb {
     ) -> Result<(), Reason> {
         if CONTROLLERS.contains(&driver) {
             opts.ignore(&["id", "p2", "p3", "addr"]);
-            if extras.contains(&ExtraDevice::Xhci) {
+            opts.only("msi", &["on", "auto"], "the controller has MSI, leave it out")?;
+            let choice = opts.take("msix").filter(|choice| choice != "auto");
+            let messages = choice.map_or(Some(Messages::Either), |choice| msix(&choice));
+            let messages = messages.ok_or("msix takes on, off or auto")?;
+            if extras.iter().any(|extra| matches!(extra, ExtraDevice::Xhci(_))) {
                 return Err("there is one USB controller, leave this one out".into());
             }
-            extras.push(ExtraDevice::Xhci);
+            extras.push(ExtraDevice::Xhci(messages));
         }
         if let Some((_, kind)) = INPUT.iter().find(|(name, _)| *name == driver) {
             let id = opts.take("id");

@@ -111,7 +111,7 @@ fn device_ports(device: ExtraDevice) -> Vec<Range> {
         ExtraDevice::ResetPort => Range::new(0xcf9, 1),
         ExtraDevice::KeyboardReset => Range::new(0x64, 1),
         ExtraDevice::TestDevice => return vec![TEST_LATCH, TEST_LINES],
-        ExtraDevice::GenerationId(_) | ExtraDevice::Xhci => return Vec::new(),
+        ExtraDevice::GenerationId(_) | ExtraDevice::Xhci(_) => return Vec::new(),
     }]
 }
 

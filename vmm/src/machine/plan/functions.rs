@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use pcie::Messages;
+
 use super::{PlanError, Virtio, virtio};
 use crate::config::{Config, DiskBus, DiskConfig, PciAddress, Switch, VirtioBus};
 
@@ -16,7 +18,7 @@ pub enum PciFunction {
     /// The NVMe controller of a disk, as an index into [`Config::disks`].
     Nvme(usize),
     /// The USB controller.
-    Xhci,
+    Xhci(Messages),
     /// A function of the host's, as an index into [`Config::vfio`].
     Vfio(usize),
 }
@@ -27,7 +29,7 @@ impl PciFunction {
     pub const fn disk(self) -> Option<usize> {
         match self {
             Self::Virtio(Virtio::Disk(n)) | Self::Nvme(n) => Some(n),
-            Self::RootPort(_) | Self::Virtio(_) | Self::Xhci | Self::Vfio(_) => None,
+            Self::RootPort(_) | Self::Virtio(_) | Self::Xhci(_) | Self::Vfio(_) => None,
         }
     }
 }
@@ -38,7 +40,7 @@ impl fmt::Display for PciFunction {
             Self::RootPort(n) => write!(f, "root port {n}"),
             Self::Virtio(device) => write!(f, "virtio, {device}"),
             Self::Nvme(n) => write!(f, "NVMe, disk {n}"),
-            Self::Xhci => f.write_str("USB, xHCI"),
+            Self::Xhci(_) => f.write_str("USB, xHCI"),
             Self::Vfio(n) => write!(f, "VFIO, function {n} of the host"),
         }
     }
@@ -198,7 +200,7 @@ fn devices(config: &Config) -> Vec<Wanted<'_>> {
         let function = disk_function(n, disk)?;
         Some(Wanted { function, port: disk.port.as_deref(), addr: disk.addr })
     };
-    let usb = config.has_pci_usb().then_some(Wanted::anywhere(PciFunction::Xhci));
+    let usb = config.pci_usb().map(|messages| Wanted::anywhere(PciFunction::Xhci(messages)));
     let vfio = config.vfio.iter().enumerate().map(|(n, vfio)| Wanted {
         function: PciFunction::Vfio(n),
         port: vfio.port.as_deref(),
@@ -398,10 +400,10 @@ mod tests {
 
     #[test]
     fn usb_controller_comes_after_the_disks_and_takes_the_devices() {
-        let mut config = Config { extras: vec![ExtraDevice::Xhci], ..config(&["a,bus=nvme"]) };
+        let mut config = Config { extras: vec![ExtraDevice::Xhci(Messages::Msi)], ..config(&["a,bus=nvme"]) };
         config.usb.devices.push(UsbDevice { id: None, kind: UsbKind::Keyboard, hub: None });
         let plan = plan(&config).unwrap();
-        assert_eq!((plan.pci_usb(), plan.usb), (Some(2), None));
+        assert_eq!((plan.pci_usb(), plan.usb), (Some((2, Messages::Msi)), None));
         let options = MachineOptions { pcie: Switch::Off, ..MachineOptions::default() };
         let error =
             Plan::check(&Config { options, disks: Vec::new(), ..config }, 46).unwrap_err().to_string();

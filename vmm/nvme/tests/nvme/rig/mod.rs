@@ -9,6 +9,7 @@ use block::Backend;
 use block::testing::MemoryDisk;
 use bus::Bus;
 use nvme::{Controller, Identity, Interrupts, MAX_QUEUES, Options, SIZE, WriteCache};
+use pcie::Messages;
 use vm_memory::{Bytes, GuestAddress, GuestMemoryMmap};
 
 pub(crate) use queue::{Command, Completion, Queue};
@@ -69,7 +70,8 @@ impl Rig {
         let memory = GuestMemoryMmap::from_ranges(&regions.map(|(at, len)| (GuestAddress(at), len))).unwrap();
         let vectors = Arc::new(Vectors(Mutex::new(vec![0; usize::from(MAX_QUEUES) + 1])));
         let identity = Identity { serial: "test disk".parse().unwrap(), index: 0 };
-        let options = Options { identity, queues: MAX_QUEUES, write_cache: WriteCache::On };
+        let options =
+            Options { identity, queues: MAX_QUEUES, write_cache: WriteCache::On, messages: Messages::Either };
         let controller =
             Controller::new(backend, options, memory.clone(), Arc::clone(&vectors) as _).unwrap();
         let mut bus = Bus::new();

@@ -14,6 +14,7 @@
 //! | symbols | the same | edk2 under gdb, with the symbols of its modules |
 //! | control | the same | what programs change by QMP, under Debian's drivers |
 //! | backends | the same | devices whose other end is another process or the host's kernel |
+//! | debug | the same | what edk2's DEBUG build says of the machine |
 //! | usbboot | the same | Debian with its root on the USB controller of the system bus; USB disks under load |
 //! | usbguest | the same | every USB device under Debian's drivers, and all that happens to one |
 //!

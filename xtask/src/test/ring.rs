@@ -22,6 +22,7 @@ pub(super) enum Ring {
     Symbols,
     Usbboot,
     Usbguest,
+    Debug,
 }
 
 /// When a ring runs that needs 64-bit guests.
@@ -93,6 +94,7 @@ impl Ring {
             Self::Symbols => {
                 Needs { symbols: true, firmware: &["edk2-debug"], packages: &["gdb"], ..Needs::at(Asked) }
             }
+            Self::Debug => Needs { firmware: &["edk2-debug"], ..Needs::at(Asked) },
             Self::Usbboot => {
                 Needs { firmware: &["seabios-usb", "edk2-usb"], usb_image: true, ..Needs::at(Asked) }
             }

@@ -1,7 +1,13 @@
 //! Debian's kernel started by the VMM itself, by SeaBIOS and by qboot: needs a KVM that runs 64-bit guests, or the lab.
 
-use anyhow::{Result, ensure};
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
 use machine_tests::{Vm, VmBuilder, blank_disk, patience};
+use rustix::process::Signal;
 
 /// Debian's own root.
 const ROOT: &str = "root=/dev/vda1 ro console=ttyS0,115200 loglevel=6 cryptomgr.notests init_on_alloc=0";
@@ -137,4 +143,52 @@ fn cpus_start_by_the_mp_table_where_there_is_no_acpi() -> Result<()> {
     ensure!(serial.contains("IO-APIC") && serial.contains("4-edge"), "{interrupts}");
     vm.send("reboot\n")?;
     vm.powers_off()
+}
+
+/// Writes sectors of the disk `$ARGV[0]` in a scattered order, and says of each when it is flushed.
+const WRITER: &str = r#"open F, "+<", $ARGV[0] or die; for ($n = 0;; $n++) { sysseek F, $n * 797 % 131072 * 512, 0; syswrite F, pack "A512", "record $n of $ARGV[0] ";
+    F->sync or die; syswrite STDOUT, "flushed $n $ARGV[0]\n" }"#;
+
+/// The process ends in mid-write, as by the host's lack of memory, without a chance to do anything.
+#[test]
+fn killed_machine_has_on_its_disks_what_the_guest_flushed() -> Result<()> {
+    let builder = with_root("killed", "")?;
+    let dir = builder.dir().to_owned();
+    let (raw, qcow2) = (blank_disk(&dir, "data.raw", 64 << 20, "")?, dir.join("data.qcow2"));
+    qemu_img(&["create", "-q", "-f", "qcow2"], &[&qcow2, "64M".as_ref()])?;
+    let mut vm = builder.disk(&raw, "").disk(&qcow2, "").start()?;
+    vm.login()?;
+    vm.shell(&format!("for d in b c; do perl -MIO::Handle -e '{WRITER}' /dev/vd$d & done"))?;
+    vm.expect(" 300 /dev/vdc\r\n", patience(60))?;
+    vm.signal(Signal::KILL)?;
+    ensure!(vm.wait(patience(5))?.signal() == Some(Signal::KILL.as_raw()));
+    let said = fs::read_to_string(dir.join("serial.log"))?;
+    flushed_records_are_there(&said, "/dev/vdb", &fs::read(&raw)?)?;
+    // Clusters that a killed process had taken and not used yet are leaks, which cost nothing but room.
+    qemu_img(&["check", "-q", "-r", "leaks", "-f", "qcow2"], &[&qcow2])?;
+    let report = qemu_img(&["check", "-f", "qcow2"], &[&qcow2])?;
+    ensure!(report.contains("No errors were found"), "{report}");
+    let content = dir.join("content.raw");
+    qemu_img(&["convert", "-f", "qcow2", "-O", "raw"], &[&qcow2, &content])?;
+    flushed_records_are_there(&said, "/dev/vdc", &fs::read(content)?)
+}
+
+/// Checks the records of `disk`, whose bytes these are, up to the last of which the guest `said` that it is flushed.
+fn flushed_records_are_there(said: &str, disk: &str, bytes: &[u8]) -> Result<()> {
+    let lines = said.split_inclusive("\r\n").filter_map(|line| line.strip_suffix(&format!(" {disk}\r\n")));
+    let last = lines.filter_map(|line| line.strip_prefix("flushed ")?.parse().ok()).max();
+    let last: usize = last.context("nothing was flushed")?;
+    for n in 0..=last {
+        let record = format!("record {n} of {disk} ");
+        let found = bytes.get(n * 797 % 131_072 * 512..).unwrap_or_default();
+        ensure!(found.starts_with(record.as_bytes()), "{record}is lost; the last is {last}");
+    }
+    Ok(())
+}
+
+fn qemu_img(words: &[&str], files: &[&Path]) -> Result<String> {
+    let output = Command::new("qemu-img").args(words).args(files).output()?;
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    ensure!(output.status.success(), "qemu-img {words:?}: {said}");
+    Ok(said)
 }

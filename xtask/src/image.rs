@@ -31,6 +31,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
 
+use self::recipe::Kind;
 use crate::{host, lab, paths, progress, xhci_platform};
 
 /// What the guest prints on the serial port on its way, in order.
@@ -76,6 +77,9 @@ enum Guest {
         /// With the driver of USB controllers that are not on PCI, which Debian's kernels leave out, in its initial RAM disk
         #[arg(long)]
         xhci_platform: bool,
+        /// With cloud-init, and nobody logged in: who may is for `run --cloud-init` to say
+        #[arg(long, conflicts_with = "xhci_platform")]
+        cloud: bool,
     },
 }
 
@@ -87,8 +91,8 @@ enum Format {
 
 /// Does it.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let Guest::Debian { format, xhci_platform } = args.guest;
-    let debian = debian()?;
+    let Guest::Debian { format, xhci_platform, cloud } = args.guest;
+    let debian = if cloud { debian_cloud()? } else { debian()? };
     let image = if xhci_platform { xhci_platform::image(&debian)? } else { debian };
     let path = match format {
         Format::Raw => image.raw,
@@ -191,13 +195,26 @@ fn debugfs(image: &Path, options: &[&str], request: &str) -> anyhow::Result<Stri
 ///
 /// When host packages are missing and may not be installed, the mirror is away, or a program fails: its last lines are shown.
 pub(crate) fn debian() -> anyhow::Result<Image> {
+    image(Kind::Plain)
+}
+
+/// The same with cloud-init, as Debian's own cloud images are: a seed says who may log in.
+///
+/// # Errors
+///
+/// As those of [`debian`].
+pub(crate) fn debian_cloud() -> anyhow::Result<Image> {
+    image(Kind::Cloud)
+}
+
+fn image(kind: Kind) -> anyhow::Result<Image> {
     let images = paths::target_dir("images")?;
-    let hash = recipe::hash()?;
-    let raw = images.join(&hash).join("debian.raw");
+    let hash = recipe::hash(kind)?;
+    let raw = images.join(&hash).join(kind.name()).with_extension("raw");
     if !raw.exists() {
         let _alone = lock(&images)?;
         if !raw.exists() {
-            build(&images, &hash)?;
+            build(&images, kind, &hash)?;
         }
     }
     point_at_newest(&raw)?;
@@ -205,7 +222,7 @@ pub(crate) fn debian() -> anyhow::Result<Image> {
 }
 
 /// Makes `images/<hash>` complete, or not at all.
-fn build(images: &Path, hash: &str) -> anyhow::Result<()> {
+fn build(images: &Path, kind: Kind, hash: &str) -> anyhow::Result<()> {
     host::ensure_packages("building the guest image", HOST_PACKAGES)?;
     if tree::Rights::of_this_process() == tree::Rights::Namespace {
         host::ensure_packages("building the guest image without being root", &["uidmap"])?;
@@ -215,10 +232,10 @@ fn build(images: &Path, hash: &str) -> anyhow::Result<()> {
     let work = work_dir(images)?;
     let finished = work.path().join("finished");
     fs::create_dir(&finished).context("create a folder for the image")?;
-    let raw = finished.join("debian.raw");
+    let raw = finished.join(kind.name()).with_extension("raw");
 
     let step = progress::step("install Debian's packages for the guest image");
-    let tree = tree::Tree::install(&step, work.path(), &log)?;
+    let tree = tree::Tree::install(kind, &step, work.path(), &log)?;
     step.done();
     let step = progress::step("write the guest image");
     disk::write(&step, &raw, &tree, work.path(), &log)?;

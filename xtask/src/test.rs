@@ -17,6 +17,7 @@
 //! | debug | the same | what edk2's DEBUG build says of the machine |
 //! | usbboot | the same | Debian with its root on the USB controller of the system bus; USB disks under load |
 //! | usbguest | the same | every USB device under Debian's drivers, and all that happens to one |
+//! | cloud | the same | Debian with cloud-init, told by a seed who may log in |
 //!
 //! Logs and disks of the machine tests stay in `target/tests`.
 
@@ -29,7 +30,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
 
-use self::ring::{Ring, Turn};
+use self::ring::{Disk, Ring, Turn};
 use crate::accel::{self, Accel};
 use crate::debian::PrivateApt;
 use crate::image::{self, Image};
@@ -168,7 +169,11 @@ fn suite(ring: Ring, tinderbox: &Path, debian: &Image) -> anyhow::Result<Suite> 
     let needs = ring.needs().context("the ring has no guest")?;
     host::ensure_packages(&format!("the ring \"{}\" of the tests", ring.name()), needs.packages)?;
     needs.firmware.iter().try_for_each(|name| firmware::build(name).map(drop))?;
-    let image = if needs.usb_image { xhci_platform::image(debian)? } else { debian.clone() };
+    let image = match needs.disk {
+        Disk::Plain => debian.clone(),
+        Disk::UsbPlatform => xhci_platform::image(debian)?,
+        Disk::Cloud => image::debian_cloud()?,
+    };
     let mut suite = Suite::of(ring, tinderbox)?;
     image.extract_boot(&suite.folder.join("boot"))?;
     if needs.copy {

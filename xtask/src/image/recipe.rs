@@ -14,7 +14,7 @@ use crate::paths;
 pub(super) const SUITE: &str = "bookworm";
 
 /// Its kernel, what boots it, and the programs that tests call.
-pub(super) const PACKAGES: &[&str] = &[
+const PACKAGES: &[&str] = &[
     // The system. dbus, because logind listens to the power button and needs it.
     "linux-image-amd64",
     "initramfs-tools",
@@ -43,6 +43,36 @@ pub(super) const PACKAGES: &[&str] = &[
     "iputils-ping",
     "isc-dhcp-client",
 ];
+
+/// What the disk of a [`Kind::Cloud`] has beside them.
+const CLOUD_PACKAGES: &[&str] = &["cloud-init", "sudo"];
+
+/// Whom a disk is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Tests and people in a hurry: root is logged in.
+    Plain,
+    /// Whom its seed names, as with Debian's own cloud images: nobody else can log in.
+    Cloud,
+}
+
+impl Kind {
+    /// The disk's file name, without its end.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "debian",
+            Self::Cloud => "debian-cloud",
+        }
+    }
+
+    /// What is installed.
+    pub(super) fn packages(self) -> Vec<&'static str> {
+        match self {
+            Self::Plain => PACKAGES.to_vec(),
+            Self::Cloud => [PACKAGES, CLOUD_PACKAGES].concat(),
+        }
+    }
+}
 
 /// Paths that packages shall not install: what nobody reads on a serial console.
 pub(super) const LEFT_OUT: &[&str] =
@@ -124,11 +154,12 @@ fn source() -> PathBuf {
 
 /// The hash of everything that decides what the disk is like, all of which is in this folder: the code, the lists in it,
 /// the guest's files. (`image.rs`, outside, stores the result.)
-pub(super) fn hash() -> anyhow::Result<String> {
+pub(super) fn hash(kind: Kind) -> anyhow::Result<String> {
     let mut files = Vec::new();
     collect(&source(), &mut files)?;
     files.sort();
     let mut hash = Sha256::new();
+    hash.update(kind.name());
     for file in &files {
         absorb(&mut hash, file)?;
     }
@@ -197,7 +228,9 @@ mod tests {
 
     #[test]
     fn hash_same_inputs_same_name() {
-        assert_eq!(hash().unwrap(), hash().unwrap());
-        assert_eq!(hash().unwrap().len(), 16);
+        let [plain, again, cloud] = [Kind::Plain, Kind::Plain, Kind::Cloud].map(|kind| hash(kind).unwrap());
+        assert_eq!(plain, again);
+        assert_ne!(plain, cloud);
+        assert_eq!(plain.len(), 16);
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::recipe;
+use super::recipe::{self, Kind};
 use crate::{debian::Mirrors, progress::Step};
 
 /// How this process gets to own files as the guest's root.
@@ -70,11 +70,11 @@ impl Tree {
     }
 
     /// Installs the packages into `dir/root`, which takes a minute or two and the network.
-    pub(super) fn install(step: &Step, dir: &Path, log: &Path) -> anyhow::Result<Self> {
+    pub(super) fn install(kind: Kind, step: &Step, dir: &Path, log: &Path) -> anyhow::Result<Self> {
         let files = dir.join("guest.tar");
         step.command(&mut pack(&recipe::guest_files(), &files), log)?;
         let tree = Self::left_in(dir);
-        let mut command = tree.mmdebstrap(&files)?;
+        let mut command = tree.mmdebstrap(kind, &files)?;
         step.command(&mut command, log).with_context(|| match tree.rights {
             Rights::Root => "install Debian's packages",
             Rights::Namespace => {
@@ -86,7 +86,7 @@ impl Tree {
 
     /// The command that makes it. Our files come before the packages are configured, so that the initramfs is made
     /// once, and right.
-    fn mmdebstrap(&self, files: &Path) -> anyhow::Result<Command> {
+    fn mmdebstrap(&self, kind: Kind, files: &Path) -> anyhow::Result<Command> {
         let mut command = Command::new("mmdebstrap");
         command.env("SOURCE_DATE_EPOCH", recipe::SOURCE_DATE_EPOCH);
         command.args([
@@ -98,9 +98,9 @@ impl Tree {
         command.arg("--aptopt=Apt::Install-Recommends \"false\"");
         command.args(recipe::LEFT_OUT.iter().map(|path| format!("--dpkgopt=path-exclude={path}")));
         command.arg(format!("--dpkgopt=path-include={}", recipe::KEPT));
-        command.arg(format!("--include={}", recipe::PACKAGES.join(",")));
+        command.arg(format!("--include={}", kind.packages().join(",")));
         command.arg(format!("--essential-hook=tar-in {} /", quoted(files)));
-        command.arg(format!("--customize-hook={} \"$1\"", quoted(&recipe::customise_hook())));
+        command.arg(format!("--customize-hook={} \"$1\" {}", quoted(&recipe::customise_hook()), kind.name()));
         command.arg(recipe::SUITE).arg(&self.root).args(sources(&Mirrors::of_this_machine()?));
         Ok(command)
     }

@@ -23,6 +23,7 @@ pub(super) enum Ring {
     Usbboot,
     Usbguest,
     Debug,
+    Cloud,
 }
 
 /// When a ring runs that needs 64-bit guests.
@@ -36,6 +37,16 @@ pub(super) enum Turn {
     Asked,
 }
 
+/// Which image of Debian a ring's machines have.
+#[derive(Clone, Copy)]
+pub(super) enum Disk {
+    Plain,
+    /// Its kernel drives the USB controller of the system bus.
+    UsbPlatform,
+    /// It waits for a seed to say who may log in.
+    Cloud,
+}
+
 /// What there is to be before a ring that needs 64-bit guests runs.
 pub(super) struct Needs {
     pub(super) turn: Turn,
@@ -45,8 +56,7 @@ pub(super) struct Needs {
     pub(super) packages: &'static [&'static str],
     /// A copy of the image, for one test that writes to it.
     pub(super) copy: bool,
-    /// An image whose kernel drives the USB controller of the system bus.
-    pub(super) usb_image: bool,
+    pub(super) disk: Disk,
     /// A list of machines.
     pub(super) acpi_machines: bool,
     /// virtme-ng with all that it needs.
@@ -64,7 +74,7 @@ impl Needs {
             firmware: &[],
             packages: &[],
             copy: false,
-            usb_image: false,
+            disk: Disk::Plain,
             acpi_machines: false,
             vng: false,
             symbols: false,
@@ -95,8 +105,9 @@ impl Ring {
                 Needs { symbols: true, firmware: &["edk2-debug"], packages: &["gdb"], ..Needs::at(Asked) }
             }
             Self::Debug => Needs { firmware: &["edk2-debug"], ..Needs::at(Asked) },
+            Self::Cloud => Needs { disk: Disk::Cloud, ..Needs::at(Asked) },
             Self::Usbboot => {
-                Needs { firmware: &["seabios-usb", "edk2-usb"], usb_image: true, ..Needs::at(Asked) }
+                Needs { firmware: &["seabios-usb", "edk2-usb"], disk: Disk::UsbPlatform, ..Needs::at(Asked) }
             }
         })
     }

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use machine_tests::{VmBuilder, patience};
 
 const USER_DATA: &str = "#cloud-config
+locale: false
 users:
 - name: ada
   plain_text_passwd: lovelace
@@ -36,7 +37,8 @@ fn stock_cloud_image_lets_in_whom_the_seed_names() -> Result<()> {
     vm.expect("Password: ", patience(20))?;
     vm.send("lovelace\n")?;
     vm.expect("ada@engine", patience(20))?;
-    vm.shell("cloud-init status --wait")?;
+    let status = vm.shell("cloud-init status --wait --long || true")?;
+    ensure!(status.contains("status: done"), "{status}");
     ensure!(vm.shell("cat /etc/seeded")? == "by the host");
     ensure!(vm.shell("sudo id -u")? == "0");
     vm.presses_the_power_button()

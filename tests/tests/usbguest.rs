@@ -21,15 +21,26 @@ fn wait_for(vm: &mut Vm, condition: &str) -> Result<()> {
     vm.shell(&command).with_context(|| format!("waiting for {condition}")).map(drop)
 }
 
-/// Has the guest read `count` events of the device `name` while `act` happens; gives type, code and value of each.
-fn input_events(vm: &mut Vm, name: &str, count: u32, act: impl FnOnce() -> Result<()>) -> Result<String> {
+/// Has the guest read `count` events of the device `name`, from now on.
+fn start_reading(vm: &mut Vm, name: &str, count: u32) -> Result<()> {
     let node = format!("/dev/input/$(grep -l '{name}' /sys/class/input/event*/device/name | cut -d/ -f5)");
-    vm.shell(&format!(
-        "(dd if={node} of=/tmp/events bs=24 count={count} status=none; touch /tmp/read) & sleep 1"
-    ))?;
-    act()?;
+    vm.shell(&format!("(dd if={node} of=/tmp/events bs=24 count={count} status=none; touch /tmp/read) &"))?;
+    wait_for(vm, "ls -l /proc/[0-9]*/fd 2> /dev/null | grep -q /dev/input/event")?;
+    // For 50 ms after it was opened a device of HID is not listened to.
+    vm.shell("sleep 1").map(drop)
+}
+
+/// Type, code and value of each event that was read.
+fn events_read(vm: &mut Vm) -> Result<String> {
     wait_for(vm, "[ -e /tmp/read ]")?;
     vm.shell("od -An -v -tx2 -w24 /tmp/events | awk '{print $9, $10, $12 $11}'; rm /tmp/read")
+}
+
+/// Has the guest read `count` events of the device `name` while `act` happens.
+fn input_events(vm: &mut Vm, name: &str, count: u32, act: impl FnOnce() -> Result<()>) -> Result<String> {
+    start_reading(vm, name, count)?;
+    act()?;
+    events_read(vm)
 }
 
 fn descriptors_are_read_whole(vm: &mut Vm) -> Result<()> {
@@ -112,7 +123,10 @@ fn ports_sleep_and_wake(vm: &mut Vm, qmp: &mut Qmp) -> Result<()> {
     ensure!(vm.shell("cat /tmp/woken")? == "wake");
     ensure!(status(vm, "USB tablet")? == "suspended", "the tablet sleeps on");
     let moved = r#"{"events":[{"type":"abs","data":{"axis":"y","value":7}}]}"#;
-    let events = input_events(vm, "USB tablet", 2, || qmp.execute("input-send-event", moved).map(drop))?;
+    start_reading(vm, "USB tablet", 2)?;
+    wait_for(vm, "[ $(cat $(dev 'USB tablet')/power/runtime_status) = suspended ]")?;
+    qmp.execute("input-send-event", moved)?;
+    let events = events_read(vm)?;
     ensure!(events.starts_with("0003 0001 00000007"), "{events}");
     vm.shell("for d in /sys/bus/usb/devices/*/power/control; do echo on > $d; done").map(drop)
 }

@@ -28,7 +28,7 @@ fn reads(vm: &mut Vm, name: &str, expected: &str) -> Result<()> {
     Ok(())
 }
 
-/// The drive on SCSI begins empty. udev keeps it locked, and opens it when it is asked to: so the second disc comes.
+/// The drive on SCSI begins empty. The guest locks it, so that the host has to ask; when the guest opens it, the host is told.
 fn disc_on_scsi(vm: &mut Vm, client: &mut Qmp, first: &Path, second: &Path) -> Result<()> {
     let empty = vm.shell("blockdev --getsize64 /dev/sr0 2>&1 || true")?;
     ensure!(empty.contains("No medium"), "{empty}");
@@ -36,11 +36,13 @@ fn disc_on_scsi(vm: &mut Vm, client: &mut Qmp, first: &Path, second: &Path) -> R
     client.event(r#""tray-open":true"#)?;
     client.event(r#""tray-open":false"#)?;
     reads(vm, "sr0", "4096 a")?;
-    // As udev does, but now: CDROM_LOCKDOOR.
+    // CDROM_LOCKDOOR.
     vm.shell("perl -e 'open(D, q(<), q(/dev/sr0)) or die $!; defined ioctl(D, 0x5329, 1) or die $!'")?;
     let refused = client.execute("eject", r#"{"id":"scsi-drive"}"#);
     let refused = refused.err().map(|error| error.to_string()).unwrap_or_default();
     ensure!(refused.contains("is locked and force was not specified"), "{refused}");
+    // The guest gives it: CDROM_LOCKDOOR, CDROMEJECT.
+    vm.shell("perl -e 'open(D, q(<), q(/dev/sr0)) or die $!; ioctl(D, 0x5329, 0); defined ioctl(D, 0x5309, 0) or die $!'")?;
     client.event(r#""tray-open":true"#)?;
     change(client, "scsi-drive", second, true)?;
     reads(vm, "sr0", "8192 b")

@@ -1,7 +1,7 @@
 //! Functions on PCI under Debian's drivers: needs a KVM that runs 64-bit guests, or the lab.
 
 use anyhow::{Result, ensure};
-use machine_tests::{Vm, VmBuilder, blank_disk};
+use machine_tests::{Qmp, Vm, VmBuilder, blank_disk};
 
 /// Debian's kernel with Debian's own root, wherever that is plugged in.
 const KERNEL: &str = "root=UUID=11111111-2222-4333-8444-555555555555 ro console=ttyS0,115200 loglevel=6 cryptomgr.notests \
@@ -44,8 +44,12 @@ fn disks_lose_nothing_wherever_their_registers_go() -> Result<()> {
     let moved = "pci=resource_alignment=20@00:09.0;20@00:09.1";
     let builder = builder.debian_kernel("vmlinuz", &format!("{KERNEL} {moved}"))?;
     let args = ["--cpus", "4", "--memory", "512M", "--device", "root-port,id=p"];
-    let mut vm = builder.args(args).start()?;
+    // In a folder of its own: those of the tests may be on another host.
+    let sockets = tempfile::tempdir()?;
+    let socket = sockets.path().join("qmp");
+    let mut vm = builder.args(args).args(["--qmp", &format!("unix:{}", socket.display())]).start()?;
     vm.login()?;
+    let mut qmp = Qmp::connect(&socket)?;
     vm.shell("nvme=$(readlink -f /dev/disk/by-id/nvme-Tinderbox_NVMe_disk_second)")?;
     vm.shell(
         "virtio=$(readlink -f /dev/disk/by-id/virtio-third); ctrl=${nvme%n1}; test -b $nvme -a -b $virtio",
@@ -57,6 +61,7 @@ fn disks_lose_nothing_wherever_their_registers_go() -> Result<()> {
         ("refusals", refusals_have_their_status(&mut vm)),
         ("sleep", function_sleeps_and_wakes(&mut vm)),
         ("data", data_stay(&mut vm)),
+        ("sizes", disks_grow(&mut vm, &mut qmp)),
         ("warnings", is_content(&mut vm)),
     ];
     all_hold(results)?;
@@ -89,6 +94,24 @@ fn data_stay(vm: &mut Vm) -> Result<()> {
     vm.shell("echo 1 > /sys/bus/pci/rescan; udevadm settle; sleep 1")?;
     vm.shell("nvme=$(readlink -f /dev/disk/by-id/nvme-Tinderbox_NVMe_disk_second)")?;
     vm.shell(READ_BACK).map(drop)
+}
+
+/// The kernel learns of it by an event of the controller's, and by an interrupt of the virtio function's; what is new can be
+/// written. No disk shrinks, and none that is a snapshot grows.
+fn disks_grow(vm: &mut Vm, qmp: &mut Qmp) -> Result<()> {
+    for (device, disk) in [("disk1", "$nvme"), ("disk2", "$virtio")] {
+        qmp.execute("block_resize", &format!(r#"{{"device":"{device}","size":12582912}}"#))?;
+        let size = format!("blockdev --getsize64 {disk}");
+        vm.shell(&format!("for n in $(seq 50); do [ $({size}) = 12582912 ] && break; sleep 0.1; done"))?;
+        ensure!(vm.shell(&size)? == "12582912", "{device}");
+        vm.shell(&format!("dd if=/root/0 of={disk} bs=1M seek=8 count=4 oflag=direct status=none"))?;
+        vm.shell(&format!("blockdev --flushbufs {disk}; tail -c 4194304 {disk} | cmp /root/0 -"))?;
+    }
+    let shrinks = qmp.execute("block_resize", r#"{"device":"disk1","size":8388608}"#);
+    ensure!(shrinks.is_err_and(|error| error.to_string().contains("can grow, not shrink")));
+    let snapshot = qmp.execute("block_resize", r#"{"device":"disk0","size":85899345920}"#);
+    ensure!(snapshot.is_err_and(|error| error.to_string().contains("only a raw image")));
+    Ok(())
 }
 
 /// Each function has a MiB to begin with, where the VMM puts one behind the other.

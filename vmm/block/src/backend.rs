@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use vm_memory::VolatileSlice;
 
-use crate::Format;
+use crate::{Format, ResizeError};
 
 /// Bytes in a sector, the unit in which disks are addressed; every offset and length is a multiple of it.
 pub const SECTOR: u64 = 512;
@@ -19,7 +19,7 @@ pub enum Access {
     ReadOnly,
 }
 
-/// The shape of a disk. Fixed while it is open.
+/// The shape of a disk. While it is open it may grow, and nothing else of it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     /// Size of the disk in [`SECTOR`]s.
@@ -115,6 +115,14 @@ pub trait Backend: Send + Sync {
     /// The host failed; what was written may be lost.
     fn flush(&self) -> Result<(), Error>;
 
+    /// Makes the disk `bytes` long; what is new are zeroes. Whoever uses the disk hears nothing of it here.
+    ///
+    /// # Errors
+    /// It would shrink, there is no room, or the backend cannot do it.
+    fn resize(&self, _bytes: u64) -> Result<(), ResizeError> {
+        Err(ResizeError::Unsupported)
+    }
+
     /// The guest does not need `len` bytes at byte `offset` any more: what is read there, until they are written again, may be
     /// anything that was ever on the disk. A backend that cannot make use of that does nothing.
     ///
@@ -157,6 +165,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn flush(&self) -> Result<(), Error> {
         (**self).flush()
+    }
+
+    fn resize(&self, bytes: u64) -> Result<(), ResizeError> {
+        (**self).resize(bytes)
     }
 
     fn discard(&self, offset: u64, len: u64) -> Result<(), Error> {

@@ -13,6 +13,7 @@
 //! * **Memory.** Slices are guest memory, which the guest may change meanwhile; data moves in place, without a copy. They may
 //!   overlap and may be empty.
 //! * **Errors** are for the device to report to the guest ([`Error`]); after one, any part of the data may have moved.
+//! * **Size.** It may grow at any time, by [`resize`](Backend::resize), and is what [`geometry`](Backend::geometry) says now.
 //! * **Durability.** What was written before a [`flush`](Backend::flush) began is on stable storage when it returns.
 //!
 //! | backend | keeps the sectors in |
@@ -38,6 +39,7 @@ mod open;
 mod open_error;
 mod raw;
 mod read_only;
+mod resize;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod throttle;
@@ -52,4 +54,5 @@ pub use open_error::OpenError;
 pub use rate::Limit;
 pub use raw::RawImage;
 pub use read_only::ReadOnly;
+pub use resize::ResizeError;
 pub use throttle::{Limits, Throttled};

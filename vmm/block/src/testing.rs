@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use vm_memory::VolatileSlice;
 
 use crate::backend::total;
-use crate::{Access, Backend, Error, Geometry, SECTOR};
+use crate::{Access, Backend, Error, Geometry, ResizeError, SECTOR};
 
 /// A disk in memory that counts its flushes.
 #[derive(Debug)]
@@ -66,6 +66,12 @@ impl Backend for MemoryDisk {
         self.each(offset, from, |slice, place| {
             slice.copy_to(place);
         });
+        Ok(())
+    }
+
+    fn resize(&self, bytes: u64) -> Result<(), ResizeError> {
+        let mut contents = self.contents.lock().unwrap_or_else(PoisonError::into_inner);
+        contents.resize(bytes as usize, 0);
         Ok(())
     }
 

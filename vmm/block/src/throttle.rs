@@ -7,7 +7,7 @@ use rate::{Bucket, Limit, PATIENCE};
 use vm_memory::VolatileSlice;
 
 use crate::backend::total;
-use crate::{Backend, Error, Geometry, Room};
+use crate::{Backend, Error, Geometry, ResizeError, Room};
 
 /// What a disk may move; nothing limits what is not said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,6 +72,10 @@ impl<B: Backend> Backend for Throttled<B> {
     fn flush(&self) -> Result<(), Error> {
         self.wait(0);
         self.inner.flush()
+    }
+
+    fn resize(&self, bytes: u64) -> Result<(), ResizeError> {
+        self.inner.resize(bytes)
     }
 
     fn discard(&self, offset: u64, len: u64) -> Result<(), Error> {

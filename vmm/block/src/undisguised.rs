@@ -3,7 +3,7 @@
 use vm_memory::VolatileSlice;
 
 use crate::raw::after;
-use crate::{Backend, Error, Format, Geometry, Room, SECTOR};
+use crate::{Backend, Error, Format, Geometry, ResizeError, Room, SECTOR};
 
 /// A raw disk without format=, and without writes that would have it taken for another format the next time: the guest
 /// could name any file of the host as its backing file.
@@ -52,6 +52,10 @@ impl<B: Backend> Backend for Undisguised<B> {
 
     fn flush(&self) -> Result<(), Error> {
         self.0.flush()
+    }
+
+    fn resize(&self, bytes: u64) -> Result<(), ResizeError> {
+        self.0.resize(bytes)
     }
 
     fn discard(&self, offset: u64, len: u64) -> Result<(), Error> {

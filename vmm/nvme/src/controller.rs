@@ -69,6 +69,12 @@ impl Controller {
         queues.filter_map(|queue| Some((DOORBELLS + 8 * u64::from(queue), self.drive.kick_event(queue)?)))
     }
 
+    /// What is to be called when the backend's size has changed; a driver that asked for it is told.
+    pub fn resize_notice(&self) -> impl Fn() + Send + Sync + use<> {
+        let drive = Arc::clone(&self.drive);
+        move || drive.kick(0)
+    }
+
     /// Whether the driver leaves the values of doorbells in memory.
     #[must_use]
     pub fn has_shadows(&self) -> bool {

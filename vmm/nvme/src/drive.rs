@@ -15,7 +15,6 @@ use crate::options::Options;
 pub(crate) struct Drive {
     pub(crate) memory: GuestMemoryMmap,
     pub(crate) backend: Arc<dyn Backend>,
-    pub(crate) geometry: Geometry,
     pub(crate) options: Options,
     pub(crate) interrupts: Arc<dyn Interrupts>,
     /// What wakes the worker of each submission queue, used or not.
@@ -32,8 +31,12 @@ impl Drive {
         interrupts: Arc<dyn Interrupts>,
     ) -> io::Result<Self> {
         let kicks = (0..options.vectors()).map(|_| EventFd::new(EFD_CLOEXEC)).collect::<Result<_, _>>()?;
-        let geometry = backend.geometry();
-        Ok(Self { memory, backend, geometry, options, interrupts, kicks, health: Health::default() })
+        Ok(Self { memory, backend, options, interrupts, kicks, health: Health::default() })
+    }
+
+    /// The disk's shape as it is now.
+    pub(crate) fn geometry(&self) -> Geometry {
+        self.backend.geometry()
     }
 
     /// Interrupt vectors, and pairs of queues, the admin pair included.

@@ -68,6 +68,13 @@ impl Nvme {
     }
 }
 
+impl Nvme {
+    /// See [`Controller::resize_notice`].
+    pub fn resize_notice(&self) -> impl Fn() + Send + Sync + use<> {
+        self.controller.resize_notice()
+    }
+}
+
 impl Function for Nvme {
     fn config(&mut self) -> &mut ConfigSpace {
         &mut self.config

@@ -160,13 +160,13 @@ impl NvmCommands {
     }
 
     fn blocks(&self, first: u64, blocks: u64) -> Result<Range, Status> {
-        let end = first.checked_add(blocks).filter(|end| *end <= self.drive.geometry.sectors);
+        let end = first.checked_add(blocks).filter(|end| *end <= self.drive.geometry().sectors);
         end.ok_or(Status::LBA_OUT_OF_RANGE)?;
         Ok(Range { offset: first * SECTOR, len: blocks * SECTOR })
     }
 
     fn check_writable(&self) -> Result<(), Status> {
-        match self.drive.geometry.access {
+        match self.drive.geometry().access {
             Access::ReadWrite => Ok(()),
             Access::ReadOnly => Err(Status::WRITE_PROTECTED),
         }

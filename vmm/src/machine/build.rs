@@ -23,6 +23,7 @@ use vm_memory::GuestMemoryMmap;
 
 use super::console::{Console, End, Log, Serial, Waker};
 use super::control::{Cause, Control, Event};
+use super::disk_size::DiskSize;
 use super::disks::Disk;
 use super::drives::Drives;
 use super::fd_sets::FdSets;
@@ -116,6 +117,8 @@ pub(super) struct Machine {
     pub(super) hands: Hands,
     /// The drives whose medium can go, and what programs opened for them.
     pub(super) drives: Arc<Drives>,
+    /// The host's hands on the sizes of the disks, in their order.
+    pub(super) disk_sizes: Vec<Option<DiskSize>>,
     console: Option<Console>,
     _timers: Option<Timers>,
     /// The USB controller, until the machine ends.
@@ -189,6 +192,7 @@ impl Machine {
             links,
             hands,
             drives,
+            disk_sizes: disks.iter().map(|disk| disk.size.clone()).collect(),
             console: Some(console),
             _timers: timers,
             usb,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use block::{Backend, Cached, OpenMode, OpenOptions, Throttled};
 use virtio::blk;
 
+use super::disk_size::DiskSize;
 use super::drives::Name;
 use super::fd_sets::FdSets;
 use crate::config::{Cache, DiskBus, DiskConfig, Media};
@@ -14,6 +15,8 @@ use crate::config::{Cache, DiskBus, DiskConfig, Media};
 pub(super) struct Disk {
     /// None in an empty drive.
     pub(super) backend: Option<Arc<dyn Backend>>,
+    /// The hand on its size, if it is there.
+    pub(super) size: Option<DiskSize>,
     pub(super) config: DiskConfig,
 }
 
@@ -21,7 +24,8 @@ impl Disk {
     /// Opens what `config` names, which may be one of `fds`.
     pub(super) fn open(config: &DiskConfig, fds: &FdSets) -> anyhow::Result<Self> {
         let backend = (!config.is_empty()).then(|| open(config, fds)).transpose()?;
-        Ok(Self { backend, config: config.clone() })
+        let size = backend.clone().map(DiskSize::new);
+        Ok(Self { backend, size, config: config.clone() })
     }
 
     /// What programs know it by: disk `index` of the machine.

@@ -11,6 +11,7 @@ mod build;
 mod console;
 mod control;
 mod device_tree;
+pub mod disk_size;
 mod disks;
 pub mod drives;
 pub mod fd_sets;

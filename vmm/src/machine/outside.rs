@@ -44,6 +44,7 @@ impl Sockets {
         if !self.qmp.is_empty() {
             let (balloon, hands) = (machine.balloon.clone(), machine.hands.clone());
             let facts = Facts::new(config, plan, vcpus.threads(), balloon, hands);
+            let facts = facts.with_disk_sizes(&machine.disk_sizes);
             let parts = Parts {
                 drives: Arc::clone(&machine.drives),
                 links: Links::new(&config.virtio.nets, machine.links.clone()),

@@ -92,7 +92,9 @@ impl Builder<'_> {
         let options = disk.nvme(n, self.plan.apic_ids.len());
         let Some(backend) = disk.backend.clone() else { return Ok(None) };
         let nvme = Nvme::new(backend, options, self.ram.memory().clone());
-        Ok(Some(Box::new(nvme.with_context(|| format!("start the NVMe controller of disk {n}"))?)))
+        let nvme = nvme.with_context(|| format!("start the NVMe controller of disk {n}"))?;
+        disk.size.iter().for_each(|size| size.listen(nvme.resize_notice()));
+        Ok(Some(Box::new(nvme)))
     }
 }
 

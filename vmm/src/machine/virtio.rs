@@ -145,8 +145,12 @@ impl Backends {
     ) -> Option<Box<dyn VirtioDevice>> {
         match which {
             Virtio::Disk(n) => disks.get(n).and_then(|disk| {
-                let backend = disk.backend.clone()?;
-                Some(Box::new(Blk::new(backend, disk.virtio())) as _)
+                let mut blk = Blk::new(disk.backend.clone()?, disk.virtio());
+                // Without an event of the host's, the disk keeps its size.
+                if let (Some(size), Ok(notice)) = (&disk.size, blk.resize_notice()) {
+                    size.listen(notice);
+                }
+                Some(Box::new(blk) as _)
             }),
             Virtio::Scsi => Some(Box::new(Scsi::new(std::mem::take(&mut self.targets))) as _),
             Virtio::Net(n) => self.nets.get_mut(n)?.take(),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::facts::{Drive, Facts};
 use super::parts::Parts;
 use super::protocol::{Arguments, QmpError, Request, version};
-use super::{balloon, descriptors, human, input, keys, media, nodes, plugging, qom};
+use super::{balloon, descriptors, human, input, keys, media, nodes, plugging, qom, resize};
 use crate::machine::drives::{Listed, Name};
 use crate::machine::remote::{Command, Notice, Refused, RunState};
 
@@ -34,6 +34,7 @@ type Action = fn(&mut dyn Machine, &mut Arguments) -> Result<Value, QmpError>;
 const COMMANDS: &[(&str, Action)] = &[
     (descriptors::ADD, descriptors::add),
     ("balloon", balloon::set),
+    (resize::NAME, resize::resize),
     (nodes::ADD, nodes::add),
     (media::CHANGE, media::change),
     (media::CLOSE, media::close),
@@ -85,7 +86,7 @@ const SCREENDUMP: &str = "screendump";
 const SET_LINK: &str = "set_link";
 
 /// The commands that take their arguments themselves.
-const WITH_ARGUMENTS: [&str; 20] = [
+const WITH_ARGUMENTS: [&str; 21] = [
     SCREENDUMP,
     SET_LINK,
     descriptors::ADD,
@@ -106,6 +107,7 @@ const WITH_ARGUMENTS: [&str; 20] = [
     nodes::DELETE,
     qom::GET,
     qom::SET,
+    resize::NAME,
 ];
 
 /// The name that ends the negotiation, and is an error after it.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::config::{Config, Console, DiskConfig, PortConfig};
 use crate::machine::Plan;
+use crate::machine::disk_size::DiskSize;
 use crate::machine::drives::Name;
 use crate::machine::hands::Hands;
 use crate::topology::Topology;
@@ -50,6 +51,8 @@ pub struct Drive {
     pub readonly: bool,
     /// The format of the image, as far as it was said.
     pub format: String,
+    /// The hand on its size.
+    pub size: Option<DiskSize>,
 }
 
 impl Drive {
@@ -62,6 +65,7 @@ impl Drive {
             path: config.path.clone(),
             readonly: config.readonly,
             format: config.image.format.map_or_else(|| "raw".into(), |format| format.to_string()),
+            size: None,
         }
     }
 
@@ -81,6 +85,13 @@ fn port((n, port): (u32, &PortConfig)) -> (String, String) {
 }
 
 impl Facts {
+    /// The same with the hands on the sizes of the disks, in their order.
+    #[must_use]
+    pub fn with_disk_sizes(mut self, sizes: &[Option<DiskSize>]) -> Self {
+        self.drives.iter_mut().zip(sizes).for_each(|(drive, size)| drive.size.clone_from(size));
+        self
+    }
+
     /// The facts of the machine of `config` and `plan`, whose vCPUs run on `threads`, with the hands on its devices.
     #[must_use]
     pub fn new(

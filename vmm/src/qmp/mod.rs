@@ -31,6 +31,7 @@ mod parts;
 mod plugging;
 mod protocol;
 mod qom;
+mod resize;
 mod server;
 mod session;
 #[cfg(test)]

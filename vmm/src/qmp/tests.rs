@@ -3,6 +3,7 @@
 mod media;
 
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
@@ -12,6 +13,7 @@ use super::commands::Machine;
 use super::facts::{Drive, Facts};
 use super::parts::Parts;
 use super::session::Session;
+use crate::machine::disk_size::DiskSize;
 use crate::machine::drives::{Drives, Name};
 use crate::machine::fd_sets::FdSets;
 use crate::machine::hands::Hands;
@@ -41,6 +43,7 @@ impl Fake {
             path: "/nonexistent/a.raw".into(),
             readonly: true,
             format: "raw".into(),
+            size: None,
         };
         let facts = Facts {
             name: Some("vm".into()),
@@ -229,6 +232,38 @@ fn balloon_has_properties_of_a_guests_memory() {
     for path in ["/machine/peripheral/balloon1", "/machine", ""] {
         assert_eq!(ask("qom-get", path, "guest-stats", None)["error"]["class"], "DeviceNotFound");
     }
+}
+
+#[test]
+fn disk_grows_and_whoever_shows_it_hears_of_it() {
+    let (mut session, mut machine) = ready();
+    let image = tempfile::NamedTempFile::new().unwrap();
+    image.as_file().set_len(1 << 20).unwrap();
+    let disk = block::RawImage::open(&image, block::OpenMode::ReadWrite).unwrap();
+    let size = DiskSize::new(Arc::new(disk));
+    machine.facts.drives[0].size = Some(size.clone());
+    let mut resize = |arguments: Value| {
+        let command = json!({ "execute": "block_resize", "arguments": arguments });
+        answers(&mut session, &mut machine, &command.to_string())
+    };
+    let grow = json!({ "device": "disk0", "size": 2 << 20 });
+    let refused = resize(grow.clone());
+    assert_eq!(
+        error(&refused).1,
+        "only disks on virtio-mmio, virtio-pci and nvme tell the guest of another size"
+    );
+    let heard = Arc::new(AtomicU32::new(0));
+    let listener = Arc::clone(&heard);
+    size.listen(move || {
+        listener.fetch_add(1, Ordering::Relaxed);
+    });
+    assert!(is_done(&resize(grow)));
+    assert_eq!((image.as_file().metadata().unwrap().len(), heard.load(Ordering::Relaxed)), (2 << 20, 1));
+    let smaller = resize(json!({ "node-name": "disk0", "size": 1 << 20 }));
+    assert_eq!(error(&smaller).1, "a disk that is in use can grow, not shrink: it has 2097152 bytes");
+    let nowhere = resize(json!({ "device": "disk1", "size": 512 }));
+    assert_eq!(error(&nowhere).1, "Cannot find device='disk1' nor node-name=''");
+    assert_eq!(heard.load(Ordering::Relaxed), 1);
 }
 
 #[test]

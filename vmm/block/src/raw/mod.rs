@@ -4,17 +4,18 @@ mod iov;
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 use vm_memory::VolatileSlice;
 
 use crate::backend::total;
-use crate::host_file::{Cached, HostFile};
-use crate::{Backend, Error, Geometry, OpenError, OpenMode, Room};
+use crate::host_file::{Cached, HostFile, Kind};
+use crate::{Backend, Error, Geometry, OpenError, OpenMode, ResizeError, Room, SECTOR};
 
 /// A raw disk image, locked for as long as it is open.
 ///
@@ -23,7 +24,11 @@ use crate::{Backend, Error, Geometry, OpenError, OpenMode, Room};
 #[derive(Debug)]
 pub struct RawImage {
     file: File,
-    geometry: Geometry,
+    kind: Kind,
+    /// What it was when the image was opened.
+    shape: Geometry,
+    /// The size now.
+    sectors: AtomicU64,
 }
 
 impl RawImage {
@@ -37,8 +42,9 @@ impl RawImage {
 
     /// The disk whose sectors are the bytes of `file`.
     pub(crate) fn new(file: HostFile) -> Result<Self, OpenError> {
-        let geometry = file.geometry()?;
-        Ok(Self { file: file.into_file(), geometry })
+        let (kind, shape) = (file.kind, file.geometry()?);
+        let sectors = AtomicU64::new(shape.sectors);
+        Ok(Self { file: file.into_file(), kind, shape, sectors })
     }
 
     /// Has the host change how a range is stored. False if it cannot.
@@ -53,16 +59,16 @@ impl RawImage {
 
 impl Backend for RawImage {
     fn geometry(&self) -> Geometry {
-        self.geometry
+        Geometry { sectors: self.sectors.load(Ordering::Acquire), ..self.shape }
     }
 
     fn read(&self, offset: u64, to: &[VolatileSlice<'_>]) -> Result<(), Error> {
-        self.geometry.check(offset, total(to))?;
+        self.geometry().check(offset, total(to))?;
         Ok(transfer(offset, to, |offset, slices| iov::read(&self.file, offset, slices))?)
     }
 
     fn write(&self, offset: u64, from: &[VolatileSlice<'_>]) -> Result<(), Error> {
-        self.geometry.check_write(offset, total(from))?;
+        self.geometry().check_write(offset, total(from))?;
         Ok(transfer(offset, from, |offset, slices| iov::write(&self.file, offset, slices))?)
     }
 
@@ -70,8 +76,27 @@ impl Backend for RawImage {
         Ok(self.file.sync_data()?)
     }
 
+    fn resize(&self, bytes: u64) -> Result<(), ResizeError> {
+        let before = self.geometry().sectors * SECTOR;
+        if !bytes.is_multiple_of(SECTOR) {
+            return Err(ResizeError::Unaligned);
+        }
+        if bytes < before {
+            return Err(ResizeError::Shrinks(before));
+        }
+        // The file may be longer than it was, by somebody else's doing.
+        let len = (&self.file).seek(SeekFrom::End(0))?;
+        match self.kind {
+            _ if bytes <= len => {}
+            Kind::File => self.file.set_len(bytes)?,
+            Kind::BlockDevice => return Err(ResizeError::Device(len)),
+        }
+        self.sectors.fetch_max(bytes / SECTOR, Ordering::AcqRel);
+        Ok(())
+    }
+
     fn discard(&self, offset: u64, len: u64) -> Result<(), Error> {
-        self.geometry.check_write(offset, len)?;
+        self.geometry().check_write(offset, len)?;
         if len > 0 {
             self.allocate(FallocateFlags::PUNCH_HOLE, offset, len)?;
         }
@@ -79,7 +104,7 @@ impl Backend for RawImage {
     }
 
     fn write_zeroes(&self, offset: u64, len: u64, room: Room) -> Result<(), Error> {
-        self.geometry.check_write(offset, len)?;
+        self.geometry().check_write(offset, len)?;
         let flags = match room {
             Room::Keep => FallocateFlags::ZERO_RANGE,
             Room::Free => FallocateFlags::PUNCH_HOLE,

@@ -36,6 +36,23 @@ fn open_reports_geometry() {
     assert!(disk.geometry().block_size.is_power_of_two());
 }
 
+#[test]
+fn image_grows_while_it_is_open() {
+    let file = image(2 * SECTOR_LEN);
+    let disk = RawImage::open(&file, OpenMode::ReadWrite).unwrap();
+    assert!(matches!(disk.resize(3 * SECTOR + 1), Err(ResizeError::Unaligned)));
+    assert!(matches!(disk.resize(SECTOR), Err(ResizeError::Shrinks(1024))));
+    disk.resize(4 * SECTOR).unwrap();
+    assert_eq!((disk.geometry().sectors, file.as_file().metadata().unwrap().len()), (4, 2048));
+    let mut memory = vec![0xee; 1024];
+    disk.read(2 * SECTOR, &cut(&mut memory, &[1024])).unwrap();
+    assert_eq!(memory, [0; 1024]);
+    // Somebody else made it longer still.
+    file.as_file().set_len(10 * SECTOR).unwrap();
+    disk.resize(8 * SECTOR).unwrap();
+    assert_eq!((disk.geometry().sectors, file.as_file().metadata().unwrap().len()), (8, 5120));
+}
+
 #[rstest]
 #[case::one(&[1024])]
 #[case::uneven(&[1, 511, 0, 500, 12])]

@@ -17,6 +17,7 @@ pub(super) const LIMIT: u8 = 3;
 enum Kind {
     Error = 0,
     Health = 1,
+    Notice = 2,
 }
 
 /// An event as DW0 of a completion has it.
@@ -29,6 +30,9 @@ struct Event {
 
 /// SMART status: temperature threshold.
 const TEMPERATURE: Event = Event { kind: Kind::Health, information: 1, log: log::id::HEALTH };
+
+/// Notice: namespace attribute changed.
+const NAMESPACE: Event = Event { kind: Kind::Notice, information: 0, log: log::id::CHANGED_NAMESPACES };
 
 impl Event {
     fn result(self) -> u32 {
@@ -60,6 +64,7 @@ pub(super) struct Events {
     aborted: VecDeque<u16>,
     error: Channel,
     health: Channel,
+    notice: Channel,
 }
 
 impl Events {
@@ -92,11 +97,19 @@ impl Events {
         }
     }
 
+    /// The namespace changed; tells of it if the driver wants to know.
+    pub(super) fn namespace_changed(&mut self, features: &Features) {
+        if features.wants_namespace_events() {
+            self.post(NAMESPACE);
+        }
+    }
+
     /// The driver read log `id` without asking that its events stay masked.
     pub(super) fn log_read(&mut self, id: u8) {
         match id {
             log::id::ERROR => self.error.masked = false,
             log::id::HEALTH => self.health.masked = false,
+            log::id::CHANGED_NAMESPACES => self.notice.masked = false,
             _ => {}
         }
     }
@@ -106,7 +119,8 @@ impl Events {
         if let Some(id) = self.aborted.pop_front() {
             return Some((id, Err(Status::ABORT_REQUESTED)));
         }
-        let channel = [&mut self.error, &mut self.health].into_iter().find(|channel| channel.is_open())?;
+        let channels = [&mut self.error, &mut self.health, &mut self.notice];
+        let channel = channels.into_iter().find(|channel| channel.is_open())?;
         let id = self.requests.pop_front()?;
         channel.masked = true;
         channel.waiting.take().map(|event| (id, Ok(event.result())))
@@ -116,6 +130,7 @@ impl Events {
         let channel = match event.kind {
             Kind::Error => &mut self.error,
             Kind::Health => &mut self.health,
+            Kind::Notice => &mut self.notice,
         };
         channel.waiting.get_or_insert(event);
     }

@@ -4,6 +4,7 @@ use crate::options::{Options, WriteCache};
 use crate::queue::Outcome;
 use crate::spec::command::Command;
 use crate::spec::feature::{CHANGEABLE, TEMPERATURE, TEMPERATURE_WARNING, id, select};
+use crate::spec::identify::Controller;
 use crate::spec::log::TEMPERATURE_BEYOND;
 use crate::spec::status::Status;
 use crate::spec::{BROADCAST, NAMESPACE};
@@ -105,6 +106,11 @@ impl Features {
     /// Whether the driver asked for events of the temperature.
     pub(super) fn wants_temperature_events(&self) -> bool {
         self.async_events & u32::from(TEMPERATURE_BEYOND) != 0
+    }
+
+    /// Whether the driver asked for events of namespaces that change.
+    pub(super) fn wants_namespace_events(&self) -> bool {
+        self.async_events & Controller::NAMESPACE_NOTICES != 0
     }
 
     /// Set Features. `has_queues`: there is an I/O queue.

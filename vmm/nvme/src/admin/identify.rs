@@ -57,6 +57,7 @@ impl Admin {
             firmware: identity.firmware(),
             max_transfer: MAX_TRANSFER_EXPONENT,
             version: VERSION.into(),
+            events: Controller::NAMESPACE_NOTICES.into(),
             kind: IO_CONTROLLER,
             admin_commands: Controller::DOORBELL_BUFFER.into(),
             abort_limit: ABORT_LIMIT,
@@ -80,7 +81,7 @@ impl Admin {
     }
 
     fn namespace(&self) -> Namespace {
-        let geometry = self.drive.geometry;
+        let geometry = self.drive.geometry();
         // As "blocks less one". It is at least one block, and a power of two.
         let granularity = (u64::from(geometry.block_size) / SECTOR).saturating_sub(1);
         let granularity = u16::try_from(granularity).unwrap_or(0);

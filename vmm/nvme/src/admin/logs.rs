@@ -1,16 +1,14 @@
 //! Get Log Page. NVMe 1.4, 5.14.
 
+use zerocopy::little_endian::U32;
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::Admin;
 use crate::queue::Outcome;
-use crate::spec::BROADCAST;
 use crate::spec::command::Command;
 use crate::spec::log::{FirmwareSlots, id};
 use crate::spec::status::Status;
-
-/// The list of namespaces that changed since it was last read: none ever do.
-const CHANGED_NAMESPACES: [u8; 4096] = [0; 4096];
+use crate::spec::{BROADCAST, NAMESPACE};
 
 impl Admin {
     pub(super) fn get_log_page(&mut self, command: &Command) -> Outcome {
@@ -26,6 +24,7 @@ impl Admin {
         let retains_event = command.cdw10.get() >> 15 & 1 != 0;
         if !retains_event {
             self.events.log_read(id);
+            self.size.changed &= id != id::CHANGED_NAMESPACES;
         }
         Ok(outcome)
     }
@@ -36,9 +35,18 @@ impl Admin {
             id::ERROR => health.error_log().as_bytes().to_vec(),
             id::HEALTH => health.health_log(self.features.critical_warning()).as_bytes().to_vec(),
             id::FIRMWARE => self.firmware_slots().as_bytes().to_vec(),
-            id::CHANGED_NAMESPACES => CHANGED_NAMESPACES.to_vec(),
+            id::CHANGED_NAMESPACES => self.changed_namespaces().as_bytes().to_vec(),
             _ => return Err(Status::INVALID_LOG_PAGE),
         })
+    }
+
+    /// The namespaces that changed since the list was last read; zeroes end it. NVMe 1.4, 5.14.1.4.
+    fn changed_namespaces(&self) -> [U32; 1024] {
+        let mut list = [U32::ZERO; 1024];
+        if let (true, [first, ..]) = (self.size.changed, &mut list) {
+            *first = NAMESPACE.into();
+        }
+        list
     }
 
     /// There is one slot, which runs.

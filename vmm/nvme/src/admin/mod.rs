@@ -32,6 +32,14 @@ pub(crate) struct Admin {
     queues: Queues,
     features: Features,
     events: Events,
+    size: Size,
+}
+
+/// What the driver was told of the namespace's size.
+struct Size {
+    sectors: u64,
+    /// It is another than when the driver last read the list of changed namespaces.
+    changed: bool,
 }
 
 impl Executor for Admin {
@@ -50,6 +58,7 @@ impl Executor for Admin {
         if self.session.shuts_down() {
             self.shut_down();
         }
+        self.look_at_size();
         self.session.take_refusals().for_each(|refusal| self.events.refused(refusal));
         self.events.complete()
     }
@@ -68,6 +77,16 @@ impl Admin {
             queues: Queues::new(drive, session, completions),
             features: Features::new(&drive.options),
             events: Events::default(),
+            size: Size { sectors: drive.geometry().sectors, changed: false },
+        }
+    }
+
+    /// Somebody may have made the disk larger.
+    fn look_at_size(&mut self) {
+        let sectors = self.drive.geometry().sectors;
+        if std::mem::replace(&mut self.size.sectors, sectors) != sectors {
+            self.size.changed = true;
+            self.events.namespace_changed(&self.features);
         }
     }
 

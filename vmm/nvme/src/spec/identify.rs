@@ -29,7 +29,10 @@ pub(crate) struct Controller {
     pub(crate) id: U16,
     /// VER.
     pub(crate) version: U32,
-    pub(crate) gap_84: [u8; 27],
+    pub(crate) gap_84: [u8; 8],
+    /// OAES: optional asynchronous events.
+    pub(crate) events: U32,
+    pub(crate) gap_96: [u8; 15],
     /// CNTRLTYPE: 1 is an I/O controller.
     pub(crate) kind: u8,
     pub(crate) gap_112: [u8; 144],
@@ -74,6 +77,8 @@ pub(crate) struct Controller {
 }
 
 impl Controller {
+    /// OAES bit 8: of attributes of namespaces that change. The same bit of the feature asks for them.
+    pub(crate) const NAMESPACE_NOTICES: u32 = 1 << 8;
     /// OACS bit 8: Doorbell Buffer Config.
     pub(crate) const DOORBELL_BUFFER: u16 = 1 << 8;
     /// FRMW: one slot, which is read-only.
@@ -166,6 +171,7 @@ mod tests {
         let offsets = [
             (offset_of!(Controller, max_transfer), 77),
             (offset_of!(Controller, version), 80),
+            (offset_of!(Controller, events), 92),
             (offset_of!(Controller, kind), 111),
             (offset_of!(Controller, admin_commands), 256),
             (offset_of!(Controller, error_entries), 262),

@@ -1,5 +1,6 @@
 //! Admin commands: what a driver learns and sets. NVMe 1.4, 5.
 
+use block::Backend as _;
 use rstest::rstest;
 
 use crate::rig::{Command, DATA, Rig, reg};
@@ -176,4 +177,32 @@ fn temperature_threshold_is_an_event_if_asked_for() {
     assert_eq!(rig.wait(&mut admin).result, 0x02_0101, "SMART, temperature, log 2");
     assert_eq!(rig.status(&mut admin, log(2, 1)), 0);
     assert_eq!(rig.load(DATA, 1), [2]);
+}
+
+#[test]
+fn driver_is_told_of_a_larger_disk_if_it_wants_to_know() {
+    let (rig, mut admin, disk) = Rig::enabled();
+    assert_eq!(rig.status(&mut admin, identify(1, 0)), 0);
+    assert_eq!(rig.load(DATA + 92, 4), [0, 1, 0, 0], "OAES: namespace attribute notices");
+    assert_eq!(rig.status(&mut admin, Command::new(SET_FEATURES).cdw10(0x0b).cdw11(1 << 8)), 0);
+    let id = admin.submit(&rig.memory, Command::new(ASYNC_EVENT_REQUEST));
+    rig.ring(&admin);
+    disk.resize(16384 * 512).unwrap();
+    (rig.resized)();
+    let event = rig.wait(&mut admin);
+    assert_eq!((event.id, event.status, event.result), (id, 0, 0x04_0002), "log 4, notice 0");
+    let changed = |admin: &mut _, retain: u32| {
+        let log = log(4, 1024);
+        let cdw10 = log.0[10];
+        assert_eq!(rig.status(admin, log.cdw10(cdw10 | retain << 15)), 0);
+        rig.load(DATA, 8)
+    };
+    assert_eq!(changed(&mut admin, 1), [1, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(changed(&mut admin, 0), [1, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(changed(&mut admin, 0), [0; 8], "reading clears the list");
+    assert_eq!(rig.status(&mut admin, identify(0, 1)), 0);
+    assert_eq!(rig.load(DATA, 8), 16384_u64.to_le_bytes());
+    let mut io = rig.create_pair(&mut admin, 1, 16);
+    assert_eq!(rig.status(&mut io, Command::io(2, 16383, 1).prp(DATA)), 0);
+    assert_eq!(rig.status(&mut io, Command::io(2, 16384, 1).prp(DATA)), 0x080, "LBA out of range");
 }

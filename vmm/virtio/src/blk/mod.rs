@@ -8,10 +8,13 @@ mod pieces;
 mod request;
 mod spec;
 
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::str::FromStr;
 use std::sync::Arc;
 
 use block::{Access, Backend, Error, Geometry, SECTOR};
+use rustix::event::{EventfdFlags, eventfd};
 use zerocopy::IntoBytes as _;
 
 use crate::{Broken, Features, Requests, VirtioDevice};
@@ -92,6 +95,8 @@ pub struct Blk {
     serial: Serial,
     cache: WriteCache,
     features: Features,
+    /// Somebody changed the size.
+    resized: Option<Arc<OwnedFd>>,
     // Volatile: the driver chooses `writeback`.
     config: Config,
     /// A failure of the host was logged; a broken disk fails for ever.
@@ -113,7 +118,20 @@ impl Blk {
         }
         let config = describe(&geometry, queues);
         let Options { serial, cache, .. } = options;
-        Self { backend, serial, cache, features, config, warned: false }
+        Self { backend, serial, cache, features, resized: None, config, warned: false }
+    }
+
+    /// What is to be called when the backend's size has changed; the driver is told.
+    ///
+    /// # Errors
+    /// When the host has no event to give.
+    pub fn resize_notice(&mut self) -> io::Result<impl Fn() + Send + Sync + use<>> {
+        let event = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        self.resized = Some(Arc::clone(&event));
+        Ok(move || {
+            // A full counter means that the device knows already.
+            let _ = rustix::io::write(&event, &1_u64.to_ne_bytes());
+        })
     }
 
     /// Carries a request out; returns its status and how much of its room is filled.
@@ -209,6 +227,16 @@ impl VirtioDevice for Blk {
         if let (spec::WRITEBACK, [writeback @ (0 | 1)]) = (offset, data) {
             self.set_writeback(*writeback);
         }
+    }
+
+    fn host_events(&self) -> Option<BorrowedFd<'_>> {
+        self.resized.as_ref().map(|event| event.as_fd())
+    }
+
+    fn host_event(&mut self) {
+        let _ = self.resized.as_ref().map(|event| rustix::io::read(event, &mut [0; 8]));
+        let Config { writeback, num_queues, .. } = self.config;
+        self.config = Config { writeback, ..describe(&self.backend.geometry(), num_queues.get()) };
     }
 
     /// A driver that cannot flush gets every write made durable. virtio 1.2, 5.2.5.2 and 5.2.6.2.

@@ -61,6 +61,8 @@ pub(crate) struct Rig {
     bus: Bus,
     pub(crate) memory: GuestMemoryMmap,
     vectors: Arc<Vectors>,
+    /// Tells the controller of another size of its disk.
+    pub(crate) resized: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Rig {
@@ -74,9 +76,10 @@ impl Rig {
             Options { identity, queues: MAX_QUEUES, write_cache: WriteCache::On, messages: Messages::Either };
         let controller =
             Controller::new(backend, options, memory.clone(), Arc::clone(&vectors) as _).unwrap();
+        let resized = Box::new(controller.resize_notice());
         let mut bus = Bus::new();
         bus.insert("nvme", BASE, SIZE, Arc::new(Mutex::new(controller))).unwrap();
-        Self { bus, memory, vectors }
+        Self { bus, memory, vectors, resized }
     }
 
     /// An enabled controller on a disk whose block n is filled with n, its admin queue, and the disk.

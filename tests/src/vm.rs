@@ -243,7 +243,8 @@ impl Vm {
     /// # Errors
     /// When it complains.
     pub fn no_complaints(&mut self) -> anyhow::Result<()> {
-        let lines = self.shell(&format!("dmesg | grep -E '{COMPLAINTS}' || true"))?;
+        let lines =
+            self.shell(&format!("dmesg | grep -E -B 8 -A 24 '{COMPLAINTS}' | head -n 100 || true"))?;
         ensure!(lines.is_empty(), "the kernel complains:\n{lines}");
         Ok(())
     }

@@ -137,7 +137,7 @@ const ALONE_CMDLINE: &str =
 /// The same for a machine that shows nothing and is asked nothing.
 fn examine_alone(name: &str, args: &[String]) -> Result<()> {
     let cmdline = format!("{ALONE_CMDLINE} -- -c \"{ALONE}\"");
-    let builder = VmBuilder::new(name)?.debian_kernel("vmlinuz", &cmdline)?;
+    let builder = VmBuilder::new(name)?.debian_kernel("vmlinux", &cmdline)?;
     let folder = builder.dir().to_owned();
     let found = blank_disk(&folder, "found.raw", DISK_LEN, "")?;
     let args = with_disks(&folder, args)?;

@@ -30,7 +30,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
 
-use self::ring::{Disk, Needs, Ring, Turn};
+use self::ring::{Disk, Ring, Turn};
 use crate::accel::{self, Accel};
 use crate::debian::PrivateApt;
 use crate::image::{self, Image};
@@ -153,7 +153,8 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
     eprintln!("{}", choice.why);
     firmware::build("qboot")?;
     // Before any guest runs: a build takes all processors, and guests that wait for theirs complain of lockups.
-    [first, second].concat().iter().filter_map(|ring| ring.needs()).try_for_each(|needs| build(&needs))?;
+    let needs = [first, second].concat().into_iter().filter_map(Ring::needs);
+    needs.flat_map(|needs| needs.firmware).try_for_each(|name| firmware::build(name).map(drop))?;
     let (debian, filter) = (image::debian()?, args.filter.as_deref());
     let run = |rings: &[Ring]| {
         rings.iter().try_for_each(|ring| suite(*ring, tinderbox, &debian)?.run(choice.accel, filter))
@@ -170,7 +171,6 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
 fn suite(ring: Ring, tinderbox: &Path, debian: &Image) -> anyhow::Result<Suite> {
     let needs = ring.needs().context("the ring has no guest")?;
     host::ensure_packages(&format!("the ring \"{}\" of the tests", ring.name()), needs.packages)?;
-    build(&needs)?;
     let image = match needs.disk {
         Disk::Plain => debian.clone(),
         Disk::UsbPlatform => xhci_platform::image(debian)?,
@@ -192,11 +192,6 @@ fn suite(ring: Ring, tinderbox: &Path, debian: &Image) -> anyhow::Result<Suite> 
         suite = suite.with("TINDERBOX_SYMBOLS", symbols);
     }
     Ok(suite.with("TINDERBOX_DEBIAN", image.raw))
-}
-
-/// Builds the firmware of a ring.
-fn build(needs: &Needs) -> anyhow::Result<()> {
-    needs.firmware.iter().try_for_each(|name| firmware::build(name).map(drop))
 }
 
 /// Runs `rings` in a lab of their own on another processor, while `rest` runs.

@@ -3,12 +3,24 @@
 use std::fs::{self, File};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, ensure};
 
 use crate::guest;
 
 const SECTOR: usize = 512;
+
+/// Has qemu-img do `args`, words with a space between, in `dir`; gives what it prints.
+///
+/// # Errors
+/// When it fails.
+pub fn qemu_img(dir: &Path, args: &str) -> anyhow::Result<String> {
+    let output = Command::new("qemu-img").args(args.split(' ')).current_dir(dir).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "qemu-img {args}: {text} {}", String::from_utf8_lossy(&output.stderr));
+    Ok(text)
+}
 
 /// A disk whose boot sector is `guest/boot.S`.
 pub struct BootSector {

@@ -28,7 +28,7 @@ mod guest;
 mod qmp;
 mod vm;
 
-pub use disk::{BootSector, blank_disk, boot_disc, debian_boot_file, efi_disc};
+pub use disk::{BootSector, blank_disk, boot_disc, debian_boot_file, efi_disc, qemu_img};
 pub use guest::{long_kernel, tiny_kernel};
 pub use qmp::Qmp;
 pub use vm::{Vm, VmBuilder};
@@ -36,7 +36,7 @@ pub use vm::{Vm, VmBuilder};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 /// A setting that `cargo xtask test` makes.
 fn setting(name: &str) -> anyhow::Result<PathBuf> {
@@ -96,4 +96,17 @@ pub fn symbols() -> anyhow::Result<PathBuf> {
 pub fn patience(seconds: u64) -> Duration {
     let factor = std::env::var("TINDERBOX_TEST_PATIENCE").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds * factor.unwrap_or(1))
+}
+
+/// A machine that took long to start tells everything that is wrong with it.
+///
+/// # Errors
+/// When any of the `results` is one; all that are.
+pub fn all_hold<const N: usize>(results: [(&str, anyhow::Result<()>); N]) -> anyhow::Result<()> {
+    let failures: Vec<_> = results
+        .into_iter()
+        .filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)))
+        .collect();
+    ensure!(failures.is_empty(), "{}", failures.join("\n"));
+    Ok(())
 }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use machine_tests::{Vm, VmBuilder, blank_disk, patience};
+use machine_tests::{Vm, VmBuilder, all_hold, blank_disk, patience};
 
 const MIB: u64 = 1 << 20;
 
@@ -289,10 +289,7 @@ fn served_outside(name: &str, bus: &str) -> Result<()> {
         ("disk without back end", disk_loses_its_back_end(&mut vm, daemon)),
         ("network without tap", network_loses_its_tap(&mut vm, ours)),
     ];
-    let failures =
-        results.into_iter().filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)));
-    let failures: Vec<_> = failures.collect();
-    ensure!(failures.is_empty(), "{}", failures.join("\n"));
+    all_hold(results)?;
     vm.send("poweroff\n")?;
     vm.powers_off()
 }

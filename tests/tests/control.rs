@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
-use machine_tests::{Qmp, Vm, VmBuilder, patience};
+use machine_tests::{Qmp, Vm, VmBuilder, all_hold, patience};
 
 /// A disc of `blocks` blocks that are full of one letter.
 fn disc(dir: &Path, letter: u8, blocks: usize) -> Result<PathBuf> {
@@ -88,11 +88,7 @@ fn discs_and_links_come_and_go() -> Result<()> {
         ("USB", disc_on_usb(&mut vm, &mut client, &second)),
         ("link", link_goes_and_comes(&mut vm, &mut client)),
     ];
-    let failures: Vec<_> = results
-        .into_iter()
-        .filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)))
-        .collect();
-    ensure!(failures.is_empty(), "{}", failures.join("\n"));
+    all_hold(results)?;
     client.execute("system_powerdown", "{}")?;
     client.event("POWERDOWN")?;
     client.event(r#""guest-shutdown""#)?;

@@ -10,17 +10,10 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use machine_tests::{Qmp, Vm, VmBuilder, blank_disk, boot_disc, patience};
+use machine_tests::{Qmp, Vm, VmBuilder, all_hold, blank_disk, boot_disc, patience, qemu_img};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const MIB: u64 = 1 << 20;
-
-fn qemu_img(dir: &Path, args: &str) -> Result<String> {
-    let output = Command::new("qemu-img").args(args.split(' ')).current_dir(dir).output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    ensure!(output.status.success(), "qemu-img {args}: {text} {}", String::from_utf8_lossy(&output.stderr));
-    Ok(text)
-}
 
 /// Serves `content` to whoever connects, on a port of its choice.
 fn server(content: Vec<u8>) -> Result<u16> {
@@ -352,11 +345,7 @@ fn every_virtio_device_works_beside_the_others(bus: &str) -> Result<()> {
         ("hands", hands(&mut vm, &qmp)),
         ("persistent memory", persistent_memory(&mut vm, &pmem)),
     ];
-    let failures: Vec<_> = results
-        .into_iter()
-        .filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)))
-        .collect();
-    ensure!(failures.is_empty(), "{}", failures.join("\n"));
+    all_hold(results)?;
     vm.no_complaints()?;
     vm.send("poweroff\n")?;
     vm.powers_off()?;

@@ -2,11 +2,9 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use machine_tests::{Vm, VmBuilder, blank_disk, patience};
+use machine_tests::{Vm, VmBuilder, blank_disk, patience, qemu_img};
 use rustix::process::Signal;
 
 /// Debian's own root.
@@ -155,7 +153,7 @@ fn killed_machine_has_on_its_disks_what_the_guest_flushed() -> Result<()> {
     let builder = with_root("killed", "")?;
     let dir = builder.dir().to_owned();
     let (raw, qcow2) = (blank_disk(&dir, "data.raw", 64 << 20, "")?, dir.join("data.qcow2"));
-    qemu_img(&["create", "-q", "-f", "qcow2"], &[&qcow2, "64M".as_ref()])?;
+    qemu_img(&dir, "create -q -f qcow2 data.qcow2 64M")?;
     let mut vm = builder.disk(&raw, "").disk(&qcow2, "").start()?;
     vm.login()?;
     vm.shell(&format!("for d in b c; do perl -MIO::Handle -e '{WRITER}' /dev/vd$d & done"))?;
@@ -165,12 +163,11 @@ fn killed_machine_has_on_its_disks_what_the_guest_flushed() -> Result<()> {
     let said = fs::read_to_string(dir.join("serial.log"))?;
     flushed_records_are_there(&said, "/dev/vdb", &fs::read(&raw)?)?;
     // Clusters that a killed process had taken and not used yet are leaks, which cost nothing but room.
-    qemu_img(&["check", "-q", "-r", "leaks", "-f", "qcow2"], &[&qcow2])?;
-    let report = qemu_img(&["check", "-f", "qcow2"], &[&qcow2])?;
+    qemu_img(&dir, "check -q -r leaks -f qcow2 data.qcow2")?;
+    let report = qemu_img(&dir, "check -f qcow2 data.qcow2")?;
     ensure!(report.contains("No errors were found"), "{report}");
-    let content = dir.join("content.raw");
-    qemu_img(&["convert", "-f", "qcow2", "-O", "raw"], &[&qcow2, &content])?;
-    flushed_records_are_there(&said, "/dev/vdc", &fs::read(content)?)
+    qemu_img(&dir, "convert -f qcow2 -O raw data.qcow2 content.raw")?;
+    flushed_records_are_there(&said, "/dev/vdc", &fs::read(dir.join("content.raw"))?)
 }
 
 /// Checks the records of `disk`, whose bytes these are, up to the last of which the guest `said` that it is flushed.
@@ -184,11 +181,4 @@ fn flushed_records_are_there(said: &str, disk: &str, bytes: &[u8]) -> Result<()>
         ensure!(found.starts_with(record.as_bytes()), "{record}is lost; the last is {last}");
     }
     Ok(())
-}
-
-fn qemu_img(words: &[&str], files: &[&Path]) -> Result<String> {
-    let output = Command::new("qemu-img").args(words).args(files).output()?;
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    ensure!(output.status.success(), "qemu-img {words:?}: {said}");
-    Ok(said)
 }

@@ -1,7 +1,7 @@
 //! Functions on PCI under Debian's drivers: needs a KVM that runs 64-bit guests, or the lab.
 
 use anyhow::{Result, ensure};
-use machine_tests::{Qmp, Vm, VmBuilder, blank_disk};
+use machine_tests::{Qmp, Vm, VmBuilder, all_hold, blank_disk};
 
 /// Debian's kernel with Debian's own root, wherever that is plugged in.
 const KERNEL: &str = "root=UUID=11111111-2222-4333-8444-555555555555 ro console=ttyS0,115200 loglevel=6 cryptomgr.notests \
@@ -72,16 +72,6 @@ fn disks_lose_nothing_wherever_their_registers_go() -> Result<()> {
     vm.shell(READ_BACK)?;
     is_content(&mut vm)?;
     vm.presses_the_power_button()
-}
-
-/// A machine that took long to start tells everything that is wrong with it.
-fn all_hold<const N: usize>(results: [(&str, Result<()>); N]) -> Result<()> {
-    let failures: Vec<_> = results
-        .into_iter()
-        .filter_map(|(name, result)| Some(format!("{name}: {:#}", result.err()?)))
-        .collect();
-    ensure!(failures.is_empty(), "{}", failures.join("\n"));
-    Ok(())
 }
 
 /// Through resets by the driver and of the function, and a removal.

@@ -56,7 +56,9 @@ impl DiskBus {
     fn readers(self) -> &'static [&'static str] {
         match self {
             Self::VirtioMmio | Self::Scsi => &["seabios", "edk2"],
-            Self::VirtioPci | Self::VirtioPciPort | Self::Nvme | Self::NvmePort | Self::Usb => &["edk2"],
+            Self::VirtioPci | Self::VirtioPciPort | Self::Nvme | Self::NvmePort | Self::Usb => {
+                &["seabios-usb", "edk2"]
+            }
             Self::UsbPlatform => &["seabios-usb", "edk2-usb"],
         }
     }
@@ -145,7 +147,7 @@ mod tests {
     #[test]
     fn firmware_finds_disks_where_it_has_drivers() {
         let of = |firmware| DiskBus::value_variants().iter().filter(|bus| bus.is_known_to(firmware)).count();
-        assert_eq!((of("seabios"), of("seabios-usb")), (2, 3));
+        assert_eq!((of("seabios"), of("seabios-usb")), (2, 8));
         assert_eq!((of("edk2"), of("edk2-debug"), of("edk2-usb")), (7, 7, 8));
     }
 

@@ -16,7 +16,7 @@ use crate::{firmware, paths, product, run, smoke};
 /// Options of the verb; each is repeatable, and means all if it is not given.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Cells of this firmware [default: seabios and edk2, and their variants with USB for what those do not boot from]
+    /// Cells of this firmware [default: seabios and edk2, and their variants with more drivers for what those do not boot from]
     #[arg(long)]
     firmware: Vec<String>,
     /// Cells with the disk on this bus
@@ -148,9 +148,9 @@ mod tests {
     fn all_cells_are_those_that_the_firmware_can_boot() {
         let cells = cells(&[], &[], &[]);
 
-        assert_eq!(cells.len(), 2 * (2 + 1 + 7 + 1));
+        assert_eq!(cells.len(), 2 * (2 + 6 + 7 + 1));
         let expected =
-            ["seabios scsi 1", "seabios scsi 4", "seabios-usb usb-platform 1", "seabios-usb usb-platform 4"];
+            ["seabios scsi 1", "seabios scsi 4", "seabios-usb virtio-pci 1", "seabios-usb virtio-pci 4"];
         assert_eq!(cells[2..6], expected);
         assert_eq!(cells[6..].iter().filter(|cell| cell.starts_with("edk2-usb ")).count(), 2);
     }

@@ -101,7 +101,7 @@ fn firmware_tests(args: &Args, tinderbox: &Path) -> anyhow::Result<()> {
     let accel = args.accel.unwrap_or(if Path::new("/dev/kvm").exists() { Accel::Kvm } else { Accel::Lab });
     firmware::build("qboot")?;
     firmware::build("seabios-usb")?;
-    let suites = ["reset", "firmware", "handover", "terminal", "daemon", "usb", "timeline"]
+    let suites = ["reset", "firmware", "handover", "terminal", "daemon", "usb", "ecam", "timeline"]
         .map(|name| Suite::new(name, tinderbox));
     suites.into_iter().try_for_each(|suite| {
         let suite = suite?;

@@ -20,9 +20,13 @@ fn gdb(socket: &Path, commands: &[String]) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
 }
 
-/// Where the log says that modules were loaded: `Loading driver at 0x0000ED2B000 EntryPoint=0x0000ED2F5B1 PcRtc.efi`.
+/// Where the log says that modules were loaded: `Loading driver at 0x0000ED2B000 EntryPoint=0x0000ED2F5B1 PcRtc.efi`; the core of
+/// DXE has no name there.
 fn modules(log: &str) -> impl Iterator<Item = (&str, &str)> {
     log.lines().filter_map(|line| {
+        if let Some((_, rest)) = line.split_once("Loading DXE CORE at ") {
+            return Some((rest.split_whitespace().next()?, "DxeCore"));
+        }
         let (_, rest) = line.split_once("Loading driver at ")?;
         let mut words = rest.split_whitespace();
         Some((words.next()?, words.nth(1)?.strip_suffix(".efi")?))

@@ -24,7 +24,9 @@ fn wait_for(vm: &mut Vm, condition: &str) -> Result<()> {
 /// Has the guest read `count` events of the device `name`, from now on.
 fn start_reading(vm: &mut Vm, name: &str, count: u32) -> Result<()> {
     let node = format!("/dev/input/$(grep -l '{name}' /sys/class/input/event*/device/name | cut -d/ -f5)");
-    vm.shell(&format!("(dd if={node} of=/tmp/events bs=24 count={count} status=none; touch /tmp/read) & true"))?;
+    vm.shell(&format!(
+        "(dd if={node} of=/tmp/events bs=24 count={count} status=none; touch /tmp/read) & true"
+    ))?;
     wait_for(vm, "ls -l /proc/[0-9]*/fd 2> /dev/null | grep -q /dev/input/event")?;
     // For 50 ms after it was opened a device of HID is not listened to.
     vm.shell("sleep 1").map(drop)

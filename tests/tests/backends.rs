@@ -79,7 +79,7 @@ fn files(vm: &mut Vm, folder: &Path) -> Result<()> {
         "cd /sys/bus/virtio/drivers/virtiofs && d=$(ls -d virtio*) && echo $d > unbind && echo $d > bind",
     )?;
     vm.shell("mount -t virtiofs source /mnt")?;
-    ensure!(vm.shell("cd /mnt && ls && cd / && umount /mnt")? == "below\nlarge\nwritten");
+    ensure!(vm.shell("cd /mnt && ls -1 && cd / && umount /mnt")? == "below\nlarge\nwritten");
     Ok(())
 }
 

@@ -7,7 +7,8 @@ use crate::topology::Topology;
 
 /// Extended topology, which ends at the package; a die is not told from it.
 const TOPOLOGY: u32 = 0xb;
-/// The same with dies, for a package of several.
+/// The same with dies, for a package of several. Intel's alone: to Linux 6.1 it counts a die's cores, which AMD's leaves have
+/// shared out among the nodes of the package already.
 const TOPOLOGY_V2: u32 = 0x1f;
 /// AMD's form of it. KVM copies the host's, and readers are content without.
 const TOPOLOGY_AMD: u32 = 0x8000_0026;
@@ -27,8 +28,7 @@ enum Level {
 /// Adds what threads need on AMD. Linux believes in threads there only if TOPOEXT is set, which says that leaf 0x8000_001E
 /// exists. We fill that leaf in, so that a host need not have it.
 pub(in crate::kvm) fn offer_threads(leaves: &mut Vec<kvm_cpuid_entry2>) {
-    let amd = leaves.iter().any(|leaf| leaf.function == 0 && leaf.ebx == u32::from_le_bytes(*b"Auth"));
-    if !amd {
+    if !is_amd(leaves) {
         return;
     }
     for leaf in leaves.iter_mut() {
@@ -43,13 +43,18 @@ pub(in crate::kvm) fn offer_threads(leaves: &mut Vec<kvm_cpuid_entry2>) {
     }
 }
 
+fn is_amd(leaves: &[kvm_cpuid_entry2]) -> bool {
+    leaves.iter().any(|leaf| leaf.function == 0 && leaf.ebx == u32::from_le_bytes(*b"Auth"))
+}
+
 /// Makes `leaves` those of the vCPU `apic_id` in `topology`.
 pub(super) fn apply(leaves: &mut Vec<kvm_cpuid_entry2>, topology: Topology, apic_id: u32) {
     let has_extended = leaves.iter().any(|leaf| leaf.function == 0 && leaf.eax >= TOPOLOGY);
     leaves.retain(|leaf| !matches!(leaf.function, TOPOLOGY | TOPOLOGY_V2 | TOPOLOGY_AMD));
     leaves.iter_mut().for_each(|leaf| adjust(leaf, topology, apic_id));
     if has_extended {
-        leaves.extend(extended(topology, apic_id));
+        let tells_dies = topology.dies > 1 && !is_amd(leaves);
+        leaves.extend(extended(topology, apic_id, tells_dies));
     }
 }
 
@@ -99,14 +104,14 @@ const fn last_id(bits: u32) -> u32 {
     (1 << bits) - 1
 }
 
-/// Leaf 0xB, and leaf 0x1F where it has more to say.
-fn extended(topology: Topology, apic_id: u32) -> Vec<kvm_cpuid_entry2> {
+/// Leaf 0xB, and leaf 0x1F if it shall tell dies.
+fn extended(topology: Topology, apic_id: u32, tells_dies: bool) -> Vec<kvm_cpuid_entry2> {
     let threads = (Level::Thread, topology.core_shift(), topology.threads);
     let end = (Level::None, 0, 0);
     let package = |kind| (kind, topology.package_shift(), topology.package());
     let die = (Level::Core, topology.die_shift(), topology.die());
     let mut leaves = levels(TOPOLOGY, apic_id, &[threads, package(Level::Core), end]);
-    if topology.dies > 1 {
+    if tells_dies {
         leaves.extend(levels(TOPOLOGY_V2, apic_id, &[threads, die, package(Level::Die), end]));
     }
     leaves
@@ -133,6 +138,11 @@ mod tests {
 
     const THREADS_AND_CORES: Topology = Topology { sockets: 2, dies: 1, cores: 3, threads: 2 };
     const DIES: Topology = Topology { sockets: 1, dies: 2, cores: 2, threads: 2 };
+
+    /// What the leaves of AMD's processors begin with.
+    fn amd() -> kvm_cpuid_entry2 {
+        kvm_cpuid_entry2 { eax: 0x1f, ebx: 0x6874_7541, ..Default::default() }
+    }
 
     /// The leaves of a host with topology leaves of its own.
     fn leaves(topology: Topology, apic_id: u32) -> Vec<kvm_cpuid_entry2> {
@@ -187,6 +197,15 @@ mod tests {
     }
 
     #[test]
+    fn amd_tells_dies_as_nodes_alone() {
+        let mut leaves = vec![amd(), kvm_cpuid_entry2 { function: 0x8000_001e, ..Default::default() }];
+        apply(&mut leaves, DIES, 0);
+        assert_eq!(extended_levels(&leaves, 0xb), [[1, 2, 1], [3, 8, 2], [0, 0, 0]]);
+        assert_eq!(extended_levels(&leaves, 0x1f), [[0; 3]; 0]);
+        assert_eq!(leaf(&leaves, 0x8000_001e, 0).ecx >> 8 & 7, 1);
+    }
+
+    #[test]
     fn old_host_gets_no_topology_leaf() {
         let mut leaves = vec![kvm_cpuid_entry2 { eax: 0xa, ..Default::default() }];
         apply(&mut leaves, DIES, 0);
@@ -206,9 +225,8 @@ mod tests {
 
     #[test]
     fn threads_are_offered_to_amd_guests_on_any_amd_host() {
-        let amd = kvm_cpuid_entry2 { ebx: 0x6874_7541, ..Default::default() };
         let entry = |function, eax| kvm_cpuid_entry2 { function, eax, ..Default::default() };
-        let mut leaves = vec![amd, entry(0x8000_0000, 0x8000_000a), entry(0x8000_0001, 0)];
+        let mut leaves = vec![amd(), entry(0x8000_0000, 0x8000_000a), entry(0x8000_0001, 0)];
         offer_threads(&mut leaves);
         assert_eq!(leaf(&leaves, 0x8000_0000, 0).eax, 0x8000_001e);
         assert_eq!(leaf(&leaves, 0x8000_0001, 0).ecx, 1 << 22);

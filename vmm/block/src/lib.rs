@@ -32,14 +32,17 @@
 
 mod backend;
 mod contents;
+mod engine;
 mod format;
 mod host_file;
 mod image;
 mod open;
 mod open_error;
+mod operation;
 mod raw;
 mod read_only;
 mod resize;
+mod slices;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod throttle;
@@ -47,12 +50,15 @@ mod undisguised;
 
 pub use backend::{Access, Backend, Error, Geometry, Room, SECTOR};
 pub use contents::Contents;
+pub use engine::{Aio, AioError, DEPTH, Engine, EngineKind, UnknownAio, Work, probe_io_uring};
 pub use format::{Format, UnknownFormat};
 pub use host_file::{Cached, OpenMode};
 pub use open::{OpenOptions, open};
 pub use open_error::OpenError;
+pub use operation::Operation;
 pub use rate::Limit;
 pub use raw::RawImage;
 pub use read_only::ReadOnly;
 pub use resize::ResizeError;
+pub use slices::Slices;
 pub use throttle::{Limits, Throttled};

@@ -1,5 +1,8 @@
 //! Guest memory on its way to another thread.
-#![expect(unsafe_code, reason = "vm-memory gives slices to any thread, but lets none pass from one to another")]
+#![expect(
+    unsafe_code,
+    reason = "vm-memory gives slices to any thread, but lets none pass from one to another"
+)]
 
 use std::ops::Deref;
 

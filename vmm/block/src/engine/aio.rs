@@ -58,7 +58,7 @@ impl Aio {
 }
 
 /// Whether the kernel could read from the disk without the backend.
-fn is_plain(backend: &dyn Backend) -> bool {
+pub(super) fn is_plain(backend: &dyn Backend) -> bool {
     backend.file_for(&Operation::read(0, Vec::new())).is_some()
 }
 

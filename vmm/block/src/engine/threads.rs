@@ -21,7 +21,8 @@ impl Threads {
     /// # Errors
     /// The host has no more threads.
     pub(super) fn new() -> io::Result<Self> {
-        let builder = ThreadPoolBuilder::new().num_threads(THREADS).thread_name(|index| format!("disk-{index}"));
+        let builder =
+            ThreadPoolBuilder::new().num_threads(THREADS).thread_name(|index| format!("disk-{index}"));
         builder.build().map(Self).map_err(io::Error::other)
     }
 

@@ -1,5 +1,8 @@
 //! The engine for disks that are plain files: the kernel, through an io_uring.
-#![expect(unsafe_code, reason = "the ring takes pointers, which the kernel uses until an operation completes")]
+#![expect(
+    unsafe_code,
+    reason = "the ring takes pointers, which the kernel uses until an operation completes"
+)]
 
 use std::io;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
@@ -74,7 +77,7 @@ fn fits(operation: &Operation<'_>) -> bool {
 ///
 /// The call repeats what was interrupted or came out short, because it knows how to go on and when to give up. It does not
 /// repeat what failed: the kernel tells of data that it could not save once, and a second flush would succeed.
-fn conclude(operation: &Operation<'_>, code: i32, backend: &dyn Backend) -> Result<(), Error> {
+pub(super) fn conclude(operation: &Operation<'_>, code: i32, backend: &dyn Backend) -> Result<(), Error> {
     match u64::try_from(code) {
         Ok(moved) if moved == total(operation.slices()) => Ok(()),
         Ok(_short) => operation.carry_out(backend),

@@ -122,7 +122,7 @@ fn disks_that_cannot_be_are_usage_errors() {
     let bus =
         "--disk a.raw,bus=ide: unknown bus `ide`, use bus=virtio-mmio, bus=virtio-pci, bus=scsi or bus=nvme";
     assert_eq!(disk("a.raw,bus=ide"), bus);
-    let key = "--disk a,b=c: unknown key `b`, use id, bus, media, port, addr, msix, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice";
+    let key = "--disk a,b=c: unknown key `b`, use id, bus, media, port, addr, msix, readonly, bootindex, serial, format, cache, aio, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice";
     assert_eq!(disk("a,b=c"), key);
     let readonly = "--disk a,readonly=1: readonly=1 is no choice, use readonly=on or readonly=off";
     assert_eq!(disk("a,readonly=1"), readonly);

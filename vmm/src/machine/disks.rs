@@ -95,7 +95,8 @@ impl Disk {
         };
         let identity = nvme::Identity::new(self.serial(), index as u32);
         let queues = self.config.image.queues.unwrap_or_else(|| u16::try_from(cpus).unwrap_or(u16::MAX));
-        nvme::Options { identity, queues, write_cache, messages: self.config.messages }
+        let (messages, engine) = (self.config.messages, self.engine);
+        nvme::Options { identity, queues, write_cache, messages, engine }
     }
 }
 

@@ -16,7 +16,8 @@ mod uring;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, OnceLock};
 
 use crate::{Backend, Error, Operation};
 
@@ -52,12 +53,13 @@ pub struct Engine {
     means: Means,
 }
 
-/// What an engine works with. Nothing is taken from the host before it is needed.
+/// What an engine works with. Nothing is taken from the host before it is needed; where the host has nothing to give, calls
+/// will do.
 enum Means {
-    /// The host has nothing to give.
-    Calls,
-    Threads(Option<Threads>),
-    Uring(Option<Box<Uring>>),
+    /// Threads of all engines of the disk.
+    Threads(Arc<OnceLock<Option<Threads>>>),
+    /// A ring of this engine.
+    Uring(Box<OnceLock<Option<Uring>>>),
 }
 
 impl Engine {
@@ -65,10 +67,20 @@ impl Engine {
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>, kind: EngineKind) -> Self {
         let means = match kind {
-            EngineKind::Threads => Means::Threads(None),
-            EngineKind::IoUring => Means::Uring(None),
+            EngineKind::Threads => Means::Threads(Arc::default()),
+            EngineKind::IoUring => Means::Uring(Box::default()),
         };
         Self { backend, means }
+    }
+
+    /// Another engine for the same disk. Threads are shared with it.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        let means = match &self.means {
+            Means::Threads(threads) => Means::Threads(Arc::clone(threads)),
+            Means::Uring(_) => Means::Uring(Box::default()),
+        };
+        Self { backend: Arc::clone(&self.backend), means }
     }
 
     /// Carries out operations of `work` until it has no more and all are done.
@@ -84,28 +96,29 @@ impl Engine {
     }
 
     fn run_several<'m, W: Work<'m>>(&mut self, first: [Job<'m, W::Token>; 2], work: &mut W) {
-        self.prepare();
-        let mut work = Ahead { first: first.into_iter(), work };
+        let (backend, mut work) = (&*self.backend, Ahead { first: first.into_iter(), work });
         match &mut self.means {
-            Means::Threads(Some(threads)) => threads.run(&*self.backend, &mut work),
-            Means::Uring(Some(uring)) => uring.run(&*self.backend, &mut work),
-            _ => run_by_calls(&*self.backend, &mut work),
+            Means::Threads(threads) => match threads.get_or_init(|| made(Threads::new())) {
+                Some(threads) => threads.run(backend, &mut work),
+                None => run_by_calls(backend, &mut work),
+            },
+            Means::Uring(uring) => {
+                uring.get_or_init(|| made(Uring::new()));
+                match uring.get_mut() {
+                    Some(Some(uring)) => uring.run(backend, &mut work),
+                    _ => run_by_calls(backend, &mut work),
+                }
+            }
         }
     }
+}
 
-    /// Gets from the host what has to be there; without that, there are still calls.
-    fn prepare(&mut self) {
-        let made = match &mut self.means {
-            Means::Threads(threads @ None) => Threads::new().map(|new| *threads = Some(new)),
-            Means::Uring(uring @ None) => Uring::new().map(|new| *uring = Some(Box::new(new))),
-            _ => Ok(()),
-        };
-        if let Err(error) = made {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "a disk does one thing at a time");
-            self.means = Means::Calls;
-        }
-    }
+fn made<T>(made: io::Result<T>) -> Option<T> {
+    made.inspect_err(|error| {
+        let error = error as &dyn std::error::Error;
+        tracing::warn!(error, "a disk does one thing at a time");
+    })
+    .ok()
 }
 
 /// An operation and what tells it apart.

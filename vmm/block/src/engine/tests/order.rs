@@ -1,6 +1,6 @@
 //! Who waits for whom.
 
-use std::io::{PipeReader, Write as _, pipe};
+use std::io::{PipeReader, PipeWriter, Write as _, pipe};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -103,7 +103,7 @@ fn one_operation_alone_is_carried_out_by_who_asks(
 }
 
 /// Frees the slow operation as soon as it is told to, and then says so.
-fn rescuer(tell: Receiver<()>, mut pipe: impl std::io::Write + Send + 'static) -> thread::JoinHandle<()> {
+fn rescuer(tell: Receiver<()>, mut pipe: PipeWriter) -> thread::JoinHandle<()> {
     thread::spawn(move || {
         tell.recv().unwrap();
         thread::yield_now();

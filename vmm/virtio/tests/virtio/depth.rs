@@ -1,14 +1,13 @@
 //! Several requests of a disk at a time.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use block::testing::MemoryDisk;
-use block::{Backend, EngineKind, Error, Geometry};
+use block::testing::{Gates, Held};
+use block::{Backend, EngineKind};
 use rstest::rstest;
 use virtio::blk::{Blk, Options, WriteCache};
-use vm_memory::VolatileSlice;
 
 use crate::rig::{Buffer, Rig, Ring, feature, numbered_disk, reg};
 use Buffer::{In, Out};
@@ -20,57 +19,20 @@ const STATUSES: u64 = 0x5_0000;
 const IN: u32 = 0;
 const OUT: u32 = 1;
 
-/// A disk whose reads of sectors below [`SLOW`] wait until they may go on.
-struct Held {
-    disk: Arc<MemoryDisk>,
-    entered: Sender<u64>,
-    leave: [Mutex<Receiver<()>>; SLOW as usize],
-}
-
-/// How many sectors are slow.
+/// How many sectors, from the first, are slow.
 const SLOW: u64 = 2;
-
-impl Backend for Held {
-    fn geometry(&self) -> Geometry {
-        self.disk.geometry()
-    }
-
-    fn read(&self, offset: u64, to: &[VolatileSlice<'_>]) -> Result<(), Error> {
-        if let Some(leave) = self.leave.get(offset as usize / 512) {
-            self.entered.send(offset / 512).unwrap();
-            leave.lock().unwrap().recv().unwrap();
-        }
-        self.disk.read(offset, to)
-    }
-
-    fn write(&self, offset: u64, from: &[VolatileSlice<'_>]) -> Result<(), Error> {
-        self.disk.write(offset, from)
-    }
-
-    fn flush(&self) -> Result<(), Error> {
-        self.disk.flush()
-    }
-}
 
 /// A started disk, its ring, and the hand on its slow sectors.
 struct Setup {
     rig: Rig,
     ring: Ring,
-    entered: Receiver<u64>,
-    leave: [Sender<()>; SLOW as usize],
+    gates: Gates,
 }
 
 fn setup(features: u64) -> Setup {
-    let (entered_sender, entered) = channel();
-    let (gates, leave): (Vec<_>, Vec<_>) =
-        (0..SLOW).map(|_| channel()).map(|(leave, gate)| (Mutex::new(gate), leave)).unzip();
-    let held = Held {
-        disk: numbered_disk(),
-        entered: entered_sender,
-        leave: gates.try_into().unwrap_or_else(|_| unreachable!()),
-    };
+    let (held, gates) = Held::new(numbered_disk(), SLOW as usize);
     let (rig, ring) = start(Arc::new(held), Options::default(), features);
-    Setup { rig, ring, entered, leave: leave.try_into().unwrap() }
+    Setup { rig, ring, gates }
 }
 
 fn start(backend: Arc<dyn Backend>, options: Options, features: u64) -> (Rig, Ring) {
@@ -100,11 +62,6 @@ impl Setup {
         heads
     }
 
-    /// Waits until a slow read is under way; returns its sector.
-    fn entered(&self) -> u64 {
-        self.entered.recv_timeout(Duration::from_secs(20)).unwrap()
-    }
-
     /// The heads of the next `count` requests that are done, in the order of their numbers.
     fn used(&mut self, count: usize) -> Vec<u32> {
         let mut heads: Vec<_> = (0..count).map(|_| self.rig.wait_used(&mut self.ring).0).collect();
@@ -120,8 +77,8 @@ fn slow_request_holds_up_none_behind_it() {
     assert_eq!(disk.used(3), heads[1..]);
     disk.rig.wait_until("the interrupt for them", || disk.rig.line.is_high());
     assert_eq!(disk.rig.load(DATA + 7 * 512, 512), [7; 512]);
-    assert_eq!(disk.entered(), 0);
-    disk.leave[0].send(()).unwrap();
+    assert_eq!(disk.gates.entered(), Ok(0));
+    disk.gates.open(0);
     assert_eq!(disk.used(1), heads[..1]);
 }
 
@@ -129,13 +86,12 @@ fn slow_request_holds_up_none_behind_it() {
 fn request_that_comes_while_others_are_under_way_waits_for_the_first_of_them() {
     let mut disk = setup(feature::VERSION_1);
     disk.read(&[0, 1]);
-    let mut slow = [disk.entered(), disk.entered()];
-    slow.sort_unstable();
-    assert_eq!(slow, [0, 1]);
+    let both = [disk.gates.entered().unwrap(), disk.gates.entered().unwrap()];
+    assert!(both == [0, 1] || both == [1, 0]);
     let late = disk.read(&[9]);
-    disk.leave[1].send(()).unwrap();
+    disk.gates.open(1);
     assert!(disk.used(2).contains(&late[0]));
-    disk.leave[0].send(()).unwrap();
+    disk.gates.open(0);
     disk.used(1);
 }
 
@@ -143,8 +99,8 @@ fn request_that_comes_while_others_are_under_way_waits_for_the_first_of_them() {
 fn reset_waits_for_all_that_are_under_way() {
     let mut disk = setup(feature::VERSION_1);
     disk.read(&[0, 1]);
-    disk.entered();
-    disk.entered();
+    disk.gates.entered().unwrap();
+    disk.gates.entered().unwrap();
     let rig = &disk.rig;
     std::thread::scope(|scope| {
         let (done, is_done) = channel();
@@ -153,9 +109,9 @@ fn reset_waits_for_all_that_are_under_way() {
             done.send(()).unwrap();
         });
         assert!(is_done.recv_timeout(Duration::from_millis(50)).is_err(), "both are under way");
-        disk.leave[0].send(()).unwrap();
+        disk.gates.open(0);
         assert!(is_done.recv_timeout(Duration::from_millis(50)).is_err(), "one is under way");
-        disk.leave[1].send(()).unwrap();
+        disk.gates.open(1);
         is_done.recv_timeout(Duration::from_secs(20)).unwrap();
     });
     assert_eq!((disk.rig.read(reg::STATUS), disk.rig.line.is_high()), (0, false));
@@ -168,9 +124,9 @@ fn driver_hears_of_what_it_wants_to_hear_of() {
     let sectors: Vec<_> = (SLOW..SLOW + 9).chain([0]).collect();
     disk.read(&sectors);
     disk.used(9);
-    disk.entered();
+    disk.gates.entered().unwrap();
     assert_eq!(disk.rig.line.raised(), 0, "nine are not ten");
-    disk.leave[0].send(()).unwrap();
+    disk.gates.open(0);
     disk.used(1);
     disk.rig.wait_until("the interrupt", || disk.rig.line.is_high());
     assert_eq!(disk.rig.line.raised(), 1);
@@ -184,7 +140,7 @@ fn broken_request_ends_the_device_when_the_others_are_done() {
     disk.rig.kick();
     assert_eq!(disk.used(1), [u32::from(heads[1])]);
     assert!(!disk.rig.needs_reset(), "one is under way");
-    disk.leave[0].send(()).unwrap();
+    disk.gates.open(0);
     disk.rig.wait_needs_reset();
     assert_eq!(disk.rig.load(DATA, 512), [0; 512]);
     disk.ring = Ring::new(256, 0x1_0000);
@@ -199,7 +155,7 @@ fn busy_driver_lets_a_command_through() {
     // More and more come while one is under way; a command does not wait for their end, nor they for it.
     disk.read(&[0, 5]);
     disk.used(1);
-    disk.entered();
+    disk.gates.entered().unwrap();
     let rig = &disk.rig;
     std::thread::scope(|scope| {
         let (done, is_done) = channel();
@@ -208,7 +164,7 @@ fn busy_driver_lets_a_command_through() {
             done.send(()).unwrap();
         });
         (0..60).for_each(|_| _ = add(rig, &mut disk.ring, 6, IN, 6));
-        disk.leave[0].send(()).unwrap();
+        disk.gates.open(0);
         is_done.recv_timeout(Duration::from_secs(20)).unwrap();
     });
     disk.rig.kick();

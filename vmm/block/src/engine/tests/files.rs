@@ -12,7 +12,7 @@ const PAGES: usize = 48;
 
 /// A disk whose page n is filled with n, and its file.
 fn disk(kind: EngineKind, cached: Cached) -> (Engine, NamedTempFile) {
-    let file = NamedTempFile::new().unwrap();
+    let file = NamedTempFile::new_in("/var/tmp").unwrap(); // /tmp may be in memory, without direct I/O
     let contents: Vec<u8> = (0..PAGES).flat_map(|page| [page as u8; PAGE]).collect();
     std::fs::write(&file, contents).unwrap();
     (engine(kind, cached, Some(Format::Raw), OpenMode::ReadWrite, &file), file)

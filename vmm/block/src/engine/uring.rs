@@ -53,6 +53,7 @@ impl Uring {
                     None => {
                         flight.submit(); // what is in the ring goes on meanwhile
                         work.done(token, operation.carry_out(backend));
+                        flight.report(backend, work);
                     }
                 }
             }
@@ -61,9 +62,7 @@ impl Uring {
             }
             work.pause();
             flight.enter(1);
-            while let Some((Job { operation, token, .. }, code)) = flight.land() {
-                work.done(token, conclude(&operation, code, backend));
-            }
+            flight.report(backend, work);
         }
     }
 }
@@ -130,6 +129,13 @@ impl<'m, T> Flight<'_, 'm, T> {
                 Some(libc::EAGAIN | libc::EBUSY) => std::thread::yield_now(), // no memory for it at the moment
                 _ => give_up(&error),
             }
+        }
+    }
+
+    /// Tells of all that has completed.
+    fn report(&mut self, backend: &dyn Backend, work: &mut impl Work<'m, Token = T>) {
+        while let Some((Job { operation, token, .. }, code)) = self.land() {
+            work.done(token, conclude(&operation, code, backend));
         }
     }
 

@@ -122,8 +122,10 @@ fn disks_that_cannot_be_are_usage_errors() {
     let bus =
         "--disk a.raw,bus=ide: unknown bus `ide`, use bus=virtio-mmio, bus=virtio-pci, bus=scsi or bus=nvme";
     assert_eq!(disk("a.raw,bus=ide"), bus);
-    let key = "--disk a,b=c: unknown key `b`, use id, bus, media, port, addr, msix, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice";
+    let key = "--disk a,b=c: unknown key `b`, use id, bus, media, port, addr, msix, readonly, bootindex, serial, format, cache, aio, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice";
     assert_eq!(disk("a,b=c"), key);
+    let ring = "--disk a,aio=io_uring,iops=5: aio=io_uring is for raw images, not with limits such as bps= or iops=: leave one of them out, or use aio=threads";
+    assert_eq!(disk("a,aio=io_uring,iops=5"), ring);
     let readonly = "--disk a,readonly=1: readonly=1 is no choice, use readonly=on or readonly=off";
     assert_eq!(disk("a,readonly=1"), readonly);
     assert_eq!(
@@ -399,17 +401,34 @@ fn line_breaks_in_a_path_stay_in_one_line() {
 }
 
 #[test]
+fn disk_that_cannot_have_its_engine_says_why() {
+    let bench = Bench::new();
+    let disk = bench.file("a.raw", 1 << 20);
+    let ran = bench.run(&["--snapshot", "--disk", &format!("{disk},aio=io_uring")]);
+    let error = format!("disk image {disk}: aio=io_uring is for raw images without snapshot=on");
+    assert!(ran.fails(1).contains(&error), "{}", ran.stderr);
+}
+
+#[test]
 fn dry_run_needs_neither_kvm_nor_disks() {
-    let args =
-        ["--dry-run", "--memory", "6G", "--cpus", "2,sockets=2", "a.raw", "--disk", "b,,c,readonly=on"];
+    let args = [
+        "--dry-run",
+        "--memory",
+        "6G",
+        "--cpus",
+        "2,sockets=2",
+        "a.raw",
+        "--disk",
+        "b,,c,readonly=on,aio=threads",
+    ];
     let ran = Bench::new().run(&args);
     let text = ran.says();
     for line in [
         "  memory    6144 MiB, transparent huge pages",
         "  vCPUs     2, sockets=2,cores=1,threads=1, APIC ids 0 to 1",
         "  0x0100000000-0x01bfffffff  3072 MiB  RAM",
-        "  disk 0  virtio-mmio 0  read-write  a.raw",
-        "  disk 1  virtio-mmio 1  read-only   b,c",
+        "  disk 0  virtio-mmio 0  read-write              a.raw",
+        "  disk 1  virtio-mmio 1  read-only, aio=threads  b,c",
     ] {
         assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
     }

@@ -1,11 +1,12 @@
 //! What every backend can do, and the checks all of them share.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use vm_memory::VolatileSlice;
 
-use crate::{Format, ResizeError};
+use crate::{Format, Operation, ResizeError};
 
 /// Bytes in a sector, the unit in which disks are addressed; every offset and length is a multiple of it.
 pub const SECTOR: u64 = 512;
@@ -54,6 +55,15 @@ impl Geometry {
         match self.access {
             Access::ReadWrite => self.check(offset, len),
             Access::ReadOnly => Err(Error::ReadOnly),
+        }
+    }
+
+    /// Whether nothing speaks against `operation`.
+    pub(crate) fn allows(&self, operation: &Operation<'_>) -> bool {
+        match operation {
+            Operation::Read { offset, to } => self.check(*offset, total(to)).is_ok(),
+            Operation::Write { offset, from, .. } => self.check_write(*offset, total(from)).is_ok(),
+            Operation::Flush => true,
         }
     }
 }
@@ -115,6 +125,12 @@ pub trait Backend: Send + Sync {
     /// The host failed; what was written may be lost.
     fn flush(&self) -> Result<(), Error>;
 
+    /// The file on which the kernel can carry out `operation` just as this backend would, offset for offset: all that is checked
+    /// before a transfer was checked. None if it is for the calls above, whose errors say what is wrong.
+    fn file_for(&self, _operation: &Operation<'_>) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
     /// Makes the disk `bytes` long; what is new are zeroes. Whoever uses the disk hears nothing of it here.
     ///
     /// # Errors
@@ -165,6 +181,10 @@ impl<B: Backend + ?Sized> Backend for Arc<B> {
 
     fn flush(&self) -> Result<(), Error> {
         (**self).flush()
+    }
+
+    fn file_for(&self, operation: &Operation<'_>) -> Option<BorrowedFd<'_>> {
+        (**self).file_for(operation)
     }
 
     fn resize(&self, bytes: u64) -> Result<(), ResizeError> {

@@ -94,6 +94,12 @@ impl HostFile {
         Ok((stat.st_dev, stat.st_ino))
     }
 
+    /// The file once more; the lock goes when all of them are gone.
+    pub(crate) fn share(&self) -> Result<File, OpenError> {
+        let shared = self.file.try_clone();
+        shared.map_err(|source| OpenError::Host { path: self.path.clone(), source })
+    }
+
     /// The file, with the lock.
     pub(crate) fn into_file(self) -> File {
         self.file

@@ -1,9 +1,10 @@
 //! Disk backends: where a disk's sectors are kept. This crate knows no guest protocol.
 //!
 //! ```text
-//!  virtio-blk ──► dyn Backend ──► ReadOnly ──► RawImage ──► preadv / pwritev / fdatasync
-//!   (a worker      byte offset     wrapper      lock, size     straight between the file
-//!    thread)       and slices                                  and guest memory
+//!  virtio-blk ──► Engine ──► dyn Backend ──► ReadOnly ──► RawImage ──► preadv / pwritev / fdatasync
+//!   (a worker       │         byte offset     wrapper      lock, size     straight between the file
+//!    thread)        │         and slices                        ▲         and guest memory
+//!                   └──────────── file_for ── io_uring ─────────┘
 //! ```
 //!
 //! The contract of a [`Backend`]:
@@ -27,19 +28,30 @@
 //!
 //! [`open()`] puts them together as the user says.
 //!
-//! Left out so far: asynchronous engines, several threads for one disk, writing vmdk.
+//! An [`Engine`] carries out several [operations](Operation) at a time, for a device whose queue has several requests:
+//! * One operation alone is a call, made at once by the thread that asks: nothing is faster when there is nothing to wait for.
+//! * On a raw image, several are the kernel's, by io_uring. Each backend on the way says [for which](Backend::file_for), so what it
+//!   protects stays protected. Writes to the page cache stay calls.
+//! * Elsewhere they are calls of a few threads. qcow2 gains by that: imago locks what says where data is, not the transfers.
+//! * Nothing is under way when [`Engine::run`] returns, or unwinds. So a reset finds nothing, and guest memory can be borrowed.
+//!
+//! Left out so far: discards and zeroes beside other operations; requests that come while all of those under way are slow are seen
+//! when the first of them is done; writing vmdk.
 #![deny(clippy::indexing_slicing)]
 
 mod backend;
 mod contents;
+mod engine;
 mod format;
 mod host_file;
 mod image;
 mod open;
 mod open_error;
+mod operation;
 mod raw;
 mod read_only;
 mod resize;
+mod slices;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod throttle;
@@ -47,12 +59,15 @@ mod undisguised;
 
 pub use backend::{Access, Backend, Error, Geometry, Room, SECTOR};
 pub use contents::Contents;
+pub use engine::{Aio, AioError, DEPTH, Engine, EngineKind, UnknownAio, Work, probe_io_uring};
 pub use format::{Format, UnknownFormat};
 pub use host_file::{Cached, OpenMode};
 pub use open::{OpenOptions, open};
 pub use open_error::OpenError;
+pub use operation::Operation;
 pub use rate::Limit;
 pub use raw::RawImage;
 pub use read_only::ReadOnly;
 pub use resize::ResizeError;
+pub use slices::Slices;
 pub use throttle::{Limits, Throttled};

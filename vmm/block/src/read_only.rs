@@ -1,8 +1,10 @@
 //! Protection of another backend.
 
+use std::os::fd::BorrowedFd;
+
 use vm_memory::VolatileSlice;
 
-use crate::{Access, Backend, Error, Geometry, Room};
+use crate::{Access, Backend, Error, Geometry, Operation, Room};
 
 /// Another backend without its writes.
 pub struct ReadOnly<B>(B);
@@ -29,6 +31,13 @@ impl<B: Backend> Backend for ReadOnly<B> {
 
     fn flush(&self) -> Result<(), Error> {
         Ok(()) // nothing can be pending
+    }
+
+    fn file_for(&self, operation: &Operation<'_>) -> Option<BorrowedFd<'_>> {
+        match operation {
+            Operation::Read { .. } => self.0.file_for(operation),
+            Operation::Write { .. } | Operation::Flush => None,
+        }
     }
 
     fn write_zeroes(&self, _offset: u64, _len: u64, _room: Room) -> Result<(), Error> {

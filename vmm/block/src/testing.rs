@@ -1,10 +1,12 @@
-//! Backends for tests of devices: a disk in memory, and one that fails on request.
+//! Backends for tests of devices: a disk in memory, one that fails, and one that is slow on request.
 //!
 //! Compiled for tests alone (feature `testing`).
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use vm_memory::VolatileSlice;
 
@@ -111,5 +113,68 @@ impl<B: Backend> Backend for Faulty<B> {
 
     fn flush(&self) -> Result<(), Error> {
         broken()
+    }
+}
+
+/// A backend whose reads of its first sectors wait until they may go on.
+#[derive(Debug)]
+pub struct Held<B> {
+    inner: B,
+    entered: Sender<u64>,
+    gates: Vec<Mutex<Receiver<()>>>,
+}
+
+/// The hand on a [`Held`] backend.
+#[derive(Debug)]
+pub struct Gates {
+    entered: Receiver<u64>,
+    leave: Vec<Sender<()>>,
+}
+
+impl<B: Backend> Held<B> {
+    /// Holds reads that begin in one of the first `sectors` sectors of `inner`.
+    pub fn new(inner: B, sectors: usize) -> (Self, Gates) {
+        let (sender, entered) = channel();
+        let (leave, gates) = (0..sectors).map(|_| channel()).map(|(to, from)| (to, Mutex::new(from))).unzip();
+        (Self { inner, entered: sender, gates }, Gates { entered, leave })
+    }
+}
+
+impl Gates {
+    /// Waits until a read is held, for 20 seconds at most; returns its sector.
+    ///
+    /// # Errors
+    /// There was none.
+    pub fn entered(&self) -> Result<u64, RecvTimeoutError> {
+        self.entered.recv_timeout(Duration::from_secs(20))
+    }
+
+    /// Lets one read of `sector` go on, now or when it comes.
+    pub fn open(&self, sector: usize) {
+        // Nobody is there any more if the test has failed.
+        let _ = self.leave.get(sector).map(|leave| leave.send(()));
+    }
+}
+
+impl<B: Backend> Backend for Held<B> {
+    fn geometry(&self) -> Geometry {
+        self.inner.geometry()
+    }
+
+    fn read(&self, offset: u64, to: &[VolatileSlice<'_>]) -> Result<(), Error> {
+        if let Some(gate) = self.gates.get((offset / SECTOR) as usize) {
+            let _ = self.entered.send(offset / SECTOR);
+            let gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = gate.recv();
+        }
+        self.inner.read(offset, to)
+    }
+
+    fn write(&self, offset: u64, from: &[VolatileSlice<'_>]) -> Result<(), Error> {
+        self.inner.write(offset, from)
+    }
+
+    fn flush(&self) -> Result<(), Error> {
+        self.inner.flush()
     }
 }

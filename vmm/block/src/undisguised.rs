@@ -1,9 +1,11 @@
 //! Protection of a raw disk whose format was guessed.
 
+use std::os::fd::BorrowedFd;
+
 use vm_memory::VolatileSlice;
 
 use crate::raw::after;
-use crate::{Backend, Error, Format, Geometry, ResizeError, Room, SECTOR};
+use crate::{Backend, Error, Format, Geometry, Operation, ResizeError, Room, SECTOR};
 
 /// A raw disk without format=, and without writes that would have it taken for another format the next time: the guest
 /// could name any file of the host as its backing file.
@@ -52,6 +54,13 @@ impl<B: Backend> Backend for Undisguised<B> {
 
     fn flush(&self) -> Result<(), Error> {
         self.0.flush()
+    }
+
+    fn file_for(&self, operation: &Operation<'_>) -> Option<BorrowedFd<'_>> {
+        match operation {
+            Operation::Write { offset: 0, .. } => None, // to be looked at
+            _ => self.0.file_for(operation),
+        }
     }
 
     fn resize(&self, bytes: u64) -> Result<(), ResizeError> {

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use block::{Backend, Geometry};
+use block::{Backend, Engine, Geometry};
 use vm_memory::GuestMemoryMmap;
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EventFd};
 
@@ -15,6 +15,8 @@ use crate::options::Options;
 pub(crate) struct Drive {
     pub(crate) memory: GuestMemoryMmap,
     pub(crate) backend: Arc<dyn Backend>,
+    /// What those of the I/O queues are made from.
+    pub(crate) engine: Engine,
     pub(crate) options: Options,
     pub(crate) interrupts: Arc<dyn Interrupts>,
     /// What wakes the worker of each submission queue, used or not.
@@ -31,7 +33,8 @@ impl Drive {
         interrupts: Arc<dyn Interrupts>,
     ) -> io::Result<Self> {
         let kicks = (0..options.vectors()).map(|_| EventFd::new(EFD_CLOEXEC)).collect::<Result<_, _>>()?;
-        Ok(Self { memory, backend, options, interrupts, kicks, health: Health::default() })
+        let engine = Engine::new(Arc::clone(&backend), options.engine);
+        Ok(Self { memory, backend, engine, options, interrupts, kicks, health: Health::default() })
     }
 
     /// The disk's shape as it is now.

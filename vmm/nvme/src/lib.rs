@@ -15,8 +15,9 @@
 //!   thread woken. Enabling starts the admin queue's thread; disabling, or a reset, drops it with all that it owns, and
 //!   returns when nothing is in flight.
 //! * **A session** is everything between two resets: doorbells, status, queues, features. A reset is a new one.
-//! * **Queues**: the thread of a submission queue fetches a command only when its completion has a place to go, carries it
-//!   out, and interrupts once for all it did before it looks for more.
+//! * **Queues**: the thread of a submission queue fetches a command only when its completion has a place to go. Reads, writes
+//!   and flushes go to the queue's [engine](block::Engine), several at a time; the others it carries out one by one. It interrupts
+//!   once for all it did before it waits.
 //! * **Data** moves between guest memory and the backend in place; PRPs and SGLs become slices of guest memory.
 //! * **Shadow doorbells** (Doorbell Buffer Config): Linux leaves its doorbells in memory and rings only for threads asleep.
 //!

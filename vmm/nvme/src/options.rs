@@ -1,5 +1,6 @@
 //! What a machine chooses about a controller.
 
+use block::EngineKind;
 use pcie::Messages;
 
 use crate::Identity;
@@ -16,6 +17,8 @@ pub struct Options {
     pub write_cache: WriteCache,
     /// How the function interrupts.
     pub messages: Messages,
+    /// What does several things at a time for an I/O queue.
+    pub engine: EngineKind,
 }
 
 impl Options {
@@ -54,7 +57,8 @@ mod tests {
     fn queue_pairs_are_two_at_least_and_64_at_most() {
         let pairs = |queues| {
             let identity = Identity::new(None, 0);
-            Options { identity, queues, write_cache: WriteCache::On, messages: Messages::Either }.pairs()
+            let (write_cache, messages) = (WriteCache::On, Messages::Either);
+            Options { identity, queues, write_cache, messages, engine: EngineKind::Threads }.pairs()
         };
         assert_eq!([0, 1, 2, 64, 65].map(pairs), [2, 2, 2, 64, 64]);
     }

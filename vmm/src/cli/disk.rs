@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use block::Aio;
 use clap::Args;
 
 use super::fields::{Fields, FieldsError};
@@ -20,7 +21,7 @@ pub(crate) struct DiskArgs {
     first: Option<PathBuf>,
     /// A disk, repeatable; a comma in PATH is written twice, and without PATH a drive for media=cdrom is empty. Further keys:
     /// id=NAME (for QMP), format=raw|qcow2|vmdk|auto,
-    /// cache=writeback|writethrough|none, snapshot=on|off, backing-dir=DIR, queues=N, bps=SIZE, bps-burst=SIZE, iops=N,
+    /// cache=writeback|writethrough|none, aio=auto|io_uring|threads, snapshot=on|off, backing-dir=DIR, queues=N, bps=SIZE, bps-burst=SIZE, iops=N,
     /// iops-burst=N, msix=on|off
     #[arg(
         long = "disk",
@@ -75,6 +76,11 @@ pub enum DiskError {
     /// MSI-X or not for what has no choice.
     #[error("msix is for bus=nvme, not bus={0}: leave one of them out")]
     NoChoice(DiskBus),
+    /// An engine for what does one thing at a time.
+    #[error(
+        "aio is for bus=virtio-mmio, virtio-pci or nvme; disks on bus={0} do one thing at a time: leave one of them out"
+    )]
+    NoEngine(DiskBus),
     /// Neither yes nor no.
     #[error("readonly={0} is no choice, use readonly=on or readonly=off")]
     Readonly(String),
@@ -86,7 +92,7 @@ pub enum DiskError {
     Serial(String),
     /// A key that disks do not have.
     #[error(
-        "unknown key `{0}`, use id, bus, media, port, addr, msix, readonly, bootindex, serial, format, cache, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice"
+        "unknown key `{0}`, use id, bus, media, port, addr, msix, readonly, bootindex, serial, format, cache, aio, snapshot, backing-dir, queues, bps, bps-burst, iops or iops-burst; a comma in a path is written twice"
     )]
     Key(String),
     /// Nothing to be done with an image.
@@ -153,6 +159,9 @@ impl DiskConfig {
         disk.messages = messages.unwrap_or_default();
         disk.readonly |= disk.media == Media::CdRom;
         disk.image = image.finish()?;
+        if disk.image.aio != Aio::Auto && disk.bus == DiskBus::Scsi {
+            return Err(DiskError::NoEngine(disk.bus));
+        }
         Ok(disk)
     }
 }
@@ -273,6 +282,13 @@ mod tests {
         assert_eq!(disk("a.iso,media=cdrom,bus=nvme"), Err(DiskError::CdRom(DiskBus::Nvme)));
         assert_eq!(disk("a.iso,media=dvd"), Err(DiskError::Media("dvd".into())));
         assert_eq!(disk("a.raw,bus=scsi,port=p"), Err(DiskError::Port("p".into(), DiskBus::Scsi)));
+    }
+
+    #[test]
+    fn engine_is_for_what_does_several_things_at_a_time() {
+        assert_eq!(disk("a.raw,aio=io_uring,bus=nvme").unwrap().image.aio, Aio::IoUring);
+        assert_eq!(disk("a.raw,bus=scsi,aio=auto").unwrap().image.aio, Aio::Auto);
+        assert_eq!(disk("a.raw,bus=scsi,aio=threads"), Err(DiskError::NoEngine(DiskBus::Scsi)));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `tinderbox doctor`: what this host can do, what would not work, and how to mend it.
 
 use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -82,7 +83,12 @@ fn examine(device: &Path) -> Vec<Finding> {
     let mut findings = vec![verdict(device, &kvm::probe(device))];
     findings.extend(kvm.iter().flat_map(|kvm| [capabilities(kvm), vcpus(kvm)]));
     findings.extend([nesting(), memory(), address_bits(), firmware(&Catalogue::standard()), files()]);
-    findings.extend([tap(), passt(), pass_through(Path::new("/sys/kernel/iommu_groups"))]);
+    findings.extend([
+        ring(block::probe_io_uring()),
+        tap(),
+        passt(),
+        pass_through(Path::new("/sys/kernel/iommu_groups")),
+    ]);
     findings
 }
 
@@ -199,6 +205,18 @@ fn files() -> Finding {
     }
 }
 
+/// What disks do several things at a time with.
+fn ring(probed: io::Result<()>) -> Finding {
+    let subject = "io_uring";
+    match probed {
+        Ok(()) => Finding::good(subject, "raw disks on virtio-blk and NVMe use it"),
+        Err(error) => Finding::new(Grade::Limited, subject, format!("disks use threads instead: {error}"))
+            .mend(
+                "allow it with sysctl kernel.io_uring_disabled=0, and in a container by its seccomp profile",
+            ),
+    }
+}
+
 fn tap() -> Finding {
     match OpenOptions::new().read(true).write(true).open("/dev/net/tun") {
         Ok(File { .. }) => Finding::good("tap", "/dev/net/tun opens"),
@@ -255,6 +273,15 @@ mod tests {
         assert_eq!(
             report(&[Finding::good("KVM", "yes"), finding]),
             "  ok       KVM  yes\n  limited  tap  no\n\nto mend\n  tap: load tun\n"
+        );
+    }
+
+    #[test]
+    fn host_without_a_ring_is_limited() {
+        assert_eq!(ring(Ok(())).grade, Grade::Good);
+        let without = ring(Err(io::ErrorKind::PermissionDenied.into()));
+        assert!(
+            without.grade == Grade::Limited && without.remedies[0].contains("kernel.io_uring_disabled=0")
         );
     }
 

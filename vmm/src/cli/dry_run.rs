@@ -8,6 +8,8 @@ mod usb;
 
 use std::fmt::Write as _;
 
+use block::Aio;
+
 pub(crate) use json::json;
 pub(crate) use kernel::start;
 
@@ -164,6 +166,10 @@ fn disks(config: &Config, plan: &Plan) -> Vec<[String; 4]> {
 
 fn disk_row(place: Boot<'_>, n: usize, disk: &DiskConfig) -> [String; 4] {
     let access = if disk.readonly { "read-only" } else { "read-write" };
+    let access = match disk.image.aio {
+        Aio::Auto => access.into(), // the host decides
+        aio => format!("{access}, aio={aio}"),
+    };
     let place = match place {
         Boot::Transport(transport) => format!("virtio-mmio {}", transport.index),
         Boot::Usb(place) => usb::port(place),
@@ -174,7 +180,7 @@ fn disk_row(place: Boot<'_>, n: usize, disk: &DiskConfig) -> [String; 4] {
         Boot::Scsi(ScsiPlace::Function(function), target) => format!("PCI {function} target {target}"),
     };
     let path = if disk.is_empty() { "no medium".into() } else { disk.path.display().to_string() };
-    [format!("disk {n}"), place, access.into(), path]
+    [format!("disk {n}"), place, access, path]
 }
 
 fn e820(entries: &[E820Plan]) -> Vec<[String; 3]> {

@@ -1,9 +1,9 @@
-//! The keys of `--disk` that concern its image: `format`, `cache`, `snapshot`, `backing-dir`, `queues`, and the limits `bps`,
+//! The keys of `--disk` that concern its image: `format`, `cache`, `aio`, `snapshot`, `backing-dir`, `queues`, and the limits `bps`,
 //! `bps-burst`, `iops` and `iops-burst`.
 
 use std::str::FromStr;
 
-use block::Limit;
+use block::{Aio, Format, Limit};
 use virtio::blk::MAX_QUEUES;
 
 use super::machine::{MemorySize, decimal};
@@ -18,6 +18,12 @@ pub enum ImageError {
     /// No way to cache.
     #[error("cache={0} is no choice, use cache=writeback, cache=writethrough or cache=none")]
     Cache(String),
+    /// No engine.
+    #[error("aio={0} is no choice, use aio=auto, aio=io_uring or aio=threads")]
+    Aio(String),
+    /// An engine that this image cannot have.
+    #[error("aio=io_uring is for raw images, not with {0}: leave one of them out, or use aio=threads")]
+    NoRing(&'static str),
     /// Neither yes nor no.
     #[error("snapshot={0} is no choice, use snapshot=on or snapshot=off")]
     Snapshot(String),
@@ -63,6 +69,7 @@ impl ImageKeys {
                 image.format = Some(value.parse().map_err(|_| ImageError::Format(value.into()))?);
             }
             "cache" => image.cache = value.parse()?,
+            "aio" => image.aio = value.parse().map_err(|_| ImageError::Aio(value.into()))?,
             "snapshot" => image.snapshot = on_or_off(value)?,
             "backing-dir" if value.is_empty() => return Err(ImageError::BackingDir),
             "backing-dir" => image.backing_dir = Some(value.into()),
@@ -83,7 +90,21 @@ impl ImageKeys {
     pub(crate) fn finish(mut self) -> Result<ImageConfig, ImageError> {
         self.image.limits.bytes = self.bps.limit("bps")?;
         self.image.limits.operations = self.iops.limit("iops")?;
-        Ok(self.image)
+        match no_ring(&self.image) {
+            Some(why) if self.image.aio == Aio::IoUring => Err(ImageError::NoRing(why)),
+            _ => Ok(self.image),
+        }
+    }
+}
+
+/// Why the kernel's ring is not for an image, as far as the keys tell.
+pub(super) fn no_ring(image: &ImageConfig) -> Option<&'static str> {
+    match image {
+        _ if image.snapshot => Some("snapshot=on"),
+        _ if !image.limits.is_none() => Some("limits such as bps= or iops="),
+        ImageConfig { format: Some(Format::Qcow2), .. } => Some("format=qcow2"),
+        ImageConfig { format: Some(Format::Vmdk), .. } => Some("format=vmdk"),
+        _ => None,
     }
 }
 
@@ -139,7 +160,7 @@ pub(super) fn operations(key: &'static str, text: &str) -> Result<u64, ImageErro
 
 #[cfg(test)]
 mod tests {
-    use block::{Format, Limits};
+    use block::Limits;
 
     use super::*;
 
@@ -156,6 +177,7 @@ mod tests {
         let keys = [
             ("format", "qcow2"),
             ("cache", "none"),
+            ("aio", "threads"),
             ("snapshot", "on"),
             ("backing-dir", "/srv"),
             ("queues", "4"),
@@ -168,6 +190,7 @@ mod tests {
         let expected = ImageConfig {
             format: Some(Format::Qcow2),
             cache: Cache::None,
+            aio: Aio::Threads,
             snapshot: true,
             backing_dir: Some("/srv".into()),
             limits: Limits { bytes, operations },
@@ -182,6 +205,7 @@ mod tests {
         let error = |key, value| image(&[(key, value)]).unwrap_err();
         assert_eq!(error("format", "vdi"), ImageError::Format("vdi".into()));
         assert_eq!(error("cache", "unsafe"), ImageError::Cache("unsafe".into()));
+        assert_eq!(error("aio", "native"), ImageError::Aio("native".into()));
         assert_eq!(error("snapshot", ""), ImageError::Snapshot(String::new()));
         for text in ["0", "65", "many"] {
             assert_eq!(error("queues", text), ImageError::Queues(text.into()));
@@ -192,5 +216,15 @@ mod tests {
         assert_eq!(error("iops", "5k"), ImageError::Rate("iops", "5k".into()));
         assert_eq!(error("iops-burst", "5"), ImageError::BurstAlone("iops"));
         assert_eq!(ImageKeys::default().set("bus", "x"), Ok(false));
+    }
+
+    #[test]
+    fn ring_is_for_raw_images() {
+        let with = |key, value| image(&[("aio", "io_uring"), (key, value)]);
+        assert_eq!(with("format", "raw").map(|image| image.aio), Ok(Aio::IoUring));
+        for (key, value) in [("format", "qcow2"), ("snapshot", "on"), ("iops", "5")] {
+            let error = with(key, value).unwrap_err().to_string();
+            assert!(error.contains(key) && error.ends_with("use aio=threads"), "{error}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use block::{Format, Limits};
+use block::{Aio, Format, Limits};
 
 /// How a disk's image is opened and used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub struct ImageConfig {
     pub format: Option<Format>,
     /// When a write is done, and whether the host keeps copies.
     pub cache: Cache,
+    /// How several requests are carried out at a time; on SCSI and USB there is one.
+    pub aio: Aio,
     /// What the guest writes is not kept.
     pub snapshot: bool,
     /// The folder that holds all files which the image refers to, if that is not its own.

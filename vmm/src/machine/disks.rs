@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use block::{Backend, Cached, OpenMode, OpenOptions, Throttled};
+use anyhow::Context as _;
+use block::{Backend, Cached, EngineKind, OpenMode, OpenOptions, Throttled};
 use virtio::blk;
 
 use super::disk_size::DiskSize;
@@ -15,6 +16,8 @@ use crate::config::{Cache, DiskBus, DiskConfig, Media};
 pub(super) struct Disk {
     /// None in an empty drive.
     pub(super) backend: Option<Arc<dyn Backend>>,
+    /// What does several things at a time, where that is possible.
+    engine: EngineKind,
     /// The hand on its size, if it is there.
     pub(super) size: Option<DiskSize>,
     pub(super) config: DiskConfig,
@@ -24,8 +27,11 @@ impl Disk {
     /// Opens what `config` names, which may be one of `fds`.
     pub(super) fn open(config: &DiskConfig, fds: &FdSets) -> anyhow::Result<Self> {
         let backend = (!config.is_empty()).then(|| open(config, fds)).transpose()?;
+        let engine =
+            backend.as_deref().map_or(Ok(EngineKind::default()), |disk| config.image.aio.choose(disk));
+        let engine = engine.with_context(|| format!("disk image {}", config.path.display()))?;
         let size = backend.clone().map(DiskSize::new);
-        Ok(Self { backend, size, config: config.clone() })
+        Ok(Self { backend, engine, size, config: config.clone() })
     }
 
     /// What programs know it by: disk `index` of the machine.
@@ -45,7 +51,7 @@ impl Disk {
             Cache::WriteThrough => blk::WriteCache::Through,
         };
         let queues = self.config.image.queues.unwrap_or(1);
-        blk::Options { serial: self.config.serial, cache, queues }
+        blk::Options { serial: self.config.serial, cache, queues, engine: self.engine }
     }
 
     /// What the guest can tell it by, if there is anything.
@@ -89,7 +95,8 @@ impl Disk {
         };
         let identity = nvme::Identity::new(self.serial(), index as u32);
         let queues = self.config.image.queues.unwrap_or_else(|| u16::try_from(cpus).unwrap_or(u16::MAX));
-        nvme::Options { identity, queues, write_cache, messages: self.config.messages }
+        let (messages, engine) = (self.config.messages, self.engine);
+        nvme::Options { identity, queues, write_cache, messages, engine }
     }
 }
 

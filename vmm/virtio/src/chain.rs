@@ -78,6 +78,12 @@ impl<'m> Buffers<'m> {
         &self.slices
     }
 
+    /// The pieces, for I/O that takes its time.
+    #[must_use]
+    pub fn into_slices(self) -> Vec<VolatileSlice<'m>> {
+        self.slices
+    }
+
     fn push(&mut self, slice: VolatileSlice<'m>) {
         if !slice.is_empty() {
             self.len += slice.len() as u64;

@@ -17,13 +17,17 @@ pub struct Request<'m> {
 
 /// The requests that a driver has made available in one queue.
 ///
-/// There are no more than when the device began, however fast the driver is, and none while a command waits for the worker:
-/// other queues and the transport have their turn.
+/// There are no more than when the device began, or than the queue has entries if the device [looks again](Self::look_again),
+/// however fast the driver is; and none while a command waits for the worker. Other queues and the transport have their turn.
 pub struct Requests<'m> {
     ring: &'m mut Ring,
     memory: &'m GuestMemoryMmap,
     hurry: &'m AtomicBool,
+    /// What interrupts the guest for this queue.
+    call: &'m dyn Fn(),
     left: u16,
+    /// How many more there may be.
+    later: u16,
     also: Vec<u16>,
 }
 
@@ -40,9 +44,11 @@ impl<'m> Requests<'m> {
         ring: &'m mut Ring,
         memory: &'m GuestMemoryMmap,
         hurry: &'m AtomicBool,
+        call: &'m dyn Fn(),
     ) -> Result<Self, Broken> {
         let left = ring.available()?;
-        Ok(Self { ring, memory, hurry, left, also: Vec::new() })
+        let later = ring.size() - left;
+        Ok(Self { ring, memory, hurry, call, left, later, also: Vec::new() })
     }
 
     /// Takes the next request, if there is one.
@@ -57,6 +63,30 @@ impl<'m> Requests<'m> {
         let (head, chain) = self.ring.pop(self.memory)?;
         self.left -= 1;
         Ok(Some(Request { head, chain }))
+    }
+
+    /// Looks for requests that came since the device began, once it has taken all that were there.
+    ///
+    /// # Errors
+    /// The driver broke the rules of the queue.
+    pub fn look_again(&mut self) -> Result<(), Broken> {
+        if self.left == 0 && self.later > 0 {
+            self.left = self.ring.available()?.min(self.later);
+            self.later -= self.left;
+        }
+        Ok(())
+    }
+
+    /// Tells the driver of what was completed up to now, if it wants to hear of it. This happens anyway when the device has
+    /// served the queue; before that it is for devices that wait while others are done.
+    ///
+    /// # Errors
+    /// The ring is not in memory any more.
+    pub fn announce(&mut self) -> Result<(), Broken> {
+        if self.ring.wants_interrupt()? {
+            (self.call)();
+        }
+        Ok(())
     }
 
     /// Gives `request` back to the driver with `len` bytes written, from the start of the chain's writable part.

@@ -8,9 +8,11 @@
 //! ```
 
 mod backing;
+mod direct;
 mod snapshot;
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -24,9 +26,10 @@ use vm_memory::VolatileSlice;
 
 use crate::backend::total;
 use crate::host_file::{Cached, HostFile};
-use crate::{Access, Backend, Error, Format, Geometry, OpenError, OpenMode, Room, SECTOR};
+use crate::{Access, Backend, Error, Format, Geometry, OpenError, OpenMode, Operation, Room, SECTOR};
 
 use backing::{Chain, SameFolder};
+use direct::Direct;
 
 pub(crate) use backing::folder;
 
@@ -35,6 +38,8 @@ pub(crate) struct Image {
     /// Locked to write by what changes where data is; transfers share it.
     layers: RwLock<FormatAccess<File>>,
     geometry: Geometry,
+    /// If it is raw.
+    direct: Option<Direct>,
 }
 
 impl Image {
@@ -43,8 +48,14 @@ impl Image {
         let block_size = file.block_size();
         let path = file.path.clone();
         let access = file.access();
+        let shared = (format == Format::Raw).then(|| file.share()).transpose()?;
         let layers = open_layers(file, format, &mut Chain::new(within))?;
-        Self::new(layers, access, block_size).map_err(|source| OpenError::Format { path, format, source })
+        let direct =
+            shared.map(|file| Direct { file, block: layers.req_align(), memory: layers.mem_align() });
+        match Self::new(layers, access, block_size) {
+            Ok(image) => Ok(Self { direct, ..image }),
+            Err(source) => Err(OpenError::Format { path, format, source }),
+        }
     }
 
     /// The disk in `file`, which stays as it is: what the guest writes goes to a temporary file, and is gone with it.
@@ -66,7 +77,7 @@ impl Image {
             return Err(invalid(format!("its disk has {size} bytes, not a multiple of 512 above 0")));
         }
         let geometry = Geometry { sectors: size / SECTOR, block_size, access };
-        Ok(Self { layers: RwLock::new(layers), geometry })
+        Ok(Self { layers: RwLock::new(layers), geometry, direct: None })
     }
 
     fn layers(&self) -> RwLockReadGuard<'_, FormatAccess<File>> {
@@ -101,6 +112,12 @@ impl Backend for Image {
         let layers = self.layers();
         layers.flush()?; // what imago holds, to the file
         Ok(layers.sync()?) // and the file to the storage
+    }
+
+    /// Of a raw image imago holds nothing back that a flush would have to care for.
+    fn file_for(&self, operation: &Operation<'_>) -> Option<BorrowedFd<'_>> {
+        let direct = self.direct.as_ref().filter(|_| self.geometry.allows(operation));
+        direct?.file_for(operation)
     }
 
     fn discard(&self, offset: u64, len: u64) -> Result<(), Error> {

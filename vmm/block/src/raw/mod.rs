@@ -1,10 +1,11 @@
 //! Raw images: a file or block device of the host, byte for byte.
 
-mod iov;
+pub(crate) mod iov;
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,7 +16,7 @@ use vm_memory::VolatileSlice;
 
 use crate::backend::total;
 use crate::host_file::{Cached, HostFile, Kind};
-use crate::{Backend, Error, Geometry, OpenError, OpenMode, ResizeError, Room, SECTOR};
+use crate::{Backend, Error, Geometry, OpenError, OpenMode, Operation, ResizeError, Room, SECTOR};
 
 /// A raw disk image, locked for as long as it is open.
 ///
@@ -74,6 +75,14 @@ impl Backend for RawImage {
 
     fn flush(&self) -> Result<(), Error> {
         Ok(self.file.sync_data()?)
+    }
+
+    /// A write to the page cache is a copy: there is nothing to wait for, and several to one file take turns anyway.
+    fn file_for(&self, operation: &Operation<'_>) -> Option<BorrowedFd<'_>> {
+        match operation {
+            Operation::Write { durable: false, .. } => None,
+            _ => self.geometry().allows(operation).then(|| self.file.as_fd()),
+        }
     }
 
     fn resize(&self, bytes: u64) -> Result<(), ResizeError> {

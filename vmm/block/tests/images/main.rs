@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its set-up fails")]
 
 mod crash;
+mod depth;
 mod files;
 mod formats;
 mod refusals;

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use crate::data::{Data, Direction};
 use crate::drive::Drive;
 use crate::nvm::check_flags;
-use crate::queue::{CompletionQueue, Executor, Outcome};
+use crate::queue::{Batch, CompletionQueue, Executor, Outcome};
 use crate::session::Session;
 use crate::spec::command::{Command, Pointer, admin};
 use crate::spec::registers::csts;
@@ -43,6 +43,22 @@ struct Size {
 }
 
 impl Executor for Admin {
+    fn serve(&mut self, batch: &mut Batch<'_>) {
+        while let Some(slot) = batch.reserve() {
+            if let Some((id, outcome)) = self.late() {
+                batch.complete_late(slot, id, outcome);
+                continue;
+            }
+            let Some(command) = batch.fetch() else { return };
+            if let Some(outcome) = self.execute(&command) {
+                batch.complete(slot, &command, outcome);
+            }
+        }
+    }
+}
+
+impl Admin {
+    /// Carries out `command`; `None` if it completes later.
     fn execute(&mut self, command: &Command) -> Option<Outcome> {
         let outcome = match command.opcode {
             admin::ASYNC_EVENT_REQUEST => match self.events.request(command) {
@@ -54,6 +70,7 @@ impl Executor for Admin {
         Some(outcome)
     }
 
+    /// A command, by its id, that completes now. Asked before each command and before each sleep.
     fn late(&mut self) -> Option<(u16, Outcome)> {
         if self.session.shuts_down() {
             self.shut_down();
@@ -62,9 +79,7 @@ impl Executor for Admin {
         self.session.take_refusals().for_each(|refusal| self.events.refused(refusal));
         self.events.complete()
     }
-}
 
-impl Admin {
     /// The executor of the admin queue, whose completions go to `completions`.
     pub(crate) fn new(
         drive: &Arc<Drive>,

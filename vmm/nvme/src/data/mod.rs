@@ -52,8 +52,8 @@ impl<'m> Data<'m> {
     }
 
     /// The pieces, for I/O in place.
-    pub(crate) fn slices(&self) -> &[VolatileSlice<'m>] {
-        &self.slices
+    pub(crate) fn into_slices(self) -> Vec<VolatileSlice<'m>> {
+        self.slices
     }
 
     /// Copies `from` to the beginning, as much as fits.

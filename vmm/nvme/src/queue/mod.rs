@@ -12,24 +12,18 @@ use vm_memory::{GuestAddress, GuestMemory, Permissions};
 
 use crate::drive::Drive;
 use crate::spec::PAGE;
-use crate::spec::command::Command;
 use crate::spec::status::Status;
 
-pub(crate) use completion::CompletionQueue;
-pub(crate) use submission::SubmissionQueue;
+pub(crate) use completion::{CompletionQueue, Slot};
+pub(crate) use submission::{Batch, SubmissionQueue};
 
 /// How a command ended: DW0 of its completion, or why it failed.
 pub(crate) type Outcome = Result<u32, Status>;
 
 /// What carries out the commands of a submission queue, on the queue's own thread.
 pub(crate) trait Executor: Send {
-    /// Carries out `command`; `None` if it completes later.
-    fn execute(&mut self, command: &Command) -> Option<Outcome>;
-
-    /// A command, by its id, that completes now. Asked before each command and before each sleep.
-    fn late(&mut self) -> Option<(u16, Outcome)> {
-        None
-    }
+    /// Carries out the commands of `batch` until it has no more, and completes them, then or in a later batch.
+    fn serve(&mut self, batch: &mut Batch<'_>);
 }
 
 /// Where a queue's entries are.
@@ -84,7 +78,7 @@ impl Ring {
     }
 }
 
-/// The thread of a submission queue. Dropping it ends the thread, once the command in flight is done.
+/// The thread of a submission queue. Dropping it ends the thread, once what is in flight is done.
 pub(crate) struct Worker {
     drive: Arc<Drive>,
     queue: u16,

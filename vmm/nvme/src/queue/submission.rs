@@ -14,8 +14,10 @@ use crate::session::Session;
 use crate::spec::command::{COMMAND_LEN, Command, Completion};
 use crate::spec::status::Status;
 
+/// Most commands of a batch: after these, there is a look at whether the queue is to end.
+const BATCH: usize = 256;
 /// Most commands between two interrupts.
-const BATCH: usize = 16;
+const SILENCE: usize = 16;
 
 /// A submission queue. Lives on its worker's thread.
 pub(crate) struct SubmissionQueue {
@@ -66,34 +68,16 @@ impl SubmissionQueue {
 
     /// Has `executor` carry out what comes in, until `stop`.
     pub(super) fn serve(mut self, executor: &mut impl Executor, stop: &AtomicBool) {
-        let stopped = || stop.load(Ordering::Acquire);
-        while !stopped() {
-            let served = self.serve_batch(executor, stopped);
-            self.completions.interrupt();
-            if self.may_sleep(served) && !stopped() {
+        let completions = Arc::clone(&self.completions);
+        while !stop.load(Ordering::Acquire) {
+            let mut batch = Batch::new(&mut self, &completions, stop);
+            executor.serve(&mut batch);
+            let served = batch.served;
+            completions.interrupt();
+            if self.may_sleep(served) && !stop.load(Ordering::Acquire) {
                 self.drive.wait(self.id);
             }
         }
-    }
-
-    fn serve_batch(&mut self, executor: &mut impl Executor, stopped: impl Fn() -> bool) -> Served {
-        let completions = Arc::clone(&self.completions);
-        for _ in 0..BATCH {
-            let Some(slot) = completions.reserve() else { return Served::Starved };
-            if let Some((id, outcome)) = executor.late() {
-                self.complete(slot, id, outcome);
-                continue;
-            }
-            let Some(command) = self.fetch() else { return Served::All };
-            if let Some(outcome) = executor.execute(&command) {
-                self.note(&command, outcome);
-                self.complete(slot, command.id.get(), outcome);
-            }
-            if stopped() {
-                break;
-            }
-        }
-        Served::Some
     }
 
     /// Whether nothing can be done before the next kick, which is sure to come.
@@ -131,29 +115,85 @@ impl SubmissionQueue {
         Some(tail.unwrap_or(self.head))
     }
 
-    fn note(&self, command: &Command, outcome: Outcome) {
-        if let Err(status) = outcome {
-            self.drive.health.record(self.id, command, status);
-        }
+    fn doorbell(&self) -> Option<&Doorbell> {
+        self.session.submission(self.id)
+    }
+}
+
+/// Commands of a queue on their way through an executor.
+pub(crate) struct Batch<'q> {
+    queue: &'q mut SubmissionQueue,
+    completions: &'q CompletionQueue,
+    stop: &'q AtomicBool,
+    /// How many more there may be.
+    left: usize,
+    /// How many have completed since the last interrupt.
+    silent: usize,
+    /// Why there was no more when that was last asked.
+    served: Served,
+}
+
+impl<'q> Batch<'q> {
+    fn new(queue: &'q mut SubmissionQueue, completions: &'q CompletionQueue, stop: &'q AtomicBool) -> Self {
+        Self { queue, completions, stop, left: BATCH, silent: 0, served: Served::Some }
     }
 
-    fn complete(&self, slot: Slot<'_>, id: u16, outcome: Outcome) {
+    /// A place for the completion of the next command, which comes first: what is fetched can complete.
+    pub(crate) fn reserve(&mut self) -> Option<Slot<'q>> {
+        if self.left == 0 || self.stop.load(Ordering::Acquire) {
+            self.served = Served::Some;
+            return None;
+        }
+        let slot = self.completions.reserve();
+        match slot {
+            Some(_) => self.left -= 1,
+            None => self.served = Served::Starved,
+        }
+        slot
+    }
+
+    /// The next command, if there is one.
+    pub(crate) fn fetch(&mut self) -> Option<Command> {
+        let command = self.queue.fetch();
+        if command.is_none() {
+            self.served = Served::All;
+        }
+        command
+    }
+
+    /// `command` ended like this.
+    pub(crate) fn complete(&mut self, slot: Slot<'_>, command: &Command, outcome: Outcome) {
+        if let Err(status) = outcome {
+            self.queue.drive.health.record(self.queue.id, command, status);
+        }
+        self.complete_late(slot, command.id.get(), outcome);
+    }
+
+    /// A command that was known by `id` completes at last.
+    pub(crate) fn complete_late(&mut self, slot: Slot<'_>, id: u16, outcome: Outcome) {
         let (result, status) = match outcome {
             Ok(result) => (result, Status::SUCCESS),
             Err(status) => (0, status),
         };
         slot.fill(Completion {
             result: result.into(),
-            submission_head: self.head.into(),
-            submission_queue: self.id.into(),
+            submission_head: self.queue.head.into(),
+            submission_queue: self.queue.id.into(),
             id: id.into(),
             status: status.field().into(),
             ..Completion::default()
         });
+        self.silent += 1;
+        if self.silent >= SILENCE {
+            self.announce();
+        }
     }
 
-    fn doorbell(&self) -> Option<&Doorbell> {
-        self.session.submission(self.id)
+    /// Tells the driver of what has completed. This happens anyway when the batch is served; before that it is for executors that
+    /// wait.
+    pub(crate) fn announce(&mut self) {
+        self.silent = 0;
+        self.completions.interrupt();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use block::EngineKind;
 use block::testing::MemoryDisk;
 use bus::{Access, Refused, Width};
 use nvme::{Identity, Nvme, Options, WriteCache};
@@ -20,7 +21,8 @@ fn nvme(queues: u16, memory: &GuestMemoryMmap) -> Nvme {
 
 fn nvme_with(messages: Messages, queues: u16, memory: &GuestMemoryMmap) -> Nvme {
     let identity = Identity::new(None, 3);
-    let options = Options { identity, queues, write_cache: WriteCache::On, messages };
+    let options =
+        Options { identity, queues, write_cache: WriteCache::On, messages, engine: EngineKind::default() };
     Nvme::new(Arc::new(MemoryDisk::new(16)), options, memory.clone()).unwrap()
 }
 

@@ -1,13 +1,14 @@
 //! `-drive`, `-blockdev` and the devices that show them to the guest.
 
+use block::{Aio, Format};
+
 use super::opts::Opts;
 use super::{Reason, Wrong};
-use crate::cli::image::ImageKeys;
+use crate::cli::image::{ImageKeys, no_ring};
 use crate::config::{DiskBus, DiskConfig, FdConfig, ImageConfig, Media};
 
 /// Options of a drive that change how the host reads and writes, and not what the guest finds.
-const HOST_KEYS: [&str; 9] = [
-    "aio",
+const HOST_KEYS: [&str; 8] = [
     "cache.no-flush",
     "cache.writeback",
     "discard",
@@ -118,7 +119,7 @@ impl Drives {
             Some(other) => return Err(format!("if={other}: use if=none with -device, or if=virtio").into()),
         };
         let file = opts.take("file.filename").or(opts.take("file"));
-        let mut keys = keys(&mut opts)?;
+        let (mut keys, aio) = (keys(&mut opts)?, aio(&mut opts)?);
         if let Some(format) = opts.take("format").or(opts.take("driver")) {
             set_format(&mut keys, &format)?;
         }
@@ -140,7 +141,7 @@ impl Drives {
             (None, Media::CdRom) => File::None,
             (None, Media::Disk) => return Err("file= is missing, write file=FILE".into()),
         };
-        let image = keys.finish()?;
+        let image = ImageConfig { aio, ..keys.finish()? };
         self.drives.push(Drive { id, file, readonly, image, media, place });
         Ok(())
     }
@@ -149,7 +150,7 @@ impl Drives {
     fn blockdev(&mut self, text: &str) -> Result<(), Reason> {
         let mut opts = Opts::parse_or_json(text, "driver")?;
         let driver = opts.need("driver")?;
-        let mut keys = keys(&mut opts)?;
+        let (mut keys, aio) = (keys(&mut opts)?, aio(&mut opts)?);
         if driver != "file" {
             set_format(&mut keys, &driver)?;
         }
@@ -162,16 +163,10 @@ impl Drives {
         };
         let readonly = opts.switch("read-only")?.or(opts.switch("file.read-only")?).unwrap_or(false);
         opts.ignore(&HOST_KEYS);
-        opts.ignore(&[
-            "auto-read-only",
-            "file.auto-read-only",
-            "file.aio",
-            "file.cache.direct",
-            "file.discard",
-        ]);
+        opts.ignore(&["auto-read-only", "file.auto-read-only", "file.cache.direct", "file.discard"]);
         opts.ignore(&["file.cache.no-flush", "file.node-name"]);
         opts.finish()?;
-        let image = keys.finish()?;
+        let image = ImageConfig { aio, ..keys.finish()? };
         let (id, media) = (Some(id), Media::Disk);
         self.drives.push(Drive { id, file, readonly, image, media, place: Place::Device });
         Ok(())
@@ -251,6 +246,7 @@ impl Drives {
             let wrong = |reason| ("-device", device.text.clone(), reason);
             disks.push(self.shown_by(device).map_err(wrong)?);
         }
+        disks.iter_mut().for_each(relax);
         Ok(disks)
     }
 
@@ -304,6 +300,9 @@ impl Drives {
                 .ok_or_else(|| format!("there is no drive `{id}`, add -drive if=none,id={id},file=FILE"))?;
             readonly |= drive.readonly;
             let image = image.get_or_insert_with(|| drive.image.clone());
+            if image.aio == Aio::Auto {
+                image.aio = drive.image.aio; // it is the file's at the bottom
+            }
             match &drive.file {
                 File::Path(path) => return Ok((path.clone(), readonly, image.clone())),
                 File::Node(below) => id = below,
@@ -334,6 +333,15 @@ fn shown_as(disk: DiskConfig, bus: DiskBus, media: Media) -> DiskConfig {
     }
 }
 
+/// QEMU has a ring below every format and bus: whoever asks for it shall get what there is here.
+fn relax(disk: &mut DiskConfig) {
+    let one_at_a_time = matches!(disk.bus, DiskBus::Scsi | DiskBus::Usb);
+    let raw = disk.image.format == Some(Format::Raw) && no_ring(&disk.image).is_none();
+    if one_at_a_time || disk.image.aio == Aio::IoUring && !raw {
+        disk.image.aio = Aio::Auto;
+    }
+}
+
 /// What a drive or a node says of its use.
 fn keys(opts: &mut Opts) -> Result<ImageKeys, Reason> {
     let mut keys = ImageKeys::default();
@@ -352,6 +360,16 @@ fn keys(opts: &mut Opts) -> Result<ImageKeys, Reason> {
         }
     }
     Ok(keys)
+}
+
+/// Linux's older way, `native`, is not here: the best that there is takes its place.
+fn aio(opts: &mut Opts) -> Result<Aio, Reason> {
+    match opts.take("aio").or(opts.take("file.aio")).as_deref() {
+        None | Some("native") => Ok(Aio::Auto),
+        Some("threads") => Ok(Aio::Threads),
+        Some("io_uring") => Ok(Aio::IoUring),
+        Some(other) => Err(format!("aio={other}: use aio=threads, native or io_uring").into()),
+    }
 }
 
 /// QEMU calls a block device a format of its own.

@@ -1,6 +1,7 @@
 //! QEMU's command lines as people and tools write them, and what is said of wrong ones.
 
 use ::virtio::input;
+use block::Aio;
 use proptest::prelude::*;
 
 use super::*;
@@ -250,6 +251,21 @@ fn images_are_used_as_the_drive_says() {
     let node = "-blockdev file,node-name=f,filename=a.qcow2 -blockdev qcow2,node-name=q,file=f -device virtio-blk,drive=q";
     assert_eq!(config(node).disks[0].image.format, "qcow2".parse().ok());
     assert!(config("-drive file=a,snapshot=on").disks[0].image.snapshot);
+}
+
+#[test]
+fn engine_is_the_one_that_the_file_is_given_if_there_can_be_one() {
+    let aio = |line: &str| config(line).disks[0].image.aio;
+    assert_eq!(aio("-drive file=a,format=raw,if=virtio,aio=io_uring"), Aio::IoUring);
+    assert_eq!(aio("-drive file=a,format=raw,if=virtio,aio=native"), Aio::Auto);
+    assert_eq!(aio("-drive file=a,if=virtio,aio=threads"), Aio::Threads);
+    assert_eq!(aio("-drive file=a,format=qcow2,if=virtio,aio=io_uring"), Aio::Auto);
+    let scsi =
+        "-drive id=a,if=none,file=a,format=raw,aio=threads -device virtio-scsi -device scsi-hd,drive=a";
+    assert_eq!(aio(scsi), Aio::Auto);
+    let node = "-blockdev file,node-name=f,filename=a,aio=io_uring -blockdev raw,node-name=r,file=f -device nvme,drive=r,serial=s";
+    assert_eq!(aio(node), Aio::IoUring);
+    assert!(message("-drive file=a,aio=fast").ends_with("aio=fast: use aio=threads, native or io_uring"));
 }
 
 #[test]

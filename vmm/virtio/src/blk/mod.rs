@@ -2,10 +2,13 @@
 //!
 //! Reads, writes, flushes, discards, zeroes, and the identity string; what the standard has beyond that is answered with
 //! VIRTIO_BLK_S_UNSUPP and not offered. Data moves between guest memory and the [backend](Backend) without a copy. There may
-//! be several queues, for guests whose vCPUs would share one; a single thread serves them.
+//! be several queues, for guests whose vCPUs would share one; a single thread serves them, and an [engine](block::Engine) does
+//! what several requests ask for at a time.
 
+mod disk;
 mod pieces;
 mod request;
+mod serving;
 mod spec;
 
 use std::io;
@@ -13,14 +16,15 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use block::{Access, Backend, Error, Geometry, SECTOR};
+use block::{Access, Backend, Engine, EngineKind, Geometry, SECTOR};
 use rustix::event::{EventfdFlags, eventfd};
 use zerocopy::IntoBytes as _;
 
 use crate::{Broken, Features, Requests, VirtioDevice};
 
-use request::Request;
-use spec::{Config, ID_BYTES, Kind, Status};
+use disk::Disk;
+use serving::Serving;
+use spec::{Config, ID_BYTES};
 
 /// Data segments a driver may use in a request: those of a 256-entry ring without header and status, as in QEMU.
 const SEG_MAX: u32 = 254;
@@ -77,11 +81,14 @@ pub struct Options {
     pub cache: WriteCache,
     /// How many queues there are, from 1 to [`MAX_QUEUES`].
     pub queues: u16,
+    /// What does several things at a time.
+    pub engine: EngineKind,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { serial: Serial::default(), cache: WriteCache::default(), queues: 1 }
+        let engine = EngineKind::default();
+        Self { serial: Serial::default(), cache: WriteCache::default(), queues: 1, engine }
     }
 }
 
@@ -91,16 +98,14 @@ pub const MAX_QUEUES: u16 = 64;
 /// A virtio block device.
 pub struct Blk {
     // Fixed.
-    backend: Arc<dyn Backend>,
-    serial: Serial,
     cache: WriteCache,
     features: Features,
     /// Somebody changed the size.
     resized: Option<Arc<OwnedFd>>,
+    disk: Disk,
+    engine: Engine,
     // Volatile: the driver chooses `writeback`.
     config: Config,
-    /// A failure of the host was logged; a broken disk fails for ever.
-    warned: bool,
 }
 
 impl Blk {
@@ -117,8 +122,9 @@ impl Blk {
             features = features.union(spec::MULTI_QUEUE);
         }
         let config = describe(&geometry, queues);
-        let Options { serial, cache, .. } = options;
-        Self { backend, serial, cache, features, resized: None, config, warned: false }
+        let engine = Engine::new(Arc::clone(&backend), options.engine);
+        let disk = Disk::new(backend, options.serial);
+        Self { cache: options.cache, features, resized: None, disk, engine, config }
     }
 
     /// What is to be called when the backend's size has changed; the driver is told.
@@ -134,74 +140,11 @@ impl Blk {
         })
     }
 
-    /// Carries a request out; returns its status and how much of its room is filled.
-    fn carry_out(&mut self, request: &Request<'_>) -> (Status, u64) {
-        let result = match request.kind {
-            Kind::IN => self.read(request),
-            Kind::OUT => self.write(request),
-            Kind::FLUSH => self.backend.flush().map(|()| 0),
-            Kind::GET_ID => Ok(request.room.copy_from(&self.serial.0) as u64),
-            Kind::DISCARD | Kind::WRITE_ZEROES => match pieces::parse(request) {
-                Some(pieces) => self.change(&pieces),
-                None => return (Status::Unsupp, 0),
-            },
-            _ => return (Status::Unsupp, 0),
-        };
-        match result {
-            Ok(written) => (Status::Ok, written),
-            Err(error) => {
-                self.report(&error);
-                (Status::IoErr, 0)
-            }
-        }
-    }
-
-    /// Tells the host's user of the host's failures; the guest's own mistakes are its affair.
-    fn report(&mut self, error: &Error) {
-        if let Error::Host(source) = error
-            && !std::mem::replace(&mut self.warned, true)
-        {
-            let error = source as &dyn std::error::Error;
-            tracing::warn!(error, "a disk fails; the guest sees I/O errors");
-        }
-    }
-
-    fn read(&self, request: &Request<'_>) -> Result<u64, Error> {
-        self.backend.read(self.offset(request)?, request.room.slices())?;
-        Ok(request.room.len())
-    }
-
-    fn write(&self, request: &Request<'_>) -> Result<u64, Error> {
-        self.backend.write(self.offset(request)?, request.out.slices())?;
-        self.settle()
-    }
-
-    fn change(&self, pieces: &[pieces::Change]) -> Result<u64, Error> {
-        pieces.iter().try_for_each(|piece| piece.apply(&*self.backend))?;
-        self.settle()
-    }
-
-    /// Makes a write durable if it has to be at once.
-    fn settle(&self) -> Result<u64, Error> {
-        if self.config.writeback == 0 {
-            self.backend.flush()?;
-        }
-        Ok(0)
-    }
-
-    /// Where on the disk a request begins, in bytes.
-    fn offset(&self, request: &Request<'_>) -> Result<u64, Error> {
-        let sectors = self.config.capacity.get();
-        let beyond =
-            Error::OutOfRange { offset: u64::MAX, len: request.out.len() + request.room.len(), sectors };
-        request.sector.checked_mul(SECTOR).ok_or(beyond)
-    }
-
     fn set_writeback(&mut self, writeback: u8) {
         self.config.writeback = writeback;
         if writeback == 0 {
             // What is cached now was written under the old rule; if it cannot be saved, the next flush says so.
-            let _ = self.backend.flush();
+            let _ = self.disk.backend.flush();
         }
     }
 }
@@ -236,7 +179,7 @@ impl VirtioDevice for Blk {
     fn host_event(&mut self) {
         let _ = self.resized.as_ref().map(|event| rustix::io::read(event, &mut [0; 8]));
         let Config { writeback, num_queues, .. } = self.config;
-        self.config = Config { writeback, ..describe(&self.backend.geometry(), num_queues.get()) };
+        self.config = Config { writeback, ..describe(&self.disk.backend.geometry(), num_queues.get()) };
     }
 
     /// A driver that cannot flush gets every write made durable. virtio 1.2, 5.2.5.2 and 5.2.6.2.
@@ -245,11 +188,10 @@ impl VirtioDevice for Blk {
     }
 
     fn serve(&mut self, _queue: u16, requests: &mut Requests<'_>) -> Result<(), Broken> {
-        requests.each(|chain| {
-            let request = Request::parse(std::mem::take(chain))?;
-            let (status, written) = self.carry_out(&request);
-            Ok(request.finish(status, written))
-        })
+        let durable = self.config.writeback == 0;
+        let mut serving = Serving::new(&mut self.disk, requests, durable);
+        self.engine.run(&mut serving);
+        serving.finish()
     }
 }
 

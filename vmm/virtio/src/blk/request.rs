@@ -15,7 +15,15 @@ pub(super) struct Request<'m> {
     pub(super) out: Buffers<'m>,
     /// Room for data to the driver.
     pub(super) room: Buffers<'m>,
+    pub(super) reply: Reply<'m>,
+}
+
+/// Where the answer to a request goes.
+#[derive(Debug)]
+pub(super) struct Reply<'m> {
     status: Buffers<'m>,
+    /// Bytes of room before it.
+    room_len: u64,
 }
 
 impl<'m> Request<'m> {
@@ -29,15 +37,18 @@ impl<'m> Request<'m> {
         let status_at = room.len().checked_sub(1).ok_or(Broken::Short)?;
         let status = room.split_off(status_at).ok_or(Broken::Short)?;
         let header = read_header(&header_bytes);
-        Ok(Self { kind: Kind(header.kind.get()), sector: header.sector.get(), out, room, status })
+        let reply = Reply { status, room_len: room.len() };
+        Ok(Self { kind: Kind(header.kind.get()), sector: header.sector.get(), out, room, reply })
     }
+}
 
+impl Reply<'_> {
     /// Writes the status; returns how many bytes of the writable part are filled from its start, `written` being those
     /// of the data.
     pub(super) fn finish(&self, status: Status, written: u64) -> u32 {
         let status_len = self.status.copy_from(&[status as u8]) as u64;
         // The status counts only if there is no gap before it. virtio 1.2, 2.7.8.2.
-        let filled = if written == self.room.len() { written + status_len } else { written };
+        let filled = if written == self.room_len { written + status_len } else { written };
         filled as u32 // a chain is below 4 GiB
     }
 }

@@ -217,18 +217,17 @@ impl Engine {
         }
     }
 
-    /// Serves what is available now, with one interrupt for all of it, unless a command comes in between.
+    /// Serves what is available now, with one interrupt for all of it unless the device waits, or a command comes in between.
     fn serve_queue(&mut self, queue: usize) -> Result<Served, Broken> {
         let Some(Slot { ring: Some(ring), kicked: true }) = self.slots.get_mut(queue) else {
             return Ok(Served::Drained);
         };
         ring.hold_kicks()?;
-        let mut requests = Requests::new(ring, &self.memory, &self.inbox.waiting)?;
+        let call = || self.front.interrupt.raise(Cause::Used(queue as u16));
+        let mut requests = Requests::new(ring, &self.memory, &self.inbox.waiting, &call)?;
         self.device.serve(queue as u16, &mut requests)?;
+        requests.announce()?;
         let left = requests.finish();
-        if ring.wants_interrupt()? {
-            self.front.interrupt.raise(Cause::Used(queue as u16));
-        }
         let served = if self.inbox.waiting.load(Ordering::Acquire) {
             Served::Pending
         } else if left.deferred {

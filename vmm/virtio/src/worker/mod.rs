@@ -1,8 +1,8 @@
 //! The thread that owns a device, and the transport's end of it.
 //!
 //! Commands are calls: the transport waits until the worker has obeyed. That makes a reset what the standard wants (nothing
-//! is in flight afterwards) and leaves one owner for device and rings. The worker looks for commands after each request,
-//! so a call lasts no longer than one request.
+//! is in flight afterwards) and leaves one owner for device and rings. A device takes no request any more once a command
+//! waits, so a call lasts no longer than what is in flight: one request, or what a disk does at a time.
 
 mod engine;
 mod handover;

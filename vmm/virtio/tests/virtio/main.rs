@@ -3,6 +3,7 @@
 
 mod any_device;
 mod consoles;
+mod depth;
 mod disk;
 mod drivers;
 mod entropy;

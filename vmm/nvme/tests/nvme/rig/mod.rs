@@ -5,8 +5,8 @@ pub(crate) mod queue;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use block::Backend;
 use block::testing::MemoryDisk;
+use block::{Backend, EngineKind};
 use bus::Bus;
 use nvme::{Controller, Identity, Interrupts, MAX_QUEUES, Options, SIZE, WriteCache};
 use pcie::Messages;
@@ -68,12 +68,16 @@ pub(crate) struct Rig {
 impl Rig {
     /// A controller that is not enabled.
     pub(crate) fn new(backend: Arc<dyn Backend>) -> Self {
+        Self::with_engine(backend, EngineKind::default())
+    }
+
+    pub(crate) fn with_engine(backend: Arc<dyn Backend>, engine: EngineKind) -> Self {
         let regions = [(0, 0x20_0000), (0x20_0000, 0x20_0000)];
         let memory = GuestMemoryMmap::from_ranges(&regions.map(|(at, len)| (GuestAddress(at), len))).unwrap();
         let vectors = Arc::new(Vectors(Mutex::new(vec![0; usize::from(MAX_QUEUES) + 1])));
         let identity = Identity { serial: "test disk".parse().unwrap(), index: 0 };
-        let options =
-            Options { identity, queues: MAX_QUEUES, write_cache: WriteCache::On, messages: Messages::Either };
+        let (write_cache, messages) = (WriteCache::On, Messages::Either);
+        let options = Options { identity, queues: MAX_QUEUES, write_cache, messages, engine };
         let controller =
             Controller::new(backend, options, memory.clone(), Arc::clone(&vectors) as _).unwrap();
         let resized = Box::new(controller.resize_notice());

@@ -1,19 +1,23 @@
 //! The NVM command set: what I/O queues carry. NVMe 1.4, 6.
 
+mod serving;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use block::{Access, Error, Room, SECTOR};
+use block::{Access, Engine, Error, Operation, Room, SECTOR};
 use vm_memory::VolatileSlice;
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::data::{Data, Direction};
 use crate::drive::Drive;
-use crate::queue::{Executor, Outcome};
+use crate::queue::{Batch, Executor};
 use crate::session::Session;
 use crate::spec::command::{Command, DatasetRange, nvm};
 use crate::spec::status::Status;
 use crate::spec::{BROADCAST, NAMESPACE};
+
+use serving::Serving;
 
 /// Bytes moved at once where data does not move in place.
 const CHUNK: usize = 0x1_0000;
@@ -25,6 +29,7 @@ static WARNED: AtomicBool = AtomicBool::new(false);
 pub(crate) struct NvmCommands {
     drive: Arc<Drive>,
     session: Arc<Session>,
+    engine: Engine,
 }
 
 /// A range of the disk, all of it there.
@@ -36,59 +41,91 @@ struct Range {
     len: u64,
 }
 
+/// A command, begun.
+enum Begun<'m> {
+    /// It takes its time.
+    Operation(Operation<'m>),
+    /// It is done.
+    Done,
+}
+
+/// What commands mean to the drive.
+struct Commands<'m> {
+    drive: &'m Drive,
+    session: &'m Session,
+}
+
 impl Executor for NvmCommands {
-    fn execute(&mut self, command: &Command) -> Option<Outcome> {
-        Some(self.carry_out(command).map(|()| 0))
+    fn serve(&mut self, batch: &mut Batch<'_>) {
+        let commands = Commands { drive: &self.drive, session: &self.session };
+        self.engine.run(&mut Serving { commands, batch });
     }
 }
 
 impl NvmCommands {
     pub(crate) fn new(drive: &Arc<Drive>, session: &Arc<Session>) -> Self {
-        Self { drive: Arc::clone(drive), session: Arc::clone(session) }
+        Self { drive: Arc::clone(drive), session: Arc::clone(session), engine: drive.engine.another() }
+    }
+}
+
+impl<'m> Commands<'m> {
+    /// Reads, writes and flushes are for the engine. The others are rare, and carried out here and now.
+    fn begin(&self, command: &Command) -> Result<Begun<'m>, Status> {
+        let operation = match command.opcode {
+            nvm::FLUSH => self.flush(command),
+            nvm::READ => self.read(command),
+            nvm::WRITE => self.write(command),
+            _ => return self.carry_out(command).map(|()| Begun::Done),
+        };
+        operation.map(Begun::Operation)
     }
 
     fn carry_out(&self, command: &Command) -> Result<(), Status> {
         let act = match command.opcode {
-            nvm::FLUSH => return self.flush(command),
-            nvm::READ => Self::read,
-            nvm::WRITE => Self::write,
             nvm::COMPARE => Self::compare,
             nvm::WRITE_ZEROES => Self::write_zeroes,
             nvm::VERIFY => Self::verify,
             nvm::DATASET_MANAGEMENT => return self.manage_dataset(command),
             _ => return Err(Status::INVALID_OPCODE),
         };
-        check_flags(command)?;
-        if command.namespace.get() != NAMESPACE {
-            return Err(Status::INVALID_NAMESPACE);
-        }
         act(self, command, self.range(command)?)
     }
 
     /// NVMe 1.4, 6.8.
-    fn flush(&self, command: &Command) -> Result<(), Status> {
+    fn flush(&self, command: &Command) -> Result<Operation<'m>, Status> {
         check_flags(command)?;
         match command.namespace.get() {
-            NAMESPACE | BROADCAST => self.drive.backend.flush().map_err(|error| write_status(&error)),
+            NAMESPACE | BROADCAST => Ok(Operation::Flush),
             _ => Err(Status::INVALID_NAMESPACE),
         }
     }
 
     /// NVMe 1.4, 6.9.
-    fn read(&self, command: &Command, range: Range) -> Result<(), Status> {
+    fn read(&self, command: &Command) -> Result<Operation<'m>, Status> {
+        let range = self.range(command)?;
         let data = Data::of(command, range.len, Direction::ToGuest, &self.drive.memory)?;
-        self.drive.backend.read(range.offset, data.slices()).map_err(|error| read_status(&error))?;
-        self.drive.health.reads.count(range.len);
-        Ok(())
+        Ok(Operation::read(range.offset, data.into_slices()))
     }
 
     /// NVMe 1.4, 6.15.
-    fn write(&self, command: &Command, range: Range) -> Result<(), Status> {
+    fn write(&self, command: &Command) -> Result<Operation<'m>, Status> {
+        let range = self.range(command)?;
         self.check_writable()?;
         let data = Data::of(command, range.len, Direction::FromGuest, &self.drive.memory)?;
-        self.drive.backend.write(range.offset, data.slices()).map_err(|error| write_status(&error))?;
-        self.drive.health.writes.count(range.len);
-        self.settle(command)
+        Ok(Operation::write(range.offset, data.into_slices(), self.is_durable(command)))
+    }
+
+    /// What became of a read, a write or a flush.
+    fn conclude(&self, command: &Command, result: Result<(), Error>) -> Result<(), Status> {
+        let bytes = command.blocks() * SECTOR;
+        match (command.opcode, result) {
+            (nvm::READ, Ok(())) => self.drive.health.reads.count(bytes),
+            (nvm::WRITE, Ok(())) => self.drive.health.writes.count(bytes),
+            (nvm::READ, Err(error)) => return Err(read_status(&error)),
+            (_, Err(error)) => return Err(write_status(&error)),
+            (_, Ok(())) => {}
+        }
+        Ok(())
     }
 
     /// NVMe 1.4, 6.17. With DEAC, the storage under the zeroes may go.
@@ -154,8 +191,12 @@ impl NvmCommands {
         Ok(())
     }
 
-    /// The blocks that a command means.
+    /// The blocks that a command means, if it is made as it should be.
     fn range(&self, command: &Command) -> Result<Range, Status> {
+        check_flags(command)?;
+        if command.namespace.get() != NAMESPACE {
+            return Err(Status::INVALID_NAMESPACE);
+        }
         self.blocks(command.first_block(), command.blocks())
     }
 
@@ -172,9 +213,13 @@ impl NvmCommands {
         }
     }
 
-    /// Makes durable what was written, if the driver wants that now or has turned the cache off.
+    /// Whether the driver wants what is written to be durable at once, or has turned the cache off.
+    fn is_durable(&self, command: &Command) -> bool {
+        command.is_forced() || !self.session.write_cache.load(Ordering::Relaxed)
+    }
+
     fn settle(&self, command: &Command) -> Result<(), Status> {
-        if command.is_forced() || !self.session.write_cache.load(Ordering::Relaxed) {
+        if self.is_durable(command) {
             self.drive.backend.flush().map_err(|error| write_status(&error))?;
         }
         Ok(())

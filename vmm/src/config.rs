@@ -20,6 +20,7 @@ pub use self::virtio::{
     VirtioConfig, VsockConfig, Wire,
 };
 use ::virtio::blk;
+pub use chardev::OutputFile;
 pub use control::{
     ControlConfig, DebugArch, Debugger, DebuggerError, Endpoint, EndpointError, FdConfig, Monitor,
     OnPowerOff, Side, StartState,
@@ -73,7 +74,7 @@ pub struct Config {
     /// What comes before a command that is typed at the terminal.
     pub escape: EscapeKey,
     /// Where the firmware's log (port 0x402) goes, if anywhere.
-    pub debugcon: Option<PathBuf>,
+    pub debugcon: Option<OutputFile>,
     /// Where the boot's timeline goes, if anywhere.
     pub timeline: Option<TimelineConfig>,
     /// What a reset by the guest does.
@@ -226,7 +227,7 @@ pub enum Console {
     /// The terminal that tinderbox runs on.
     Stdio,
     /// Output goes to a file; there is no input.
-    File(PathBuf),
+    File(OutputFile),
     /// A stream in both directions.
     Stream(PortEnd),
     /// There is no COM1.

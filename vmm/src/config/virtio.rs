@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use virtio::net::Mac;
 
-use super::{Config, DiskBus, Switch};
+use super::{Config, DiskBus, OutputFile, Switch};
 
 /// What is plugged in besides disks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -139,7 +139,7 @@ pub enum PortEnd {
     /// The standard streams of tinderbox.
     Stdio,
     /// A file for output.
-    File(PathBuf),
+    File(OutputFile),
     /// FIFOs.
     Pipe(PathBuf),
     /// A Unix socket to listen at.
@@ -154,7 +154,7 @@ impl fmt::Display for PortEnd {
         match self {
             Self::Stdio => f.write_str("stdio"),
             Self::Pty => f.write_str("pty"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::File(file) => write!(f, "file:{file}"),
             Self::Pipe(path) => write!(f, "pipe:{}", path.display()),
             Self::Socket(path) => write!(f, "unix:{}", path.display()),
         }

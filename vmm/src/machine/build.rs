@@ -4,7 +4,6 @@
 //! `/dev/kvm` is touched, and nothing on the host is changed before everything is open.
 
 use std::fs::File;
-use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
@@ -42,7 +41,7 @@ use super::usb_devices::UsbDevices;
 use super::vcpus::{Board, Vcpus};
 use super::virtio::{Backends, open_end};
 use crate::boot::{Handover, Ram};
-use crate::config::{self, Config, EscapeKey, Irqchip};
+use crate::config::{self, Config, EscapeKey, Irqchip, OutputFile};
 use crate::host;
 use crate::kvm::{GuestRam, Kvm, Routes, Vcpu, Vm, install_wake_handler};
 use crate::timeline::{Places, Recorder, Watched};
@@ -75,7 +74,7 @@ impl Resources {
         let kvm = Kvm::open(&config.kvm)?;
         let console = open_console(&config.console)?;
         let escape = config.escape;
-        let debugcon = config.debugcon.as_deref().map(|path| create(path, "--debugcon")).transpose()?;
+        let debugcon = config.debugcon.as_ref().map(OutputFile::open).transpose().context("--debugcon")?;
         Ok(Self { disks, virtio, usb, host_functions, console, debugcon, guest_data, escape, fds, kvm })
     }
 }
@@ -84,17 +83,13 @@ impl Resources {
 fn open_console(console: &config::Console) -> anyhow::Result<Option<End>> {
     Ok(Some(match console {
         config::Console::Stdio => End::Terminal,
-        config::Console::File(path) => End::File(create(path, "--console")?),
+        config::Console::File(file) => End::File(file.open().context("--console")?),
         config::Console::Stream(end) => {
             let chardev = open_end(end, Keep::Last).context("--console")?;
             End::Stream(Stream::new(chardev).context("--console")?)
         }
         config::Console::None => return Ok(None),
     }))
-}
-
-fn create(path: &Path, option: &str) -> anyhow::Result<File> {
-    File::create(path).with_context(|| format!("{option}: create {}", path.display()))
 }
 
 /// A machine with its devices in place and its vCPUs about to start.

@@ -316,7 +316,7 @@ fn open_port(port: &PortConfig) -> anyhow::Result<(Kind, Box<dyn Chardev>)> {
 pub(super) fn open_end(end: &PortEnd, keep: Keep) -> anyhow::Result<Box<dyn Chardev>> {
     Ok(match end {
         PortEnd::Stdio => Box::new(Files::stdio()?),
-        PortEnd::File(path) => Box::new(Files::file(path)?),
+        PortEnd::File(file) => Box::new(Files::file(file)?),
         PortEnd::Pipe(path) => Box::new(Files::pipe(path)?),
         PortEnd::Socket(path) => Box::new(Socket::listen(path, keep)?),
         PortEnd::Pty => {

@@ -127,7 +127,10 @@ impl CommandLine {
         match driver.as_str() {
             "virtio-blk-device" | "virtio-blk" => return self.drives.device(text, opts, DiskBus::VirtioMmio),
             "virtio-blk-pci" => return self.drives.device(text, opts, DiskBus::VirtioPci),
-            "usb-storage" => return self.drives.device(text, opts, DiskBus::Usb),
+            "usb-storage" => {
+                self.usb.drive(&mut opts)?;
+                return self.drives.device(text, opts, DiskBus::Usb);
+            }
             "nvme" => return self.drives.device(text, opts, DiskBus::Nvme),
             "scsi-hd" => return self.drives.target(text, opts, Media::Disk),
             "scsi-cd" => return self.drives.target(text, opts, Media::CdRom),
@@ -279,18 +282,18 @@ impl CommandLine {
 
     /// Everything together: what refers to something finds it now.
     pub(super) fn finish(self) -> Result<Parsed, QemuError> {
-        let Self { mut notes, machine, .. } = self;
+        let Self { mut notes, mut chardevs, machine, .. } = self;
         let wrong =
             |(option, value, reason): Wrong| QemuError::Value { option: option.into(), value, reason };
         let options = machine.options;
         let (memory, backing, numa) = self.memory.finish(machine.memory_backend.as_deref()).map_err(wrong)?;
-        let (console, debugcon) = self.chardevs.finish(&mut notes).map_err(wrong)?;
-        let mut control = self.monitors.finish(&self.chardevs, &mut notes).map_err(wrong)?;
+        let (console, debugcon) = chardevs.finish(&mut notes).map_err(wrong)?;
+        let mut control = self.monitors.finish(&mut chardevs, &mut notes).map_err(wrong)?;
         let disks = self.drives.finish(&mut notes).map_err(wrong)?;
         control.fds = self.drives.fds();
         let mut virtio = self.nets.finish(&mut notes).map_err(wrong)?;
-        virtio.vhost_user = self.vhost_users.finish(&self.chardevs).map_err(wrong)?;
-        virtio.ports = self.ports.finish(&self.chardevs).map_err(wrong)?;
+        virtio.vhost_user = self.vhost_users.finish(&mut chardevs).map_err(wrong)?;
+        virtio.ports = self.ports.finish(&mut chardevs).map_err(wrong)?;
         let usb = self.usb.finish(&disks);
         let guest_info = self.guest.finish().map_err(wrong)?;
         let cpus = self.processor.topology().map_err(wrong)?;

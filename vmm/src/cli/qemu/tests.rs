@@ -7,8 +7,8 @@ use super::*;
 use crate::backing::{HugePage, Pages};
 use crate::config::{
     Cache, Console, DiskBus, DiskConfig, Endpoint, ExtraDevice, FdConfig, FirmwareChoice, FsServer,
-    ImageConfig, Irqchip, Media, Monitor, OnPowerOff, OnReset, PortEnd, Side, Source, StartState, Switch,
-    UsbKind, VhostUserConfig, VirtioBus, Wire,
+    ImageConfig, Irqchip, Media, Monitor, OnPowerOff, OnReset, OutputFile, PortEnd, Side, Source, StartState,
+    Switch, UsbDevice, UsbKind, VhostUserConfig, VirtioBus, Wire,
 };
 use crate::topology::Topology;
 
@@ -437,11 +437,64 @@ fn serial_port_goes_where_it_is_told() {
     assert_eq!(console("-chardev socket,id=c,path=/run/s,server=on,wait=off -serial chardev:c"), socket);
     assert!(message("-serial unix:/run/s,server=on").ends_with("use server=on,wait=off"));
     assert!(message("-serial msmouse").starts_with("-serial msmouse: unknown backend, use stdio"));
-    assert_eq!(
-        message("-serial stdio -serial null"),
-        "-serial null: there is one serial port, leave this out"
-    );
+    let twice = "-serial stdio -nodefaults -chardev null,id=c -device isa-serial,chardev=c";
+    assert!(message(twice).ends_with("-device isa-serial has the one serial port, leave this out"));
+    assert_eq!(console(&twice.replace("stdio", "none")), Console::File("/dev/null".into()));
     assert_eq!(message("-serial chardev:c"), "-serial chardev:c: there is no -chardev of the id `c`, add it");
+}
+
+#[test]
+fn drive_on_usb_may_have_a_removable_medium() {
+    let line = "-device qemu-xhci,id=x -drive if=none,id=a,file=a.raw -drive if=none,id=b,file=b.raw c.raw \
+        -device usb-storage,bus=x.0,port=1,drive=a -device usb-storage,drive=b,removable=on";
+    let usb = config(line).usb;
+    let removable = |device: &UsbDevice| matches!(&device.kind, UsbKind::Storage(drive) if drive.removable);
+    assert_eq!(usb.devices.iter().map(removable).collect::<Vec<_>>(), [false, true]);
+    assert!(
+        message("-device usb-storage,drive=a,removable=1").ends_with("use removable=on or removable=off")
+    );
+}
+
+#[test]
+fn only_the_first_serial_port_is_there() {
+    let of = |line: &str| {
+        let parsed = parsed(&args(line));
+        (parsed.config.console, parsed.notes)
+    };
+    let note = "-serial file:b.log changes nothing: there is one serial port, and the first -serial has it";
+    assert_eq!(of("-serial stdio -serial file:b.log -serial none"), (Console::Stdio, vec![note.into()]));
+    assert_eq!(of("-serial none -serial file:b.log"), (Console::None, vec![note.into()]));
+    assert!(message("-serial null -serial msmouse").starts_with("-serial msmouse: unknown backend"));
+    assert!(message("-serial null -serial chardev:c").ends_with("no -chardev of the id `c`, add it"));
+}
+
+#[test]
+fn file_begins_empty_unless_it_is_to_be_continued() {
+    let file = |append| OutputFile { path: "a.log".into(), append };
+    let console =
+        |line: &str| config(&format!("-serial chardev:c -chardev file,id=c,path=a.log{line}")).console;
+    assert_eq!(console(""), Console::File(file(false)));
+    assert_eq!(console(",append=off"), Console::File(file(false)));
+    assert_eq!(console(",append=on"), Console::File(file(true)));
+    let others = "-chardev file,id=d,path=a.log,append=on -device isa-debugcon,iobase=0x402,chardev=d \
+        -chardev file,id=p,path=a.log,append=on -device virtio-serial-device -device virtserialport,chardev=p,name=a";
+    let config = config(others);
+    assert_eq!(
+        (config.debugcon, &config.virtio.ports[0].end),
+        (Some(file(true)), &PortEnd::File(file(true)))
+    );
+    assert!(message("-chardev file,id=c,path=a.log,append=1").ends_with("use append=on or append=off"));
+}
+
+#[test]
+fn character_device_has_one_user() {
+    let line = "-chardev stdio,mux=on,id=c -serial chardev:c -mon chardev=c,mode=readline";
+    assert_eq!(config(line).console, Console::Stdio, "there is no monitor to share the terminal with");
+    let expected = "-device virtconsole,chardev=c: -chardev c is connected already, even with mux=on give each device its own";
+    assert_eq!(message(&format!("{line} -device virtio-serial -device virtconsole,chardev=c")), expected);
+    assert!(
+        message("-chardev stdio,id=c -serial chardev:c -mon c,mode=control").contains("is connected already")
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod kernel;
 mod numa;
 mod options;
 mod pci;
+mod rtc;
 mod timeline;
 mod usb;
 mod virtio;
@@ -32,6 +33,7 @@ pub use numa::{NodeAccess, NodeConfig, NodeDistance, NumaConfig};
 pub use options::{ExtraDevice, GenerationId, Irqchip, MachineOptions, Switch};
 pub use pci::{PciAddress, RootPort, VfioConfig};
 use pcie::Messages;
+pub use rtc::{RtcBase, RtcClock, RtcConfig};
 pub use timeline::{TimelineConfig, TimelineError, TimelineFormat};
 
 use crate::backing::Backing;
@@ -53,6 +55,8 @@ pub struct Config {
     pub cpu: CpuModel,
     /// The switches of the machine type.
     pub options: MachineOptions,
+    /// What its real-time clock shows.
+    pub rtc: RtcConfig,
     /// Devices beyond those that the switches stand for.
     pub extras: Vec<ExtraDevice>,
     /// The root ports of the PCI Express host bridge.
@@ -96,6 +100,7 @@ impl Default for Config {
             numa: NumaConfig::default(),
             cpu: CpuModel::default(),
             options: MachineOptions::default(),
+            rtc: RtcConfig::default(),
             extras: Vec::new(),
             root_ports: Vec::new(),
             vfio: Vec::new(),

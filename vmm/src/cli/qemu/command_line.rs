@@ -1,6 +1,7 @@
 //! One option after the other, then all together.
 
 use super::chardev::Chardevs;
+use super::clock::Clock;
 use super::drives::Drives;
 use super::guest::Guest;
 use super::help::{Help, device_names};
@@ -26,6 +27,7 @@ pub(super) struct CommandLine {
     memory: Memory,
     drives: Drives,
     chardevs: Chardevs,
+    clock: Clock,
     guest: Guest,
     monitors: Monitors,
     nets: Nets,
@@ -51,6 +53,7 @@ impl CommandLine {
             memory: Memory::default(),
             drives: Drives::default(),
             chardevs: Chardevs::default(),
+            clock: Clock::default(),
             guest: Guest::default(),
             monitors: Monitors::default(),
             nets: Nets::default(),
@@ -114,7 +117,8 @@ impl CommandLine {
             "action" => self.action(value)?,
             "netdev" => self.nets.netdev(value)?,
             "nic" => self.nets.nic(value)?,
-            "boot" | "rtc" | "run-with" | "sandbox" => self.setting(name, value)?,
+            "rtc" => self.clock.option(value)?,
+            "boot" | "run-with" | "sandbox" => self.setting(name, value)?,
             _ => self.guest.option(name, value)?,
         }
         Ok(())
@@ -260,11 +264,6 @@ impl CommandLine {
                 opts.only("menu", &["off"], "there is no boot menu, use bootindex= of a device")?;
                 self.note("-boot", "disks boot in their order, or by bootindex= of their device");
             }
-            "rtc" => {
-                opts.only("base", &["utc"], "the clock shows UTC, use base=utc")?;
-                opts.only("clock", &["host"], "the clock follows the host, use clock=host")?;
-                opts.ignore(&["driftfix"]);
-            }
             "run-with" => {
                 opts.ignore(&["async-teardown"]);
                 let chroot = "start it in one, as with `chroot` or systemd's RootDirectory=";
@@ -295,6 +294,7 @@ impl CommandLine {
         virtio.vhost_user = self.vhost_users.finish(&mut chardevs).map_err(wrong)?;
         virtio.ports = self.ports.finish(&mut chardevs).map_err(wrong)?;
         let usb = self.usb.finish(&disks);
+        let rtc = self.clock.finish(&options, &mut notes);
         let guest_info = self.guest.finish().map_err(wrong)?;
         let cpus = self.processor.topology().map_err(wrong)?;
         let kernel = kernel(self.kernel, self.initrd, self.append)?;
@@ -306,6 +306,7 @@ impl CommandLine {
             numa,
             cpu: self.processor.model,
             options,
+            rtc,
             extras: self.extras,
             firmware,
             kernel,

@@ -1,14 +1,15 @@
 //! QEMU's command lines as people and tools write them, and what is said of wrong ones.
 
 use ::virtio::input;
+use chipset::time::{Moment, SECOND};
 use proptest::prelude::*;
 
 use super::*;
 use crate::backing::{HugePage, Pages};
 use crate::config::{
     Cache, Console, DiskBus, DiskConfig, Endpoint, ExtraDevice, FdConfig, FirmwareChoice, FsServer,
-    ImageConfig, Irqchip, Media, Monitor, OnPowerOff, OnReset, OutputFile, PortEnd, Side, Source, StartState,
-    Switch, UsbDevice, UsbKind, VhostUserConfig, VirtioBus, Wire,
+    ImageConfig, Irqchip, Media, Monitor, OnPowerOff, OnReset, OutputFile, PortEnd, RtcBase, RtcClock, Side,
+    Source, StartState, Switch, UsbDevice, UsbKind, VhostUserConfig, VirtioBus, Wire,
 };
 use crate::topology::Topology;
 
@@ -484,6 +485,31 @@ fn file_begins_empty_unless_it_is_to_be_continued() {
         (Some(file(true)), &PortEnd::File(file(true)))
     );
     assert!(message("-chardev file,id=c,path=a.log,append=1").ends_with("use append=on or append=off"));
+}
+
+#[test]
+fn clock_shows_what_it_is_told() {
+    let of = |line: &str| {
+        let parsed = parsed(&args(&format!("-nographic {line}")));
+        (parsed.config.rtc.base, parsed.config.rtc.clock, parsed.notes.len())
+    };
+    let date = RtcBase::At(Moment(1_785_801_600 * SECOND));
+    assert_eq!(of("-M microvm,rtc=on -rtc base=2026-08-04"), (date, RtcClock::Host, 0));
+    assert_eq!(
+        of("-M microvm,rtc=on -rtc base=localtime -rtc clock=rt"),
+        (RtcBase::LocalTime, RtcClock::Steady, 0)
+    );
+    assert_eq!(of("-rtc base=utc,clock=host,driftfix=none"), (RtcBase::Utc, RtcClock::Host, 0));
+    let lasting = parsed(&args("-nographic -M microvm,rtc=on -rtc clock=vm,driftfix=slew"));
+    assert_eq!((lasting.config.rtc.clock, lasting.notes.len()), (RtcClock::Steady, 2), "{:?}", lasting.notes);
+    let none = "-rtc changes nothing: the machine has no such clock, add -M microvm,rtc=on";
+    assert_eq!(parsed(&args("-nographic -rtc base=localtime,driftfix=slew")).notes, [none]);
+    assert!(
+        message("-rtc base=noon")
+            .contains("base=noon is no time from 1970 to 2553, use base=utc, base=localtime")
+    );
+    assert!(message("-rtc clock=sun").ends_with("use clock=host or clock=rt"));
+    assert!(message("-rtc driftfix=fast").ends_with("use driftfix=none or driftfix=slew"));
 }
 
 #[test]

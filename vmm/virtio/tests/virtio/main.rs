@@ -6,6 +6,7 @@ mod consoles;
 mod disk;
 mod drivers;
 mod entropy;
+mod hints;
 mod host_side;
 mod hostile;
 mod input;

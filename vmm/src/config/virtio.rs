@@ -176,6 +176,17 @@ pub struct NetConfig {
     pub limits: net::Limits,
 }
 
+impl NetConfig {
+    /// Whether the kernel moves its packets. It knows no limits, so where there are some, it does not.
+    #[must_use]
+    pub fn vhost(&self) -> Switch {
+        match self.wire {
+            Wire::Tap { vhost, .. } if self.limits.is_none() => vhost,
+            _ => Switch::Off,
+        }
+    }
+}
+
 /// What the wire of a network interface ends in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wire {

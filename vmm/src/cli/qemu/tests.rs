@@ -261,7 +261,7 @@ fn networks_end_in_what_this_program_has() {
     );
     assert_eq!(
         (&tap[0].wire, tap[0].mtu),
-        (&Wire::Tap { name: "t0".into(), vhost: Switch::Off, queues: 1 }, Some(1400))
+        (&Wire::Tap { name: "t0".into(), vhost: Switch::Auto, queues: 1 }, Some(1400))
     );
     let ports = |tcp: Option<&str>| Wire::Passt { tcp: tcp.map(Into::into), udp: None };
     assert_eq!(

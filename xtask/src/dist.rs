@@ -51,6 +51,9 @@ fn pages(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// QEMU's description of an image, which has its path on this machine: of no use on any other.
+const DESCRIPTOR: &str = "descriptor.json";
+
 /// Every firmware that is built.
 fn firmware(folder: &Path) -> anyhow::Result<()> {
     let current = paths::target().join("firmware/current");
@@ -60,7 +63,7 @@ fn firmware(folder: &Path) -> anyhow::Result<()> {
         files::create_dir(&to)?;
         for file in fs::read_dir(&from).with_context(|| format!("read {}", from.display()))? {
             let file = file.context("read the firmware's folder")?.path();
-            if file.is_file() {
+            if file.is_file() && files::file_name(&file) != DESCRIPTOR {
                 files::copy_into(&file, &to)?;
             }
         }

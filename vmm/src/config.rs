@@ -7,6 +7,7 @@ mod kernel;
 mod numa;
 mod options;
 mod pci;
+mod rtc;
 mod timeline;
 mod usb;
 mod virtio;
@@ -20,6 +21,7 @@ pub use self::virtio::{
     VirtioConfig, VsockConfig, Wire,
 };
 use ::virtio::blk;
+pub use chardev::OutputFile;
 pub use control::{
     ControlConfig, DebugArch, Debugger, DebuggerError, Endpoint, EndpointError, FdConfig, Monitor,
     OnPowerOff, Side, StartState,
@@ -31,6 +33,7 @@ pub use numa::{NodeAccess, NodeConfig, NodeDistance, NumaConfig};
 pub use options::{ExtraDevice, GenerationId, Irqchip, MachineOptions, Switch};
 pub use pci::{PciAddress, RootPort, VfioConfig};
 use pcie::Messages;
+pub use rtc::{RtcBase, RtcClock, RtcConfig};
 pub use timeline::{TimelineConfig, TimelineError, TimelineFormat};
 
 use crate::backing::Backing;
@@ -52,6 +55,8 @@ pub struct Config {
     pub cpu: CpuModel,
     /// The switches of the machine type.
     pub options: MachineOptions,
+    /// What its real-time clock shows.
+    pub rtc: RtcConfig,
     /// Devices beyond those that the switches stand for.
     pub extras: Vec<ExtraDevice>,
     /// The root ports of the PCI Express host bridge.
@@ -73,7 +78,7 @@ pub struct Config {
     /// What comes before a command that is typed at the terminal.
     pub escape: EscapeKey,
     /// Where the firmware's log (port 0x402) goes, if anywhere.
-    pub debugcon: Option<PathBuf>,
+    pub debugcon: Option<OutputFile>,
     /// Where the boot's timeline goes, if anywhere.
     pub timeline: Option<TimelineConfig>,
     /// What a reset by the guest does.
@@ -95,6 +100,7 @@ impl Default for Config {
             numa: NumaConfig::default(),
             cpu: CpuModel::default(),
             options: MachineOptions::default(),
+            rtc: RtcConfig::default(),
             extras: Vec::new(),
             root_ports: Vec::new(),
             vfio: Vec::new(),
@@ -226,7 +232,7 @@ pub enum Console {
     /// The terminal that tinderbox runs on.
     Stdio,
     /// Output goes to a file; there is no input.
-    File(PathBuf),
+    File(OutputFile),
     /// A stream in both directions.
     Stream(PortEnd),
     /// There is no COM1.

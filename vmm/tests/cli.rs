@@ -158,6 +158,24 @@ fn consoles_that_cannot_be_are_usage_errors() {
 }
 
 #[test]
+fn clocks_that_cannot_be_are_usage_errors() {
+    let refused = usage(&["run", "--rtc", "base=noon"]);
+    assert!(
+        refused.contains("--rtc") && refused.contains("use base=utc, base=localtime, or for example"),
+        "{refused}"
+    );
+    let contradiction = usage(&["run", "--rtc", "base=localtime", "--machine", "rtc=off"]);
+    assert!(contradiction.ends_with("--rtc: --machine rtc=off leaves no clock, leave one of them out"));
+}
+
+#[test]
+fn time_of_the_clock_switches_it_on() {
+    let bench = Bench::new();
+    let shown = |args: &[&str]| bench.run(&[&["--dry-run"], args].concat()).stdout.contains("RTC");
+    assert!(shown(&["--rtc", "base=2026-08-04"]) && !shown(&[]));
+}
+
+#[test]
 fn memory_that_cannot_be_is_a_usage_error() {
     let memory = |text: &str| usage(&["run", "--memory", text]);
     assert_eq!(memory("lots"), "--memory lots: not a size, write for example 512M or 6G");

@@ -47,6 +47,17 @@ fn name_of_qemu_takes_its_options() {
 }
 
 #[test]
+fn second_serial_port_is_noted_and_its_file_left_alone() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("b.log"), "old").unwrap();
+    let args = "qemu -dry-run -bios bios.bin -serial file:a.log -serial file:b.log";
+    let output = run(env!("CARGO_BIN_EXE_tinderbox"), &folder, &args.split(' ').collect::<Vec<_>>());
+    let note = "tinderbox: note: -serial file:b.log changes nothing: there is one serial port, and the first -serial has it\n";
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(0), note));
+    assert_eq!(fs::read_to_string(folder.path().join("b.log")).unwrap(), "old");
+}
+
+#[test]
 fn dry_run_shows_the_machine_that_qemus_options_describe() {
     let args =
         "-dry-run -M microvm,pit=off -m 1G -smp 2 -nographic -bios bios.bin -drive file=a.raw,if=virtio";

@@ -44,7 +44,7 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Action {
-    /// Build a firmware image; does nothing where it is built already
+    /// Build firmware images; does nothing where they are built already
     Build(BuildArgs),
     /// Show the recipes, and what is built of them
     List,
@@ -52,11 +52,14 @@ enum Action {
 
 #[derive(clap::Args)]
 struct BuildArgs {
-    /// Which one: a recipe of firmware/manifest.toml
-    #[arg(default_value = "seabios")]
-    name: String,
+    /// Which ones: recipes of firmware/manifest.toml
+    #[arg(value_name = "NAME", default_value = "seabios")]
+    names: Vec<String>,
+    /// Build all of them
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
     /// Build this source instead of the pinned one; the image is then called NAME-local
-    #[arg(long, value_name = "DIR|TARBALL")]
+    #[arg(long, value_name = "DIR|TARBALL", conflicts_with = "all")]
     source: Option<PathBuf>,
     /// Build twice, in two places, and compare the bytes
     #[arg(long)]
@@ -66,14 +69,27 @@ struct BuildArgs {
 /// Does it.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.action {
-        Action::Build(args) => build_and_tell(&args)?,
+        Action::Build(args) => {
+            let names = names(&args)?;
+            names.iter().try_for_each(|name| build_and_tell(name, &args))?;
+        }
         Action::List => print!("{}", Store::open()?.table(&recipe::all()?)),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn build_and_tell(args: &BuildArgs) -> anyhow::Result<()> {
-    let order = Order::new(&args.name, args.source.as_deref())?;
+/// Which recipes are to be built.
+fn names(args: &BuildArgs) -> anyhow::Result<Vec<String>> {
+    if args.all {
+        return Ok(recipe::all()?.into_keys().collect());
+    }
+    let is_one = args.names.len() == 1;
+    ensure!(is_one || args.source.is_none(), "--source is of one firmware, leave one NAME");
+    Ok(args.names.clone())
+}
+
+fn build_and_tell(name: &str, args: &BuildArgs) -> anyhow::Result<()> {
+    let order = Order::new(name, args.source.as_deref())?;
     let built = order.build()?;
     println!("{} is {}", order.name, built.image.display());
     if args.check_reproducible {
@@ -192,5 +208,34 @@ impl Order {
         let products = products.collect::<anyhow::Result<_>>()?;
         step.done();
         Ok(products)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: BuildArgs,
+    }
+
+    fn of(line: &str) -> anyhow::Result<Vec<String>> {
+        names(&Line::try_parse_from(line.split(' '))?.args)
+    }
+
+    #[test]
+    fn firmware_is_built_by_name_or_all_of_it() {
+        assert_eq!(of("build").unwrap(), ["seabios"]);
+        assert_eq!(of("build qboot edk2").unwrap(), ["qboot", "edk2"]);
+        let all = of("build --all").unwrap();
+        assert!(["edk2", "qboot", "seabios-usb"].iter().all(|name| all.iter().any(|known| known == name)));
+        assert_eq!(of("build edk2 --source .").unwrap(), ["edk2"]);
+        for line in ["build --all qboot", "build qboot edk2 --source .", "build --all --source ."] {
+            assert!(of(line).is_err(), "{line}");
+        }
     }
 }

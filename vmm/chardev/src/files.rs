@@ -1,6 +1,7 @@
 //! Files, FIFOs and the standard streams.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -25,6 +26,41 @@ pub enum OpenError {
     Watch(PathBuf, #[source] io::Error),
 }
 
+/// A file that output goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputFile {
+    /// Where it is; it is made if it is not there.
+    pub path: PathBuf,
+    /// What is in it stays, and output comes after that.
+    pub append: bool,
+}
+
+impl OutputFile {
+    /// Opens it, and empties it unless it is to be continued.
+    ///
+    /// # Errors
+    /// It can neither be opened nor made.
+    pub fn open(&self) -> Result<File, OpenError> {
+        let mut options = File::options();
+        options.write(true).create(true).append(self.append).truncate(!self.append);
+        options.open(&self.path).map_err(|source| OpenError::Open(self.path.clone(), source))
+    }
+}
+
+/// One that begins empty.
+impl<P: Into<PathBuf>> From<P> for OutputFile {
+    fn from(path: P) -> Self {
+        Self { path: path.into(), append: false }
+    }
+}
+
+/// Its path.
+impl fmt::Display for OutputFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.display().fmt(f)
+    }
+}
+
 /// Output to a file, and perhaps input from one.
 pub struct Files {
     input: Option<File>,
@@ -33,13 +69,12 @@ pub struct Files {
 }
 
 impl Files {
-    /// Output alone, to the file at `path`, which is made or emptied.
+    /// Output alone.
     ///
     /// # Errors
-    /// The file cannot be made.
-    pub fn file(path: &Path) -> Result<Self, OpenError> {
-        let output = File::create(path).map_err(|source| OpenError::Open(path.into(), source))?;
-        Ok(Self { input: None, output, events: None })
+    /// The file can neither be opened nor made.
+    pub fn file(file: &OutputFile) -> Result<Self, OpenError> {
+        Ok(Self { input: None, output: file.open()?, events: None })
     }
 
     /// The FIFOs `PATH.in` and `PATH.out`, or the one at `path` for both.
@@ -154,9 +189,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         std::fs::write(&path, "old").unwrap();
-        let mut file = Files::file(&path).unwrap();
+        let mut file = Files::file(&path.clone().into()).unwrap();
         assert_eq!((file.write(b"new"), file.read(&mut [0; 8])), (3, 0));
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    }
+
+    #[test]
+    fn file_that_is_continued_keeps_what_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        for run in ["first\n", "second\n"] {
+            let file = OutputFile { path: path.clone(), append: true };
+            assert_eq!(Files::file(&file).unwrap().write(run.as_bytes()), run.len());
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"first\nsecond\n");
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod socket;
 
 use std::os::fd::BorrowedFd;
 
-pub use files::{Files, OpenError};
+pub use files::{Files, OpenError, OutputFile};
 pub use pty::Pty;
 pub use socket::{KEPT, Keep, Socket, bind};
 

@@ -76,6 +76,31 @@ impl Clock for SteadyClock {
     }
 }
 
+/// A clock that goes by another and shows a time of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct ShiftedClock<C> {
+    clock: C,
+    /// Nanoseconds.
+    ahead: i128,
+}
+
+impl<C: Clock> ShiftedClock<C> {
+    /// A clock that shows `now` at this moment, and goes by `clock`.
+    #[must_use]
+    pub fn showing(now: Moment, clock: C) -> Self {
+        let ahead = i128::from(now.0) - i128::from(clock.now().0);
+        Self { clock, ahead }
+    }
+}
+
+impl<C: Clock> Clock for ShiftedClock<C> {
+    /// Before its epoch and after the last moment that can be told it stands still.
+    fn now(&self) -> Moment {
+        let nanos = i128::from(self.clock.now().0) + self.ahead;
+        Moment(nanos.clamp(0, u64::MAX.into()) as u64)
+    }
+}
+
 /// A device that must be called at a certain time. Its side of a timer of the host.
 ///
 /// The host sleeps until the next event, or until it is told that the next event is earlier, and then calls
@@ -176,6 +201,13 @@ impl ManualClock {
 }
 
 #[cfg(test)]
+impl Clock for Arc<ManualClock> {
+    fn now(&self) -> Moment {
+        (**self).now()
+    }
+}
+
+#[cfg(test)]
 impl Clock for ManualClock {
     fn now(&self) -> Moment {
         Moment(self.0.load(std::sync::atomic::Ordering::Relaxed))
@@ -256,6 +288,22 @@ mod tests {
         assert_eq!(Moment(5).since(Moment(3)), Duration::from_nanos(2));
         assert_eq!(Moment(u64::MAX - 1) + Duration::from_secs(1), Moment(u64::MAX));
         assert_eq!(Moment(0) + Duration::MAX, Moment(u64::MAX));
+    }
+
+    #[test]
+    fn shifted_clock_keeps_its_distance_and_neither_wraps_nor_panics() {
+        let host = ManualClock::at(1000);
+        let (past, future) = (
+            ShiftedClock::showing(Moment(10), host.clone()),
+            ShiftedClock::showing(Moment(u64::MAX - 10), host.clone()),
+        );
+        assert_eq!((past.now(), future.now()), (Moment(10), Moment(u64::MAX - 10)));
+        host.set(1005);
+        assert_eq!((past.now(), future.now()), (Moment(15), Moment(u64::MAX - 5)));
+        host.set(0);
+        assert_eq!((past.now(), future.now()), (Moment(0), Moment(u64::MAX - 1010)));
+        host.set(u64::MAX);
+        assert_eq!(future.now(), Moment(u64::MAX));
     }
 
     #[test]

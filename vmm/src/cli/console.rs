@@ -1,12 +1,11 @@
 //! `--console`, `--debugcon` and `--timeline`: where the guest's and the firmware's text goes, and what it tells of the boot.
 
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
 
 use super::ports::PortError;
-use crate::config::{Console, EscapeKey, TimelineConfig};
+use crate::config::{Console, EscapeKey, OutputFile, TimelineConfig};
 
 /// Text from the guest.
 #[derive(Args, Debug)]
@@ -30,7 +29,7 @@ pub(crate) struct ConsoleArgs {
 
 /// A file that text is written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LogFile(pub(crate) PathBuf);
+pub(crate) struct LogFile(pub(crate) OutputFile);
 
 /// Why a text is no console.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -86,7 +85,7 @@ impl FromStr for LogFile {
     }
 }
 
-fn file(path: &str) -> Result<PathBuf, ConsoleError> {
+fn file(path: &str) -> Result<OutputFile, ConsoleError> {
     if path.is_empty() { Err(ConsoleError::NoPath) } else { Ok(path.into()) }
 }
 

@@ -14,7 +14,7 @@ pub(crate) use json::json;
 pub(crate) use kernel::start;
 
 use super::table::columns;
-use crate::config::{Config, Console, DiskConfig, FirmwareChoice, Irqchip};
+use crate::config::{Config, Console, DiskConfig, FirmwareChoice, Irqchip, OutputFile};
 use crate::machine::Plan;
 use crate::machine::plan::{Boot, E820Plan, Gsi, MIB, PortPlan, Range, ScsiPlace, TransportPlan};
 
@@ -52,11 +52,11 @@ fn machine(config: &Config, plan: &Plan) -> Vec<[String; 2]> {
     let firmware_len = plan.firmware.map(|firmware| format!(", {}", size(firmware.image.len)));
     let console = match &config.console {
         Console::Stdio => "stdio".into(),
-        Console::File(path) => path.display().to_string(),
+        Console::File(file) => file.to_string(),
         Console::Stream(end) => end.to_string(),
         Console::None => "none".into(),
     };
-    let debugcon = config.debugcon.as_ref().map_or("none".into(), |path| path.display().to_string());
+    let debugcon = config.debugcon.as_ref().map_or("none".into(), OutputFile::to_string);
     vec![
         ["memory".into(), format!("{}, {}", size(config.memory), plan.backing)],
         ["vCPUs".into(), vcpus(plan)],

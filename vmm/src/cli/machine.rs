@@ -8,7 +8,7 @@ use clap::Args;
 use super::cpu::CpuChoice;
 use super::device::DeviceArg;
 use super::memory::Memory;
-use crate::config::{FirmwareChoice, MachineOptions};
+use crate::config::{FirmwareChoice, MachineOptions, RtcConfig};
 use crate::topology::Topology;
 
 /// What `--memory` takes.
@@ -31,6 +31,10 @@ pub(crate) struct MachineArgs {
     /// auto-kernel-cmdline; and irqchip, split or kernel
     #[arg(long = "machine", value_name = "KEY=VALUE,…")]
     pub(crate) options: Option<MachineOptions>,
+    /// A real-time clock, and what it shows when the machine starts: the host's time, in UTC or as on its walls, or a date.
+    /// It goes by the host's date, or with rt by a clock that nobody sets
+    #[arg(long, value_name = "base=utc|localtime|YYYY-MM-DD[THH:MM:SS][,clock=host|rt]")]
+    pub(crate) rtc: Option<RtcConfig>,
     /// A device on request, repeatable: root-port,id=NAME, pvpanic, debug-exit[,port=0xf4], reset-port, keyboard-reset,
     /// pc-testdev, vmgenid[,guid=GUID] or xhci[,msix=off]
     #[arg(long = "device", value_name = "NAME[,KEY=VALUE]")]

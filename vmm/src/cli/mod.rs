@@ -39,6 +39,7 @@ mod pmem;
 mod ports;
 mod probe_kvm;
 mod qemu;
+mod rtc;
 mod run;
 mod smbios;
 mod table;

@@ -91,7 +91,7 @@ impl FromStr for NetConfig {
 }
 
 fn tap(keys: Vec<(String, String)>) -> Result<Wire, NetError> {
-    let (mut name, mut vhost, mut queues) = (None, Switch::Off, 1);
+    let (mut name, mut vhost, mut queues) = (None, Switch::Auto, 1);
     for (key, value) in keys {
         match key.as_str() {
             "ifname" => name = Some(value),
@@ -165,10 +165,11 @@ mod tests {
     #[test]
     fn every_kind_of_wire_has_its_keys() {
         let tap = |vhost| Wire::Tap { name: "tap0".into(), vhost, queues: 1 };
-        assert_eq!(wire("tap,ifname=tap0"), tap(Switch::Off));
+        assert_eq!(wire("tap,ifname=tap0"), tap(Switch::Auto));
         assert_eq!(wire("tap,ifname=tap0,vhost=auto"), tap(Switch::Auto));
+        assert_eq!(wire("tap,ifname=tap0,vhost=off"), tap(Switch::Off));
         assert_eq!(wire("tap,vhost=on,ifname=tap0"), tap(Switch::On));
-        let four = Wire::Tap { name: "tap0".into(), vhost: Switch::Off, queues: 4 };
+        let four = Wire::Tap { name: "tap0".into(), vhost: Switch::Auto, queues: 4 };
         assert_eq!(wire("tap,ifname=tap0,queues=4"), four);
         assert_eq!(net("tap,ifname=t,queues=2,bps=1M"), Err(NetError::SideBySide(2)));
         for count in ["0", "33", "two"] {
@@ -194,6 +195,19 @@ mod tests {
         assert!(net("null,bps=0").unwrap_err().to_string().starts_with("bps=0 is no rate"));
         assert_eq!(net("tap,ifname=t,vhost=on,bps=1M"), Err(NetError::Unlimited));
         assert!(net("tap,ifname=t,bps=1M").is_ok());
+    }
+
+    #[test]
+    fn kernel_moves_the_packets_of_a_tap_unless_there_are_limits() {
+        let vhost = |text| net(text).unwrap().vhost();
+        assert_eq!((vhost("tap,ifname=t"), vhost("tap,ifname=t,queues=2")), (Switch::Auto, Switch::Auto));
+        assert_eq!(
+            (vhost("tap,ifname=t,vhost=on"), vhost("tap,ifname=t,vhost=off")),
+            (Switch::On, Switch::Off)
+        );
+        for limited in ["tap,ifname=t,bps=1M", "tap,ifname=t,vhost=auto,pps=100", "passt", "null"] {
+            assert_eq!(vhost(limited), Switch::Off, "{limited}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `--virtio-console END` and `--virtio-port NAME,END`, where END is `stdio`, `file:PATH`, `pipe:PATH`, `unix:PATH` or `pty`.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use virtio::console::Kind;
@@ -35,13 +36,13 @@ impl FromStr for PortEnd {
     fn from_str(text: &str) -> Result<Self, PortError> {
         let path = |kind: &'static str| match text.strip_prefix(kind) {
             Some("") => Some(Err(PortError::NoPath(kind))),
-            path => path.map(|path| Ok(path.into())),
+            path => path.map(|path| Ok(PathBuf::from(path))),
         };
         match text {
             "stdio" => Ok(Self::Stdio),
             "pty" => Ok(Self::Pty),
             _ => path("file:")
-                .map(|path| path.map(Self::File))
+                .map(|path| path.map(|path| Self::File(path.into())))
                 .or_else(|| path("pipe:").map(|path| path.map(Self::Pipe)))
                 .or_else(|| path("unix:").map(|path| path.map(Self::Socket)))
                 .unwrap_or(Err(PortError::End)),

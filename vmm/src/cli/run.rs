@@ -19,7 +19,7 @@ use super::numa::NumaArgs;
 use super::usb::UsbArgs;
 use super::virtio::VirtioArgs;
 use super::{cpu, dry_run, print};
-use crate::config::{Config, Console, Endpoint, FirmwareChoice, MachineOptions, OnReset, PortEnd};
+use crate::config::{Config, Console, Endpoint, FirmwareChoice, MachineOptions, OnReset, PortEnd, Switch};
 use crate::daemon;
 use crate::host;
 use crate::machine::{self, Outcome, Plan, Start};
@@ -91,7 +91,10 @@ impl ConfigArgs {
     /// When two options contradict each other.
     pub(crate) fn into_config(self) -> Result<Config, Failure> {
         let kernel = self.kernel.into_kernel();
-        let options = self.machine.options.unwrap_or_default();
+        let mut options = self.machine.options.unwrap_or_default();
+        if self.machine.rtc.is_some() {
+            options.rtc = clock_switch(options.rtc)?;
+        }
         let default_firmware = default_firmware(kernel.is_some(), &options);
         let mut disks = self.disks.into_disks();
         let usb = self.usb.into_usb(&mut disks);
@@ -103,6 +106,7 @@ impl ConfigArgs {
             numa: self.numa.into_numa(),
             cpu: self.machine.cpu.into_model(),
             options,
+            rtc: self.machine.rtc.unwrap_or_default(),
             extras,
             root_ports,
             vfio,
@@ -120,6 +124,16 @@ impl ConfigArgs {
             control: self.control.into_control(),
             kvm: self.machine.kvm,
         })
+    }
+}
+
+/// Who says what the clock shows wants one.
+fn clock_switch(switch: Switch) -> Result<Switch, Failure> {
+    match switch {
+        Switch::Off => {
+            Err(Failure::Usage("--rtc: --machine rtc=off leaves no clock, leave one of them out".into()))
+        }
+        Switch::On | Switch::Auto => Ok(Switch::On),
     }
 }
 
@@ -247,8 +261,9 @@ mod tests {
     use crate::backing::Backing;
     use crate::config::{
         CloudInit, Console, ControlConfig, EscapeKey, ExtraDevice, FsServer, FwCfgFile, GuestInfo,
-        KernelConfig, Monitor, NodeConfig, NumaConfig, OnPowerOff, PmemConfig, PortConfig, PortEnd, Side,
-        Source, StartState, Switch, UsbConfig, VhostUserConfig, VirtioBus, VirtioConfig, VsockConfig,
+        KernelConfig, Monitor, NodeConfig, NumaConfig, OnPowerOff, PmemConfig, PortConfig, PortEnd, RtcBase,
+        RtcClock, RtcConfig, Side, Source, StartState, Switch, UsbConfig, VhostUserConfig, VirtioBus,
+        VirtioConfig, VsockConfig,
     };
     use crate::cpu::CpuModel;
     use crate::topology::Topology;
@@ -301,7 +316,7 @@ mod tests {
         let args = "--memory 6G,shared=on --cpus 4 --cpu host,-avx --firmware ./bios --kernel vmlinuz --initrd initrd \
                     --cmdline quiet --console none --escape ctrl-x --debugcon file:fw.log --timeline boot.json,mark=up --no-reboot --kvm /dev/kvm2 \
                     --uuid 00112233-4455-6677-8899-aabbccddeeff --fw-cfg opt/a,file=b \
-                    --machine pit=off --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --input kbd --input tablet --net null --fs tag=src,socket=s --vhost-user blk,socket=b --virtio-console pty --vsock socket=v --balloon 64M --pmem p,size=64M --cloud-init user-data=u \
+                    --machine pit=off --rtc base=localtime,clock=rt --numa node,cpus=0-3,memory=6G --device pvpanic --device reset-port --rng --input kbd --input tablet --net null --fs tag=src,socket=s --vhost-user blk,socket=b --virtio-console pty --vsock socket=v --balloon 64M --pmem p,size=64M --cloud-init user-data=u \
                     --name vm --pidfile pid --qmp unix:q --paused --no-shutdown --daemonize";
         let file = FwCfgFile { name: "opt/a".into(), content: Source::File("b".into()) };
         let expected = Config {
@@ -313,7 +328,8 @@ mod tests {
                 ..NumaConfig::default()
             },
             cpu: CpuModel { switches: [("avx", false)].into(), ..CpuModel::default() },
-            options: MachineOptions { pit: Switch::Off, ..MachineOptions::default() },
+            options: MachineOptions { pit: Switch::Off, rtc: Switch::On, ..MachineOptions::default() },
+            rtc: RtcConfig { base: RtcBase::LocalTime, clock: RtcClock::Steady },
             extras: vec![ExtraDevice::PvPanic, ExtraDevice::ResetPort],
             root_ports: Vec::new(),
             vfio: Vec::new(),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use virtio::net::Mac;
 
-use super::{Config, DiskBus, Switch};
+use super::{Config, DiskBus, OutputFile, Switch};
 
 /// What is plugged in besides disks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -139,7 +139,7 @@ pub enum PortEnd {
     /// The standard streams of tinderbox.
     Stdio,
     /// A file for output.
-    File(PathBuf),
+    File(OutputFile),
     /// FIFOs.
     Pipe(PathBuf),
     /// A Unix socket to listen at.
@@ -154,7 +154,7 @@ impl fmt::Display for PortEnd {
         match self {
             Self::Stdio => f.write_str("stdio"),
             Self::Pty => f.write_str("pty"),
-            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::File(file) => write!(f, "file:{file}"),
             Self::Pipe(path) => write!(f, "pipe:{}", path.display()),
             Self::Socket(path) => write!(f, "unix:{}", path.display()),
         }
@@ -174,6 +174,17 @@ pub struct NetConfig {
     pub mtu: Option<u16>,
     /// What may pass in each direction.
     pub limits: net::Limits,
+}
+
+impl NetConfig {
+    /// Whether the kernel moves its packets. It knows no limits, so where there are some, it does not.
+    #[must_use]
+    pub fn vhost(&self) -> Switch {
+        match self.wire {
+            Wire::Tap { vhost, .. } if self.limits.is_none() => vhost,
+            _ => Switch::Off,
+        }
+    }
 }
 
 /// What the wire of a network interface ends in.

@@ -4,7 +4,6 @@
 //! `/dev/kvm` is touched, and nothing on the host is changed before everything is open.
 
 use std::fs::File;
-use std::path::Path;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
@@ -14,6 +13,7 @@ use chardev::Keep;
 use chipset::debugcon;
 use chipset::ged::{self, Ged, PowerEvent, SleepReset, Trigger};
 use chipset::ioapic::IoApic;
+use chipset::time::Clock;
 use chipset::uart;
 use firmware::fw_cfg::FwCfg;
 use firmware::smbios::Tables;
@@ -35,14 +35,14 @@ use super::plan::{Plan, Range, TransportPlan, Virtio};
 use super::remote::Notice;
 use super::start::Placed;
 use super::stream::Stream;
-use super::tables;
 use super::timers::{Alarm, Timers};
 use super::usb::Usb;
 use super::usb_devices::UsbDevices;
 use super::vcpus::{Board, Vcpus};
 use super::virtio::{Backends, open_end};
+use super::{tables, wall_clock};
 use crate::boot::{Handover, Ram};
-use crate::config::{self, Config, EscapeKey, Irqchip};
+use crate::config::{self, Config, EscapeKey, Irqchip, OutputFile};
 use crate::host;
 use crate::kvm::{GuestRam, Kvm, Routes, Vcpu, Vm, install_wake_handler};
 use crate::timeline::{Places, Recorder, Watched};
@@ -57,6 +57,7 @@ pub(super) struct Resources {
     debugcon: Option<File>,
     guest_data: GuestData,
     escape: EscapeKey,
+    rtc: Arc<dyn Clock>,
     fds: FdSets,
     kvm: Kvm,
 }
@@ -75,8 +76,9 @@ impl Resources {
         let kvm = Kvm::open(&config.kvm)?;
         let console = open_console(&config.console)?;
         let escape = config.escape;
-        let debugcon = config.debugcon.as_deref().map(|path| create(path, "--debugcon")).transpose()?;
-        Ok(Self { disks, virtio, usb, host_functions, console, debugcon, guest_data, escape, fds, kvm })
+        let rtc = wall_clock::start(config.rtc);
+        let debugcon = config.debugcon.as_ref().map(OutputFile::open).transpose().context("--debugcon")?;
+        Ok(Self { disks, virtio, usb, host_functions, console, debugcon, guest_data, escape, rtc, fds, kvm })
     }
 }
 
@@ -84,17 +86,13 @@ impl Resources {
 fn open_console(console: &config::Console) -> anyhow::Result<Option<End>> {
     Ok(Some(match console {
         config::Console::Stdio => End::Terminal,
-        config::Console::File(path) => End::File(create(path, "--console")?),
+        config::Console::File(file) => End::File(file.open().context("--console")?),
         config::Console::Stream(end) => {
             let chardev = open_end(end, Keep::Last).context("--console")?;
             End::Stream(Stream::new(chardev).context("--console")?)
         }
         config::Console::None => return Ok(None),
     }))
-}
-
-fn create(path: &Path, option: &str) -> anyhow::Result<File> {
-    File::create(path).with_context(|| format!("{option}: create {}", path.display()))
 }
 
 /// A machine with its devices in place and its vCPUs about to start.
@@ -133,8 +131,19 @@ pub(super) struct Machine {
 impl Machine {
     /// Builds the machine of `plan`, to begin with `start`.
     pub(super) fn build(plan: &Plan, resources: Resources, mut start: Placed) -> anyhow::Result<Self> {
-        let Resources { disks, virtio, usb, host_functions, console, debugcon, guest_data, escape, fds, kvm } =
-            resources;
+        let Resources {
+            disks,
+            virtio,
+            usb,
+            host_functions,
+            console,
+            debugcon,
+            guest_data,
+            escape,
+            rtc,
+            fds,
+            kvm,
+        } = resources;
         bus::workers_begin_with(crate::kvm::give_way);
         let ram = GuestRam::allocate(plan, virtio.pmems())?;
         let vm = kvm.create_vm(plan)?;
@@ -152,7 +161,7 @@ impl Machine {
         let mut builder = Builder::new(&vm, plan, &ram)?;
         builder.pic(vcpus.first().map(Vcpu::waker).unwrap_or_default())?;
         let alarm = Alarm::default();
-        let timers = builder.clocks(&alarm)?;
+        let timers = builder.clocks(&alarm, rtc)?;
         let triggers = builder.ged(&control)?;
         let generation = generation(plan, &ram, triggers.as_ref())?;
         builder.extras(&control)?;

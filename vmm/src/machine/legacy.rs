@@ -10,7 +10,7 @@ use chipset::pvpanic::{PanicEvent, PvPanic};
 use chipset::reset_port::{KeyboardReset, ResetControl};
 use chipset::rtc::{RamSize, Rtc};
 use chipset::test_device::{Latch, Lines, Memory};
-use chipset::time::{Clock, SteadyClock, UtcClock};
+use chipset::time::{Clock, SteadyClock};
 
 use super::build::Builder;
 use super::control::{Cause, Control, Event};
@@ -56,9 +56,9 @@ impl Builder<'_> {
         }
     }
 
-    /// PIT and RTC, which need a thread that knows the time; those in KVM do not.
-    pub(super) fn clocks(&mut self, alarm: &Alarm) -> anyhow::Result<Vec<Timer>> {
-        let timers = [self.pit(alarm)?, self.rtc(alarm)?];
+    /// PIT and RTC, which need a thread that knows the time; those in KVM do not. The RTC goes by `wall_clock`.
+    pub(super) fn clocks(&mut self, alarm: &Alarm, wall_clock: Arc<dyn Clock>) -> anyhow::Result<Vec<Timer>> {
+        let timers = [self.pit(alarm)?, self.rtc(alarm, wall_clock)?];
         Ok(timers.into_iter().flatten().collect())
     }
 
@@ -73,9 +73,9 @@ impl Builder<'_> {
         Ok(Some(Timer { device, clock }))
     }
 
-    fn rtc(&mut self, alarm: &Alarm) -> anyhow::Result<Option<Timer>> {
+    fn rtc(&mut self, alarm: &Alarm, clock: Arc<dyn Clock>) -> anyhow::Result<Option<Timer>> {
         let Some(plan) = self.plan.rtc else { return Ok(None) };
-        let (clock, alarm): (Arc<dyn Clock>, _) = (Arc::new(UtcClock), alarm.clone());
+        let alarm = alarm.clone();
         let high = self.plan.high_ram.map_or(0, |range| range.len);
         let ram = RamSize { low: self.plan.low_ram.len, high };
         let rtc = Rtc::new(self.line(plan.gsi), clock.clone(), ram, move || alarm.ring());

@@ -40,6 +40,7 @@ mod usb_host;
 pub mod usb_plugs;
 mod vcpus;
 mod virtio;
+mod wall_clock;
 
 use std::sync::Arc;
 use std::thread;

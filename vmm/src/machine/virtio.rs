@@ -198,9 +198,8 @@ fn nth_mac(n: usize) -> Mac {
 fn open_net(config: &NetConfig, n: usize) -> anyhow::Result<(Box<dyn VirtioDevice>, Plug)> {
     let options = Options { mac: config.mac.unwrap_or(nth_mac(n)), mtu: config.mtu };
     let backend: Box<dyn net::Backend> = match &config.wire {
-        Wire::Tap { name, vhost, queues } => {
-            let vhost = if config.limits.is_none() { *vhost } else { Switch::Off };
-            return open_tap(name, vhost, *queues, config.limits, options).context("--net tap");
+        Wire::Tap { name, queues, .. } => {
+            return open_tap(name, config.vhost(), *queues, config.limits, options).context("--net tap");
         }
         Wire::Passt { tcp, udp } => Box::new(Passt::start(&passt_options(tcp, udp)).context("--net passt")?),
         Wire::Socket(path) => Box::new(Stream::connect(path).context("--net passt")?),
@@ -316,7 +315,7 @@ fn open_port(port: &PortConfig) -> anyhow::Result<(Kind, Box<dyn Chardev>)> {
 pub(super) fn open_end(end: &PortEnd, keep: Keep) -> anyhow::Result<Box<dyn Chardev>> {
     Ok(match end {
         PortEnd::Stdio => Box::new(Files::stdio()?),
-        PortEnd::File(path) => Box::new(Files::file(path)?),
+        PortEnd::File(file) => Box::new(Files::file(file)?),
         PortEnd::Pipe(path) => Box::new(Files::pipe(path)?),
         PortEnd::Socket(path) => Box::new(Socket::listen(path, keep)?),
         PortEnd::Pty => {

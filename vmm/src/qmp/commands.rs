@@ -79,6 +79,8 @@ const COMMANDS: &[(&str, Action)] = &[
     ("stop", |machine, _| act(machine, Command::Pause)),
     ("system_powerdown", |machine, _| act(machine, Command::PowerButton)),
     ("system_reset", |machine, _| act(machine, Command::Reset)),
+    ("x-balloon-hint", |machine, _| balloon::hint(machine)),
+    ("x-query-balloon-hint", |machine, _| balloon::query_hint(machine)),
 ];
 
 /// A command whose arguments do not matter.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Config, Console, DiskConfig, PortConfig};
+use crate::config::{Config, Console, DiskConfig, OutputFile, PortConfig};
 use crate::machine::Plan;
 use crate::machine::disk_size::DiskSize;
 use crate::machine::drives::Name;
@@ -103,7 +103,7 @@ impl Facts {
     ) -> Self {
         let console = match &config.console {
             Console::Stdio => "stdio".into(),
-            Console::File(path) => path.display().to_string(),
+            Console::File(file) => file.to_string(),
             Console::Stream(end) => end.to_string(),
             Console::None => "none".into(),
         };
@@ -122,7 +122,7 @@ impl Facts {
             hands,
             drives: drives.collect(),
             serial: plan.com1.map(|_| console),
-            debugcon: config.debugcon.as_ref().map(|path| path.display().to_string()),
+            debugcon: config.debugcon.as_ref().map(OutputFile::to_string),
             ports: (0..).zip(&config.virtio.ports).map(port).collect(),
         }
     }

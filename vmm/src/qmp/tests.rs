@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use virtio::balloon::Balloon;
+use virtio::{Features, VirtioDevice as _};
+use vm_memory::GuestMemoryMmap;
 
 use super::commands::Machine;
 use super::facts::{Drive, Facts};
@@ -283,6 +286,28 @@ fn balloon_is_sized_by_what_it_leaves() {
     assert!(session.tell(Notice::Balloon(7)));
     let event: Value = serde_json::from_slice(session.output()).unwrap();
     assert_eq!((&event["event"], &event["data"]), (&json!("BALLOON_CHANGE"), &json!({ "actual": 7 })));
+}
+
+#[test]
+fn guest_is_asked_for_hints_if_it_gives_any() {
+    let unavailable = json!({ "return": { "status": "unavailable", "discarded": 0 } });
+    assert_eq!(answer(r#"{"execute":"x-query-balloon-hint"}"#), unavailable);
+    let refused = answer(r#"{"execute":"x-balloon-hint"}"#);
+    assert_eq!(refused["error"]["desc"], "the guest has no balloon driver that tells which pages are free");
+    let (mut session, mut machine) = ready();
+    let control = machine.facts.balloon.clone().unwrap();
+    let mut balloon = Balloon::new(control, GuestMemoryMmap::new(), |_| {});
+    balloon.begin(Features::bits(&[3]));
+    let mut ask = |name: &str| {
+        answers(&mut session, &mut machine, &json!({ "execute": name }).to_string()).remove(0)["return"]
+            .clone()
+    };
+    assert_eq!(ask("x-query-balloon-hint")["status"], "none");
+    assert_eq!(ask("x-balloon-hint"), json!({}));
+    assert_eq!(ask("x-query-balloon-hint"), json!({ "status": "active", "discarded": 0 }));
+    machine.facts.balloon = None;
+    let missing = answers(&mut session, &mut machine, r#"{"execute":"x-balloon-hint"}"#);
+    assert_eq!(missing[0]["error"]["class"], "DeviceNotActive");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::compare::{self, Common};
+use super::compare::{self, Common, words};
 use super::workload::{Case, Workload};
 
 /// Options of the verb.
@@ -34,15 +34,12 @@ const PREPARE: &str = "disk=$(readlink -f /dev/disk/by-id/*bench); test -b $disk
 
 /// Does it.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let wanted = |bus: &Bus| args.bus.is_empty() || args.bus.contains(bus);
-    let buses = Bus::value_variants().iter().filter(|bus| wanted(bus));
-    compare::run(&args.common, buses.map(|bus| bus.case()).collect())
+    compare::run(&args.common, &args.bus, Bus::case)
 }
 
 impl Bus {
-    fn case(self) -> Case {
-        let name = self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    fn case(&self) -> Case {
+        let name = compare::name(self);
         let disk = format!("{{dir}}/disk.raw,serial=bench,bus={name}");
         let mut qemu = words(&["-drive", "if=none,id=bench,format=raw,file={dir}/disk.raw"]);
         // What QEMU can give each: a thread beside that of its main loop, doorbells that are no exits to it.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::ValueEnum;
+
 use super::boot::{self, Way};
 use super::rates::{Rates, Setup};
 use super::workload::{self, Case, Job, Sample};
@@ -29,12 +31,18 @@ pub(super) struct Common {
     json: Option<PathBuf>,
 }
 
-/// Measures `cases` and prints the comparison.
+/// Measures the `case` of each kind that was `asked` for, all if none was, and prints the comparison.
 ///
 /// # Errors
 ///
 /// When a part cannot be built or had, or a measurement fails.
-pub(super) fn run(args: &Common, cases: Vec<Case>) -> anyhow::Result<ExitCode> {
+pub(super) fn run<Kind: ValueEnum + PartialEq>(
+    args: &Common,
+    asked: &[Kind],
+    case: impl Fn(&Kind) -> Case,
+) -> anyhow::Result<ExitCode> {
+    let wanted = |kind: &&Kind| asked.is_empty() || asked.contains(kind);
+    let cases = Kind::value_variants().iter().filter(wanted).map(case).collect();
     let machine = boot::parts(Way::Direct, args.memory, args.cpus)?;
     let (accel, work) = boot::place_to_work(args.accel, &machine)?;
     let job = Job {
@@ -51,6 +59,16 @@ pub(super) fn run(args: &Common, cases: Vec<Case>) -> anyhow::Result<ExitCode> {
         files::write(path, format!("{:#}\n", rates.json()))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a kind is called on the command line.
+pub(super) fn name(kind: &impl ValueEnum) -> String {
+    kind.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+/// Words of a VMM's command line.
+pub(super) fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
 }
 
 fn setup(job: &Job, accel: Accel) -> anyhow::Result<Setup> {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use super::compare::{self, Common};
+use super::compare::{self, Common, words};
 use super::workload::{Case, Workload};
 
 /// Options of the verb.
@@ -40,23 +40,20 @@ const PREPARE: &str = "net=$(ls /sys/class/net | grep -v lo); ip address add 10.
 
 /// Does it.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let wanted = |way: &Way| args.way.is_empty() || args.way.contains(way);
-    let ways = Way::value_variants().iter().filter(|way| wanted(way));
-    compare::run(&args.common, ways.map(|way| way.case()).collect())
+    compare::run(&args.common, &args.way, Way::case)
 }
 
 impl Way {
-    fn case(self) -> Case {
+    fn case(&self) -> Case {
         let (name, bus, device, vhost) = match self {
             Self::Mmio => ("virtio-mmio", "mmio", "virtio-net-device", "off"),
             Self::Pci => ("virtio-pci", "pci", "virtio-net-pci", "off"),
             Self::Vhost => ("virtio-mmio with vhost-net", "mmio", "virtio-net-device", "on"),
         };
-        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
         let ours = format!("tap,ifname=tbench,vhost={vhost}");
         let wire = format!("tap,id=n,ifname=tbench,script=no,downscript=no,vhost={vhost}");
         let mut qemu = words(&["-netdev", &wire, "-device", &format!("{device},netdev=n")]);
-        if self == Self::Pci {
+        if *self == Self::Pci {
             qemu.splice(0..0, words(&["-machine", "pcie=on"]));
         }
         Case {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 
 use super::block;
-use super::compare::{self, Common};
+use super::compare::{self, Common, words};
 use super::workload::{Case, Workload};
 
 /// Options of the verb.
@@ -34,16 +34,13 @@ const PREPARE: &str = "for n in $(seq 60); do disk=$(ls /dev/disk/by-id/*bench* 
 
 /// Does it.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let wanted = |device: &Device| args.device.is_empty() || args.device.contains(device);
-    let devices = Device::value_variants().iter().filter(|device| wanted(device));
-    compare::run(&args.common, devices.map(|device| device.case()).collect())
+    compare::run(&args.common, &args.device, Device::case)
 }
 
 impl Device {
-    fn case(self) -> Case {
-        let name = self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
-        let speed = if self == Self::UsbUas { ",speed=high" } else { "" };
+    fn case(&self) -> Case {
+        let name = compare::name(self);
+        let speed = if *self == Self::UsbUas { ",speed=high" } else { "" };
         let disk = format!("storage,disk={{dir}}/disk.raw,serial=bench{speed}");
         let mut qemu = words(&["-drive", "if=none,id=bench,format=raw,file={dir}/disk.raw"]);
         qemu.extend(words(&["-machine", "pcie=on", "-device", "qemu-xhci,id=xhci"]));
@@ -85,7 +82,7 @@ mod tests {
 
     #[test]
     fn both_get_the_disk_by_the_same_transport_on_pci() {
-        let [storage, uas] = [Device::UsbStorage, Device::UsbUas].map(Device::case);
+        let [storage, uas] = [Device::UsbStorage, Device::UsbUas].map(|device| device.case());
 
         assert_eq!(storage.ours.join(" "), "--device xhci --usb storage,disk={dir}/disk.raw,serial=bench");
         assert_eq!(

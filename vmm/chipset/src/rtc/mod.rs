@@ -6,8 +6,8 @@
 //!   0x71 data  ──┘     the others       memory                                periods ──► register C ──► IRQ 8
 //! ```
 //!
-//! The clock starts with the host's UTC, keeps whatever the guest sets, and goes on at the host's pace; when the host's
-//! clock is set, this one moves by as much. Time passes when somebody looks ([`crate::time`]): the seconds since the last
+//! The clock starts with the time of a [`Clock`], keeps whatever the guest sets, and goes on at that one's pace; when the
+//! other is set, this one moves by as much. Time passes when somebody looks ([`crate::time`]): the seconds since the last
 //! look are added, and flags of register C are set as if one had looked all the time.
 //!
 //! Updates take no time. The 244 µs before one are announced, as the data sheet has it, so a guest that reads the time
@@ -44,18 +44,18 @@ use crate::time::{Clock, Shared, Timed};
 pub struct Rtc(Arc<Shared<Model>>);
 
 impl Rtc {
-    /// A clock that interrupts on `line`. `utc` tells the nanoseconds since 1970, and `ram` goes into the clock's memory.
+    /// A clock that interrupts on `line`. `time` tells the nanoseconds since 1970, and `ram` goes into the clock's memory.
     ///
     /// `rearm` is called when the next event of the [`timer`](Self::timer) became earlier. It runs on the thread of a
     /// vCPU and should do no more than wake the thread that sleeps until then.
     pub fn new(
         line: IrqLine,
-        utc: Arc<dyn Clock>,
+        time: Arc<dyn Clock>,
         ram: RamSize,
         rearm: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        let model = Model::new(line, utc.now(), ram);
-        Self(Shared::new(model, utc, rearm))
+        let model = Model::new(line, time.now(), ram);
+        Self(Shared::new(model, time, rearm))
     }
 
     /// The clock's interrupts, for a timer of the host.

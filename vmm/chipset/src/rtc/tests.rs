@@ -12,7 +12,7 @@ use bus::Width;
 use rstest::rstest;
 
 use super::*;
-use crate::time::{ManualClock, SECOND};
+use crate::time::{ManualClock, Moment, SECOND, ShiftedClock};
 
 /// 2026-08-04 11:59:59 UTC, a Tuesday.
 const START: u64 = 1_785_844_799;
@@ -35,12 +35,18 @@ impl Rig {
     }
 
     fn at(now: u64) -> Self {
-        let (clock, levels) = (ManualClock::at(now), Arc::new(Mutex::new(Vec::new())));
+        let clock = ManualClock::at(now);
+        Self::showing(clock.clone(), clock)
+    }
+
+    /// A clock that goes by `time`, which goes by `clock`.
+    fn showing(time: Arc<dyn Clock>, clock: Arc<ManualClock>) -> Self {
+        let levels = Arc::new(Mutex::new(Vec::new()));
         let calls = Arc::new(AtomicUsize::new(0));
         let (wire, counter) = (levels.clone(), calls.clone());
         let line = IrqLine::new(move |level| wire.lock().unwrap().push(level));
         let ram = RamSize { low: 3 << 30, high: 1 << 30 };
-        let rtc = Rtc::new(line, clock.clone(), ram, move || {
+        let rtc = Rtc::new(line, time, ram, move || {
             counter.fetch_add(1, Ordering::Relaxed);
         });
         Self { timer: rtc.timer(), rtc, clock, levels, calls }
@@ -121,6 +127,16 @@ fn register_at_power_on(#[case] index: u8, #[case] value: u8) {
 fn clock_starts_with_the_time_of_the_host() {
     let mut rig = Rig::new();
     assert_eq!((rig.time(), rig.date()), ([0x11, 0x59, 0x59], [0x20, 0x26, 0x08, 0x04, 0x03]));
+}
+
+#[test]
+fn clock_starts_with_a_time_of_its_own_and_follows_the_host_from_there() {
+    let host = ManualClock::at(START * SECOND);
+    let millennium = Moment(946_684_799 * SECOND);
+    let mut rig = Rig::showing(Arc::new(ShiftedClock::showing(millennium, host.clone())), host);
+    assert_eq!((rig.time(), rig.date()), ([0x23, 0x59, 0x59], [0x19, 0x99, 0x12, 0x31, 0x06]));
+    rig.pass(SECOND);
+    assert_eq!((rig.time(), rig.date()), ([0, 0, 0], [0x20, 0x00, 0x01, 0x01, 0x07]));
 }
 
 #[test]

@@ -24,7 +24,8 @@ pub(super) fn port(place: &UsbPlace) -> String {
 fn file(config: &Config, device: &UsbDevice) -> String {
     let path = match &device.kind {
         UsbKind::Storage(storage) => config.disks.get(storage.disk).map(|disk| &disk.path),
-        UsbKind::Serial(PortEnd::File(path) | PortEnd::Pipe(path) | PortEnd::Socket(path)) => Some(path),
+        UsbKind::Serial(PortEnd::File(file)) => Some(&file.path),
+        UsbKind::Serial(PortEnd::Pipe(path) | PortEnd::Socket(path)) => Some(path),
         UsbKind::Serial(PortEnd::Stdio) => return "stdio".into(),
         UsbKind::Serial(PortEnd::Pty) => return "pty".into(),
         _ => None,

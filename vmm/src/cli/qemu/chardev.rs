@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::monitors;
 use super::opts::{self, Opts};
 use super::{Reason, Wrong};
-use crate::config::{Console, Endpoint, Monitor, PortEnd, Side};
+use crate::config::{Console, Endpoint, Monitor, OutputFile, PortEnd, Side};
 
 /// The port of the firmware's log.
 const DEBUGCON_PORT: u64 = 0x402;
@@ -15,8 +15,10 @@ const QEMU_DEBUGCON_PORT: u64 = 0xe9;
 /// Character devices and what they are connected to.
 #[derive(Default)]
 pub(super) struct Chardevs {
-    devices: Vec<(String, Backend)>,
+    devices: Vec<Device>,
     serials: Vec<String>,
+    /// `-device isa-serial`.
+    com1: Option<String>,
     debugcon: Option<(String, Option<u64>)>,
     /// `-global isa-debugcon.iobase=`.
     debugcon_port: Option<u64>,
@@ -24,11 +26,19 @@ pub(super) struct Chardevs {
     no_graphic: bool,
 }
 
+/// `-chardev`.
+struct Device {
+    id: String,
+    backend: Backend,
+    /// It is connected to something.
+    is_taken: bool,
+}
+
 /// Where characters go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Backend {
     Stdio,
-    File(PathBuf),
+    File(OutputFile),
     Null,
     Absent,
     Socket(Monitor),
@@ -68,7 +78,10 @@ impl Chardevs {
                 opts.ignore(&["signal"]);
                 Backend::Stdio
             }
-            "file" => Backend::File(opts.need("path")?.into()),
+            "file" => {
+                let (path, append) = (opts.need("path")?.into(), opts.switch("append")?.unwrap_or(false));
+                Backend::File(OutputFile { path, append })
+            }
             "null" => Backend::Null,
             "pty" => Backend::Pty,
             "pipe" => Backend::Pipe(opts.need("path")?.into()),
@@ -79,10 +92,10 @@ impl Chardevs {
                 );
             }
         };
+        // What it could be shared with is the monitor, and whoever else takes it is refused.
         opts.ignore(&["mux", "logfile", "logappend"]);
-        opts.only("append", &["off"], "a file begins empty, use append=off")?;
         opts.finish()?;
-        self.devices.push((id, backend));
+        self.devices.push(Device { id, backend, is_taken: false });
         Ok(())
     }
 
@@ -111,24 +124,24 @@ impl Chardevs {
         opts.only("index", &["0"], "there is COM1 alone")?;
         opts.ignore(&["id"]);
         opts.finish()?;
-        self.serials.push(format!("chardev:{chardev}"));
-        Ok(())
+        match self.com1.replace(format!("chardev:{chardev}")) {
+            Some(_) => Err("there is one serial port, leave this one out".into()),
+            None => Ok(()),
+        }
     }
 
     /// What COM1 and the firmware's log are connected to.
-    pub(super) fn finish(&self, notes: &mut Vec<String>) -> Result<(Console, Option<PathBuf>), Wrong> {
+    pub(super) fn finish(&mut self, notes: &mut Vec<String>) -> Result<(Console, Option<OutputFile>), Wrong> {
         let console = self.console(notes)?;
         let debugcon = self.log().map_err(|(text, reason)| ("-debugcon", text, reason))?;
         Ok((console, debugcon))
     }
 
-    fn console(&self, notes: &mut Vec<String>) -> Result<Console, Wrong> {
+    fn console(&mut self, notes: &mut Vec<String>) -> Result<Console, Wrong> {
+        let text = self.com1(notes)?;
         let wrong = |text: &str, reason| ("-serial", text.to_owned(), reason);
-        if let Some(second) = self.serials.get(1..).unwrap_or_default().iter().find(|text| *text != "none") {
-            return Err(wrong(second, "there is one serial port, leave this out".into()));
-        }
-        let backend = match self.serials.first() {
-            Some(text) => self.backend(text).map_err(|reason| wrong(text, reason))?,
+        let backend = match &text {
+            Some(text) => self.take(text).map_err(|reason| wrong(text, reason))?,
             None if self.no_defaults => Backend::Absent,
             None if self.no_graphic => Backend::Stdio,
             None => {
@@ -140,26 +153,46 @@ impl Chardevs {
         };
         Ok(match backend {
             Backend::Stdio => Console::Stdio,
-            Backend::File(path) => Console::File(path),
+            Backend::File(file) => Console::File(file),
             Backend::Null => Console::File("/dev/null".into()),
             Backend::Absent => Console::None,
             Backend::Socket(_) | Backend::Pty | Backend::Pipe(_) => {
-                let text = self.serials.first().map_or("", String::as_str);
-                Console::Stream(port_end(backend).map_err(|reason| wrong(text, reason))?)
+                Console::Stream(port_end(backend).map_err(|reason| wrong(&text.unwrap_or_default(), reason))?)
             }
         })
     }
 
-    fn log(&self) -> Result<Option<PathBuf>, (String, Reason)> {
-        let Some((text, port)) = &self.debugcon else { return Ok(None) };
+    /// What COM1 is told to be connected to. As on QEMU's microvm, what the other serial ports of a PC would be connected to
+    /// is looked at, and nothing comes there.
+    fn com1(&self, notes: &mut Vec<String>) -> Result<Option<String>, Wrong> {
+        let (first, others) = self.serials.split_first().unzip();
+        for text in others.unwrap_or_default().iter().filter(|text| *text != "none") {
+            self.backend(text).map_err(|reason| ("-serial", text.clone(), reason))?;
+            notes.push(format!(
+                "-serial {text} changes nothing: there is one serial port, and the first -serial has it"
+            ));
+        }
+        match (first, &self.com1) {
+            (Some(text), Some(_)) if text != "none" => Err((
+                "-serial",
+                text.clone(),
+                "-device isa-serial has the one serial port, leave this out".into(),
+            )),
+            (_, Some(device)) => Ok(Some(device.clone())),
+            (first, None) => Ok(first.cloned()),
+        }
+    }
+
+    fn log(&mut self) -> Result<Option<OutputFile>, (String, Reason)> {
+        let Some((text, port)) = self.debugcon.take() else { return Ok(None) };
         let wrong = |reason| (text.clone(), reason);
         let port = port.or(self.debugcon_port).unwrap_or(QEMU_DEBUGCON_PORT);
-        match self.backend(text).map_err(wrong)? {
+        match self.take(&text).map_err(wrong)? {
             Backend::Null | Backend::Absent => Ok(None),
             _ if port != DEBUGCON_PORT => {
                 Err(wrong("the debug console is at port 0x402, add -global isa-debugcon.iobase=0x402".into()))
             }
-            Backend::File(path) => Ok(Some(path)),
+            Backend::File(file) => Ok(Some(file)),
             Backend::Stdio | Backend::Socket(_) | Backend::Pty | Backend::Pipe(_) => {
                 Err(wrong("the firmware's log goes to a file, use file:PATH".into()))
             }
@@ -167,8 +200,8 @@ impl Chardevs {
     }
 
     /// The character device `id` as a place where QMP is spoken.
-    pub(super) fn monitor(&self, id: &str) -> Result<Monitor, Reason> {
-        match self.backend(&format!("chardev:{id}"))? {
+    pub(super) fn monitor(&mut self, id: &str) -> Result<Monitor, Reason> {
+        match self.take(&format!("chardev:{id}"))? {
             Backend::Socket(monitor) => Ok(monitor),
             Backend::Stdio => Ok(Monitor { endpoint: Endpoint::Stdio, side: Side::Server }),
             _ => Err("QMP needs an answer, use a socket".into()),
@@ -176,8 +209,8 @@ impl Chardevs {
     }
 
     /// The Unix socket to which the character device `id` connects.
-    pub(super) fn client(&self, id: &str) -> Result<PathBuf, Reason> {
-        match self.backend(&format!("chardev:{id}"))? {
+    pub(super) fn client(&mut self, id: &str) -> Result<PathBuf, Reason> {
+        match self.take(&format!("chardev:{id}"))? {
             Backend::Socket(Monitor { endpoint: Endpoint::Unix(path), side: Side::Client }) => Ok(path),
             _ => {
                 Err("its back end listens at a Unix socket, use -chardev socket,path=PATH,server=off".into())
@@ -187,12 +220,28 @@ impl Chardevs {
 
     /// Whether `id` is the terminal, where QEMU's monitor for people would be behind Ctrl-a c.
     pub(super) fn is_terminal(&self, id: &str) -> bool {
-        self.devices.iter().any(|(known, backend)| known == id && *backend == Backend::Stdio)
+        self.devices.iter().any(|device| device.id == id && device.backend == Backend::Stdio)
     }
 
     /// The character device `id` as the end of a port on virtio.
-    pub(super) fn port(&self, id: &str) -> Result<PortEnd, Reason> {
-        port_end(self.backend(&format!("chardev:{id}"))?)
+    pub(super) fn port(&mut self, id: &str) -> Result<PortEnd, Reason> {
+        port_end(self.take(&format!("chardev:{id}"))?)
+    }
+
+    /// What `text` names, for one device alone.
+    fn take(&mut self, text: &str) -> Result<Backend, Reason> {
+        let backend = self.backend(text)?;
+        let id = text.strip_prefix("chardev:");
+        if let Some(device) = self.devices.iter_mut().find(|device| Some(device.id.as_str()) == id)
+            && std::mem::replace(&mut device.is_taken, true)
+        {
+            let id = &device.id;
+            return Err(format!(
+                "-chardev {id} is connected already, even with mux=on give each device its own"
+            )
+            .into());
+        }
+        Ok(backend)
     }
 
     /// QEMU's short form of a character device.
@@ -208,9 +257,9 @@ impl Chardevs {
             ("file", "") => Err("no path after file:, write file:PATH".into()),
             ("file", path) => Ok(Backend::File(path.into())),
             ("chardev", id) => {
-                let device = self.devices.iter().find(|(known, _)| known == id);
+                let device = self.devices.iter().find(|device| device.id == id);
                 let missing = || format!("there is no -chardev of the id `{id}`, add it");
-                Ok(device.ok_or_else(missing)?.1.clone())
+                Ok(device.ok_or_else(missing)?.backend.clone())
             }
             _ => Err("unknown backend, use stdio, mon:stdio, file:PATH, pty, pipe:PATH, unix:PATH,server=on,wait=off, null, none or chardev:ID".into()),
         }
@@ -221,7 +270,7 @@ impl Chardevs {
 fn port_end(backend: Backend) -> Result<PortEnd, Reason> {
     Ok(match backend {
         Backend::Stdio => PortEnd::Stdio,
-        Backend::File(path) => PortEnd::File(path),
+        Backend::File(file) => PortEnd::File(file),
         Backend::Null | Backend::Absent => PortEnd::File("/dev/null".into()),
         Backend::Pty => PortEnd::Pty,
         Backend::Pipe(path) => PortEnd::Pipe(path),

@@ -1,6 +1,7 @@
 //! One option after the other, then all together.
 
 use super::chardev::Chardevs;
+use super::clock::Clock;
 use super::drives::Drives;
 use super::guest::Guest;
 use super::help::{Help, device_names};
@@ -26,6 +27,7 @@ pub(super) struct CommandLine {
     memory: Memory,
     drives: Drives,
     chardevs: Chardevs,
+    clock: Clock,
     guest: Guest,
     monitors: Monitors,
     nets: Nets,
@@ -51,6 +53,7 @@ impl CommandLine {
             memory: Memory::default(),
             drives: Drives::default(),
             chardevs: Chardevs::default(),
+            clock: Clock::default(),
             guest: Guest::default(),
             monitors: Monitors::default(),
             nets: Nets::default(),
@@ -114,7 +117,8 @@ impl CommandLine {
             "action" => self.action(value)?,
             "netdev" => self.nets.netdev(value)?,
             "nic" => self.nets.nic(value)?,
-            "boot" | "rtc" | "run-with" | "sandbox" => self.setting(name, value)?,
+            "rtc" => self.clock.option(value)?,
+            "boot" | "run-with" | "sandbox" => self.setting(name, value)?,
             _ => self.guest.option(name, value)?,
         }
         Ok(())
@@ -127,7 +131,10 @@ impl CommandLine {
         match driver.as_str() {
             "virtio-blk-device" | "virtio-blk" => return self.drives.device(text, opts, DiskBus::VirtioMmio),
             "virtio-blk-pci" => return self.drives.device(text, opts, DiskBus::VirtioPci),
-            "usb-storage" => return self.drives.device(text, opts, DiskBus::Usb),
+            "usb-storage" => {
+                self.usb.drive(&mut opts)?;
+                return self.drives.device(text, opts, DiskBus::Usb);
+            }
             "nvme" => return self.drives.device(text, opts, DiskBus::Nvme),
             "scsi-hd" => return self.drives.target(text, opts, Media::Disk),
             "scsi-cd" => return self.drives.target(text, opts, Media::CdRom),
@@ -257,11 +264,6 @@ impl CommandLine {
                 opts.only("menu", &["off"], "there is no boot menu, use bootindex= of a device")?;
                 self.note("-boot", "disks boot in their order, or by bootindex= of their device");
             }
-            "rtc" => {
-                opts.only("base", &["utc"], "the clock shows UTC, use base=utc")?;
-                opts.only("clock", &["host"], "the clock follows the host, use clock=host")?;
-                opts.ignore(&["driftfix"]);
-            }
             "run-with" => {
                 opts.ignore(&["async-teardown"]);
                 let chroot = "start it in one, as with `chroot` or systemd's RootDirectory=";
@@ -279,19 +281,20 @@ impl CommandLine {
 
     /// Everything together: what refers to something finds it now.
     pub(super) fn finish(self) -> Result<Parsed, QemuError> {
-        let Self { mut notes, machine, .. } = self;
+        let Self { mut notes, mut chardevs, machine, .. } = self;
         let wrong =
             |(option, value, reason): Wrong| QemuError::Value { option: option.into(), value, reason };
         let options = machine.options;
         let (memory, backing, numa) = self.memory.finish(machine.memory_backend.as_deref()).map_err(wrong)?;
-        let (console, debugcon) = self.chardevs.finish(&mut notes).map_err(wrong)?;
-        let mut control = self.monitors.finish(&self.chardevs, &mut notes).map_err(wrong)?;
+        let (console, debugcon) = chardevs.finish(&mut notes).map_err(wrong)?;
+        let mut control = self.monitors.finish(&mut chardevs, &mut notes).map_err(wrong)?;
         let disks = self.drives.finish(&mut notes).map_err(wrong)?;
         control.fds = self.drives.fds();
         let mut virtio = self.nets.finish(&mut notes).map_err(wrong)?;
-        virtio.vhost_user = self.vhost_users.finish(&self.chardevs).map_err(wrong)?;
-        virtio.ports = self.ports.finish(&self.chardevs).map_err(wrong)?;
+        virtio.vhost_user = self.vhost_users.finish(&mut chardevs).map_err(wrong)?;
+        virtio.ports = self.ports.finish(&mut chardevs).map_err(wrong)?;
         let usb = self.usb.finish(&disks);
+        let rtc = self.clock.finish(&options, &mut notes);
         let guest_info = self.guest.finish().map_err(wrong)?;
         let cpus = self.processor.topology().map_err(wrong)?;
         let kernel = kernel(self.kernel, self.initrd, self.append)?;
@@ -303,6 +306,7 @@ impl CommandLine {
             numa,
             cpu: self.processor.model,
             options,
+            rtc,
             extras: self.extras,
             firmware,
             kernel,

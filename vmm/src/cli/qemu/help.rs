@@ -74,7 +74,7 @@ const DEVICES: [DeviceHelp; 28] = [
         name: "usb-storage",
         bus: "usb-bus",
         category: "Storage",
-        properties: &[("bootindex", "int32"), ("drive", "str")],
+        properties: &[("bootindex", "int32"), ("drive", "str"), ("removable", "bool")],
     },
     DeviceHelp {
         name: "nvme",

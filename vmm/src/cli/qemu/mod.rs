@@ -14,6 +14,7 @@
 //! Left out: what this machine does not have (displays, migration), each with a message of its own.
 
 mod chardev;
+mod clock;
 mod command_line;
 mod drives;
 mod guest;

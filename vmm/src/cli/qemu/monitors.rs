@@ -76,7 +76,11 @@ impl Monitors {
     }
 
     /// All of it, with the sockets of `chardevs`.
-    pub(super) fn finish(self, chardevs: &Chardevs, notes: &mut Vec<String>) -> Result<ControlConfig, Wrong> {
+    pub(super) fn finish(
+        self,
+        chardevs: &mut Chardevs,
+        notes: &mut Vec<String>,
+    ) -> Result<ControlConfig, Wrong> {
         let Self { mut config, by_chardev, for_people } = self;
         for id in for_people {
             if !chardevs.is_terminal(&id) {

@@ -150,7 +150,7 @@ fn wire(opts: &mut Opts) -> Result<Wire, Reason> {
             let vhost = match opts.switch("vhost")? {
                 Some(true) => Switch::On,
                 Some(false) => Switch::Off,
-                None => Switch::Off,
+                None => Switch::Auto,
             };
             let queues = opts.take("queues").map_or(Ok(1), queue_pairs).map_err(|error| error.to_string())?;
             Ok(Wire::Tap { name: opts.need("ifname")?, vhost, queues })

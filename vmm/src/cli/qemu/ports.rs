@@ -53,7 +53,7 @@ impl Ports {
     }
 
     /// All ports with their ends; consoles come first, as the guest numbers them.
-    pub(super) fn finish(self, chardevs: &Chardevs) -> Result<Vec<PortConfig>, Wrong> {
+    pub(super) fn finish(self, chardevs: &mut Chardevs) -> Result<Vec<PortConfig>, Wrong> {
         let Self { ports, has_bus } = self;
         if let (Some(port), false) = (ports.first(), has_bus) {
             let reason = "there is nothing to plug it into, add -device virtio-serial-device before it";
@@ -65,7 +65,7 @@ impl Ports {
 }
 
 impl Port {
-    fn config(self, chardevs: &Chardevs) -> Result<PortConfig, Wrong> {
+    fn config(self, chardevs: &mut Chardevs) -> Result<PortConfig, Wrong> {
         let Self { text, chardev, name } = self;
         let config = || -> Result<PortConfig, Reason> {
             let end = chardevs.port(&chardev)?;

@@ -1,5 +1,7 @@
 //! QEMU's command lines as people and tools write them, and what is said of wrong ones.
 
+mod characters;
+
 use ::virtio::input;
 use block::Aio;
 use proptest::prelude::*;
@@ -9,7 +11,7 @@ use crate::backing::{HugePage, Pages};
 use crate::config::{
     Cache, Console, DiskBus, DiskConfig, Endpoint, ExtraDevice, FdConfig, FirmwareChoice, FsServer,
     ImageConfig, Irqchip, Media, Monitor, OnPowerOff, OnReset, PortEnd, Side, Source, StartState, Switch,
-    UsbKind, VhostUserConfig, VirtioBus, Wire,
+    UsbDevice, UsbKind, VhostUserConfig, VirtioBus, Wire,
 };
 use crate::topology::Topology;
 
@@ -276,7 +278,7 @@ fn networks_end_in_what_this_program_has() {
     );
     assert_eq!(
         (&tap[0].wire, tap[0].mtu),
-        (&Wire::Tap { name: "t0".into(), vhost: Switch::Off, queues: 1 }, Some(1400))
+        (&Wire::Tap { name: "t0".into(), vhost: Switch::Auto, queues: 1 }, Some(1400))
     );
     let ports = |tcp: Option<&str>| Wire::Passt { tcp: tcp.map(Into::into), udp: None };
     assert_eq!(
@@ -434,39 +436,15 @@ fn interfaces_are_known_by_device_and_network() {
 }
 
 #[test]
-fn serial_port_goes_where_it_is_told() {
-    let console = |line| config(line).console;
-    assert_eq!(console("-nographic"), Console::Stdio);
-    assert_eq!(console("-nographic -nodefaults"), Console::None);
-    assert_eq!(console("-display none -serial mon:stdio"), Console::Stdio);
-    assert_eq!(console("-serial file:a.log"), Console::File("a.log".into()));
-    assert_eq!(console("-serial none"), Console::None);
-    assert_eq!(console("-serial null"), Console::File("/dev/null".into()));
-    assert_eq!(console("-serial chardev:c -chardev stdio,id=c,signal=off"), Console::Stdio);
-    assert_eq!(
-        console("-nodefaults -chardev file,id=c,path=x -device isa-serial,chardev=c"),
-        Console::File("x".into())
+fn drive_on_usb_may_have_a_removable_medium() {
+    let line = "-device qemu-xhci,id=x -drive if=none,id=a,file=a.raw -drive if=none,id=b,file=b.raw c.raw \
+        -device usb-storage,bus=x.0,port=1,drive=a -device usb-storage,drive=b,removable=on";
+    let usb = config(line).usb;
+    let removable = |device: &UsbDevice| matches!(&device.kind, UsbKind::Storage(drive) if drive.removable);
+    assert_eq!(usb.devices.iter().map(removable).collect::<Vec<_>>(), [false, true]);
+    assert!(
+        message("-device usb-storage,drive=a,removable=1").ends_with("use removable=on or removable=off")
     );
-    assert_eq!(console("-serial pty"), Console::Stream(PortEnd::Pty));
-    let socket = Console::Stream(PortEnd::Socket("/run/s".into()));
-    assert_eq!(console("-serial unix:/run/s,server=on,wait=off"), socket);
-    assert_eq!(console("-chardev socket,id=c,path=/run/s,server=on,wait=off -serial chardev:c"), socket);
-    assert!(message("-serial unix:/run/s,server=on").ends_with("use server=on,wait=off"));
-    assert!(message("-serial msmouse").starts_with("-serial msmouse: unknown backend, use stdio"));
-    assert_eq!(
-        message("-serial stdio -serial null"),
-        "-serial null: there is one serial port, leave this out"
-    );
-    assert_eq!(message("-serial chardev:c"), "-serial chardev:c: there is no -chardev of the id `c`, add it");
-}
-
-#[test]
-fn firmware_log_is_at_its_port() {
-    let log = |line| config(line).debugcon;
-    let device = "-chardev file,id=d,path=fw.log -device isa-debugcon,iobase=0x402,chardev=d";
-    assert_eq!(log(device), Some("fw.log".into()));
-    assert_eq!(log("-global isa-debugcon.iobase=0x402 -debugcon file:fw.log"), Some("fw.log".into()));
-    assert!(message("-debugcon file:fw.log").ends_with("add -global isa-debugcon.iobase=0x402"));
 }
 
 #[test]

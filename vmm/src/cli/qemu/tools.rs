@@ -84,7 +84,7 @@ fn line_of_microvm_nix_makes_its_machine() {
     assert_eq!((config.console, config.on_reset), (Console::Stdio, OnReset::End));
     assert_eq!(config.extras, [ExtraDevice::KeyboardReset]);
     assert_eq!((config.virtio.rng, config.virtio.balloon), (true, Some(0)));
-    assert_eq!(config.virtio.nets[0].wire, Wire::Tap { name: "vm-a".into(), vhost: Switch::Off, queues: 1 });
+    assert_eq!(config.virtio.nets[0].wire, Wire::Tap { name: "vm-a".into(), vhost: Switch::Auto, queues: 1 });
     let socket = Endpoint::Unix("my-microvm.sock".into());
     assert_eq!(config.control.qmp, [Monitor { endpoint: socket, side: Side::Server }]);
     assert!(config.kernel.unwrap().cmdline.ends_with("root=fstab loglevel=4"));

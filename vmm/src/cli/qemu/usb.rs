@@ -13,9 +13,14 @@ const CONTROLLERS: [&str; 2] = ["qemu-xhci", "nec-usb-xhci"];
 const INPUT: [(&str, UsbKind); 3] =
     [("usb-kbd", UsbKind::Keyboard), ("usb-mouse", UsbKind::Mouse), ("usb-tablet", UsbKind::Tablet)];
 
-/// The devices that are no drives.
+/// What is plugged into the controller.
 #[derive(Default)]
-pub(super) struct Usb(Vec<(UsbKind, Option<String>)>);
+pub(super) struct Usb {
+    /// The devices that are no drives, each with its id.
+    devices: Vec<(UsbKind, Option<String>)>,
+    /// Whether the medium of each drive can be taken out, in the order of the drives.
+    removable: Vec<bool>,
+}
 
 impl Usb {
     /// Whether `driver` is one of these.
@@ -44,19 +49,29 @@ impl Usb {
         if let Some((_, kind)) = INPUT.iter().find(|(name, _)| *name == driver) {
             let id = opts.take("id");
             opts.ignore(&["bus", "port", "display"]);
-            self.0.push((kind.clone(), id));
+            self.devices.push((kind.clone(), id));
         }
         opts.finish()
+    }
+
+    /// What `-device usb-storage` says besides what every drive does: `[,removable=on][,bus=BUS][,port=PORT]`.
+    pub(super) fn drive(&mut self, opts: &mut Opts) -> Result<(), Reason> {
+        self.removable.push(opts.switch("removable")?.unwrap_or(false));
+        opts.ignore(&["bus", "port"]);
+        Ok(())
     }
 
     /// Everything on USB: the drives among `disks`, then the others.
     pub(super) fn finish(self, disks: &[DiskConfig]) -> UsbConfig {
         let is_disc = |disk: usize| disks.get(disk).is_some_and(|disk| disk.media == Media::CdRom);
-        let storage =
-            |disk| UsbStorage { disk, cdrom: is_disc(disk), removable: false, speed: ::usb::Speed::Super };
-        let drives = disks.iter().enumerate().filter(|(_, disk)| disk.bus == DiskBus::Usb);
-        let drives = drives.map(|(at, disk)| (UsbKind::Storage(storage(at)), disk.id.clone()));
-        let devices = drives.chain(self.0).map(|(kind, id)| UsbDevice { kind, hub: None, id });
+        let speed = ::usb::Speed::Super;
+        let drives =
+            disks.iter().enumerate().filter(|(_, disk)| disk.bus == DiskBus::Usb).zip(self.removable);
+        let drives = drives.map(|((at, disk), removable)| {
+            let storage = UsbStorage { disk: at, cdrom: is_disc(at), removable, speed };
+            (UsbKind::Storage(storage), disk.id.clone())
+        });
+        let devices = drives.chain(self.devices).map(|(kind, id)| UsbDevice { kind, hub: None, id });
         let devices = devices.collect();
         UsbConfig { devices, pcap: None }
     }

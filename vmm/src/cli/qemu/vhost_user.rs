@@ -52,7 +52,7 @@ impl VhostUsers {
     }
 
     /// All devices with the sockets of `chardevs`.
-    pub(super) fn finish(self, chardevs: &Chardevs) -> Result<Vec<VhostUserConfig>, Wrong> {
+    pub(super) fn finish(self, chardevs: &mut Chardevs) -> Result<Vec<VhostUserConfig>, Wrong> {
         let device = |Device { text, chardev, kind }| {
             let socket = chardevs.client(&chardev).map_err(|reason| ("-device", text, reason))?;
             Ok(match kind {

@@ -2,15 +2,16 @@
 //!
 //! The guest gives pages up to reach the size that it is asked for, unless it would run out of memory (deflate on OOM), and
 //! tells of pages that happen to be free (free page reporting); the host takes both back. If it is asked now and then, it tells
-//! [how its memory is used](Statistics). Left out: hints, which are for migration.
+//! [how its memory is used](Statistics), and, when the host asks for [hints](Hinting), of all free pages at once.
 
+mod hinting;
 mod statistics;
 
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::time::{
@@ -20,10 +21,12 @@ use vm_memory::{GuestAddress, GuestMemory as _, GuestMemoryMmap, Permissions, Vo
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{Broken, Buffers, Features, Requests, VirtioDevice};
+use crate::{Broken, Buffers, Chain, Features, Requests, VirtioDevice};
 
+use hinting::Hints;
 use statistics::Buffer;
 
+pub use hinting::{Hinting, Stage};
 pub use statistics::{COUNT, Statistics};
 
 /// Device type.
@@ -32,10 +35,12 @@ const ID: u32 = virtio_bindings::virtio_ids::VIRTIO_ID_BALLOON;
 const PAGE: u64 = 4096;
 
 /// The guest tells of its memory (STATS_VQ), takes pages back when it runs out of it (DEFLATE_ON_OOM), and tells of free ones
-/// (PAGE_REPORTING). virtio 1.2, 5.5.3.
-const OFFERED: Features = Features::bits(&[1, 2, 5]);
+/// when it is asked (FREE_PAGE_HINT) and by itself (PAGE_REPORTING). virtio 1.2, 5.5.3.
+const OFFERED: Features = Features::bits(&[1, 2, 3, 5]);
 /// The guest tells of its memory.
 const STATS_VQ: Features = Features::bits(&[1]);
+/// It tells of free pages when it is asked.
+const FREE_PAGE_HINT: Features = Features::bits(&[3]);
 
 /// Queue of pages given up.
 const INFLATE: u16 = 0;
@@ -43,8 +48,8 @@ const INFLATE: u16 = 0;
 const DEFLATE: u16 = 1;
 /// Queue of numbers, for drivers that tell them.
 const STATISTICS: u16 = 2;
-/// How many there are. All others are of free pages: the standard has 4 for that, but drivers count queues without those
-/// that they do not use.
+/// How many there are. Behind these come hints and reports of free pages: the standard has 3 and 4 for that, but drivers count
+/// queues without those that they do not use.
 const QUEUES: u16 = 5;
 
 /// Configuration space. virtio 1.2, 5.5.4.
@@ -55,6 +60,8 @@ struct Config {
     num_pages: U32,
     /// Pages that it has given up, by its own word.
     actual: U32,
+    /// Whether it shall tell of free pages.
+    hints: U32,
 }
 
 /// Gives a piece of guest memory back to the host. It reads as zeroes afterwards.
@@ -69,7 +76,7 @@ struct Shared {
     target: AtomicU32,
     /// Pages that it has given up, by its own word.
     actual: AtomicU32,
-    /// The target changed.
+    /// Something of the host's changed.
     event: OwnedFd,
     /// Seconds between two questions, 0 for none.
     interval: AtomicU32,
@@ -77,6 +84,8 @@ struct Shared {
     timer: OwnedFd,
     /// What the guest said last.
     statistics: Mutex<Statistics>,
+    /// The run of hints.
+    hinting: Mutex<Hinting>,
     /// Of the event and the timer.
     events: OwnedFd,
     /// Called with the balloon's bytes when the guest says that they changed; it should do little.
@@ -104,6 +113,7 @@ impl Control {
             interval: AtomicU32::new(0),
             timer,
             statistics: Mutex::default(),
+            hinting: Mutex::default(),
             events,
             changed: Box::new(changed),
         };
@@ -138,9 +148,36 @@ impl Control {
         *self.0.statistics.lock().unwrap_or_else(PoisonError::into_inner) = statistics;
     }
 
+    /// Asks the guest which pages it has free, and gives them back to the host. False if its driver does not tell.
+    ///
+    /// A guest that runs short of memory meanwhile may lose what it writes: virtio 1.2, 5.5.6.5.1.
+    #[must_use]
+    pub fn hint(&self) -> bool {
+        let asked = self.run().ask();
+        if asked {
+            self.ring();
+        }
+        asked
+    }
+
+    /// What became of that.
+    #[must_use]
+    pub fn hinting(&self) -> Hinting {
+        *self.run()
+    }
+
+    fn run(&self) -> MutexGuard<'_, Hinting> {
+        self.0.hinting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The balloon shall hold `bytes`.
     pub fn set(&self, bytes: u64) {
         self.0.target.store(pages(bytes), Ordering::Relaxed);
+        self.ring();
+    }
+
+    /// Has the device look at the host's side.
+    fn ring(&self) {
         // A full counter means that the device knows already.
         let _ = rustix::io::write(&self.0.event, &1_u64.to_ne_bytes());
     }
@@ -172,13 +209,18 @@ pub struct Balloon {
     config: Config,
     /// The driver tells numbers, in this buffer.
     statistics: Option<Buffer>,
+    /// The driver gives hints in this queue.
+    hint_queue: Option<u16>,
+    hints: Hints,
 }
 
 impl Balloon {
     /// A balloon in `memory` that shall hold as much of it as `control` says; `release` gives pages back.
     #[must_use]
     pub fn new(control: Control, memory: GuestMemoryMmap, release: Release) -> Self {
-        let mut balloon = Self { memory, release, control, config: Config::default(), statistics: None };
+        let (config, hints) = (Config::default(), Hints::default());
+        let mut balloon =
+            Self { memory, release, control, config, statistics: None, hint_queue: None, hints };
         balloon.take_target();
         balloon
     }
@@ -209,6 +251,19 @@ impl Balloon {
             if let Some(&first) = run.first() {
                 self.give_back(u64::from(first) * PAGE, run.len() as u64 * PAGE);
             }
+        }
+    }
+
+    /// Takes a word of the driver's or free pages, which come one after the other.
+    fn take_hint(&mut self, chain: &Chain<'_>) {
+        let mut run = self.control.run();
+        if self.hints.take(&mut run, &chain.readable) {
+            // The configuration space is changed from the host's side, so that the driver is told.
+            self.control.ring();
+        }
+        if self.hints.is_open(&run) {
+            chain.writable.slices().iter().for_each(self.release);
+            run.bytes = run.bytes.saturating_add(chain.writable.len());
         }
     }
 
@@ -255,12 +310,18 @@ impl VirtioDevice for Balloon {
     fn host_event(&mut self) {
         let _ = rustix::io::read(&self.control.0.event, &mut [0; 8]);
         self.take_target();
+        self.hints.proceed(&mut self.control.run());
+        self.config.hints = self.hints.word().into();
         let rang = rustix::io::read(&self.control.0.timer, &mut [0; 8]).is_ok();
         self.statistics.iter_mut().filter(|_| rang).for_each(Buffer::want);
     }
 
     fn begin(&mut self, features: Features) {
         self.statistics = features.contains(STATS_VQ).then(Buffer::default);
+        let first = if self.statistics.is_some() { STATISTICS + 1 } else { STATISTICS };
+        self.hint_queue = features.contains(FREE_PAGE_HINT).then_some(first);
+        self.hints.begin(&mut self.control.run(), self.hint_queue.is_some());
+        self.config.hints = self.hints.word().into();
         self.config.actual = 0.into();
         self.tell_actual();
     }
@@ -274,6 +335,7 @@ impl VirtioDevice for Balloon {
             match queue {
                 INFLATE => self.inflate(&chain.readable),
                 DEFLATE => {}
+                _ if Some(queue) == self.hint_queue => self.take_hint(chain),
                 _ => chain.writable.slices().iter().for_each(self.release),
             }
             Ok(0)

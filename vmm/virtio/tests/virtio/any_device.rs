@@ -8,7 +8,7 @@ use chardev::{Chardev, Keep, Socket};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use virtio::VirtioDevice;
-use virtio::balloon::Balloon;
+use virtio::balloon::{Balloon, Control};
 use virtio::console::{self, Console};
 use virtio::input::{self, Hand, Input};
 use virtio::net::{Mac, Net, Options};
@@ -26,6 +26,7 @@ struct Subject {
     rig: Rig,
     _wire: Option<UnixStream>,
     mouse: Option<Hand>,
+    balloon: Option<Control>,
     _folder: TempDir,
 }
 
@@ -62,13 +63,12 @@ fn subject(kind: usize) -> Subject {
             Box::new(device)
         }
         _ => {
-            let rig = Rig::with_balloon(|memory| {
-                Balloon::new(virtio::balloon::Control::new(1 << 20, |_| {}).unwrap(), memory, zero)
-            });
-            return Subject { rig, _wire: None, mouse, _folder: folder };
+            let control = Control::new(1 << 20, |_| {}).unwrap();
+            let rig = Rig::with_balloon(|memory| Balloon::new(control.clone(), memory, zero));
+            return Subject { rig, _wire: None, mouse, balloon: Some(control), _folder: folder };
         }
     };
-    Subject { rig: Rig::new(Some(device)), _wire: wire, mouse, _folder: folder }
+    Subject { rig: Rig::new(Some(device)), _wire: wire, mouse, balloon: None, _folder: folder }
 }
 
 /// Gives back.
@@ -112,6 +112,7 @@ proptest! {
             heads.iter().for_each(|&head| ring.add_head(&rig.memory, head));
             rig.write(reg::QUEUE_NOTIFY, queue);
             subject.mouse.iter().for_each(|mouse| mouse.shift(1, 1));
+            let _is_able = subject.balloon.as_ref().map(Control::hint);
         }
         rig.settle();
         rig.bus.reset();

@@ -7,6 +7,7 @@ mod depth;
 mod disk;
 mod drivers;
 mod entropy;
+mod hints;
 mod host_side;
 mod hostile;
 mod input;

@@ -12,6 +12,7 @@ use Buffer::{In, Out};
 
 const LIST: u64 = 0x5_0000;
 const STATS_VQ: u64 = 1 << 1;
+const FREE_PAGE_HINT: u64 = 1 << 3;
 const PAGES: u64 = 0x10_0000;
 
 /// Overwrites instead of giving back: the test sees which pages they are.
@@ -27,7 +28,7 @@ fn start() -> (Rig, Ring, Ring) {
 fn start_with(control: Control) -> (Rig, Ring, Ring) {
     let rig = Rig::with_balloon(|memory| Balloon::new(control, memory, mark));
     let [inflate, reporting] = [0x1_0000, 0x2_0000].map(|address| Ring::new(16, address));
-    rig.start(feature::ALL & !STATS_VQ, &inflate);
+    rig.start(feature::ALL & !(STATS_VQ | FREE_PAGE_HINT), &inflate);
     rig.start_queue(2, &reporting);
     (rig, inflate, reporting)
 }
@@ -133,14 +134,17 @@ fn guest_tells_its_numbers_when_it_is_asked() {
     assert_eq!(control.interval(), 0);
 }
 
-#[test]
-fn free_pages_come_behind_the_statistics() {
+#[rstest]
+#[case::hints(feature::ALL & !STATS_VQ, 3)]
+#[case::statistics(feature::ALL & !FREE_PAGE_HINT, 3)]
+#[case::both(feature::ALL, 4)]
+fn reports_come_behind_the_queues_that_there_are(#[case] features: u64, #[case] queue: u32) {
     let rig = Rig::with_balloon(|memory| Balloon::new(Control::new(0, |_| {}).unwrap(), memory, mark));
     let [inflate, mut reporting] = [0x1_0000, 0x2_0000].map(|address| Ring::new(16, address));
-    rig.start(feature::ALL, &inflate);
-    rig.start_queue(3, &reporting);
+    rig.start(features, &inflate);
+    rig.start_queue(queue, &reporting);
     reporting.add(&rig.memory, &[In(PAGES, 4096)]);
-    rig.write(reg::QUEUE_NOTIFY, 3);
+    rig.write(reg::QUEUE_NOTIFY, queue);
     rig.wait_used(&mut reporting);
     assert!(is_marked(&rig, 0));
 }

@@ -48,8 +48,8 @@ pub(crate) struct Args {
     /// With --guest: where 64-bit guests run [default: as for the tests]
     #[arg(long, requires = "guest")]
     accel: Option<Accel>,
-    /// Examine the machines with this in their names
-    filter: Option<String>,
+    /// Examine the machines with one of these in their names
+    filter: Vec<String>,
 }
 
 /// Examines; fails if a machine's tables do.
@@ -60,15 +60,16 @@ pub(crate) fn run(subject: Subject) -> anyhow::Result<ExitCode> {
         return verdict(acpi(&cells, fwts(), false)?);
     }
     let cells = matrix::cells().into_iter();
-    let wanted = |cell: &Cell| args.filter.as_deref().is_none_or(|filter| cell.name.contains(filter));
+    let wanted =
+        |cell: &Cell| args.filter.is_empty() || args.filter.iter().any(|filter| cell.name.contains(filter));
     let cells: Vec<_> = cells.filter(wanted).collect();
-    ensure!(!cells.is_empty(), "no machine has {:?} in its name", args.filter.unwrap_or_default());
+    ensure!(!cells.is_empty(), "no machine has {:?} in its name", args.filter);
     if args.guest {
-        let (list, too_large) = guest::list(&cells);
-        println!("without those that need too much memory: {}", too_large.join(", "));
+        let (list, left_out) = guest::list(&cells);
+        println!("without those whose memory is too large or too small: {}", left_out.join(", "));
         return test::acpi_machines(&list, args.accel);
     }
-    ensure!(!args.bless || args.filter.is_none(), "--bless takes all golden machines, leave the filter out");
+    ensure!(!args.bless || args.filter.is_empty(), "--bless takes all golden machines, leave the filter out");
     verdict(acpi(&cells, fwts(), args.bless)?)
 }
 

@@ -143,7 +143,8 @@ pub(crate) fn acpi_machines(list: &str, accel: Option<Accel>) -> anyhow::Result<
     eprintln!("{}", choice.why);
     let suite = Suite::of(Ring::Acpi, &tinderbox)?.with_acpi_machines(list)?;
     image::debian()?.extract_boot(&suite.folder.join("boot"))?;
-    suite.run(choice.accel, Some("machines_of_the_list"))?;
+    // Each takes a while, so each is shown as it comes.
+    suite.showing().run(choice.accel, Some("machines_of_the_list"))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -234,6 +235,8 @@ struct Suite {
     lab_memory_mib: Option<u64>,
     /// What else the tests are told.
     settings: Vec<(&'static str, PathBuf)>,
+    /// What the tests print is shown at once, and not only if they fail.
+    shows: bool,
 }
 
 impl Suite {
@@ -245,13 +248,17 @@ impl Suite {
         fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
         let program = product::machine_tests(name)?;
         let (tinderbox, lab_memory_mib) = (tinderbox.into(), Some(SMALL_LAB_MIB));
-        Ok(Self { program, tinderbox, folder, lab_memory_mib, settings: Vec::new() })
+        Ok(Self { program, tinderbox, folder, lab_memory_mib, settings: Vec::new(), shows: false })
     }
 
     /// The tests of `ring`, in a lab of the memory that they need.
     fn of(ring: Ring, tinderbox: &Path) -> anyhow::Result<Self> {
         let large = ring.needs().is_some_and(|needs| needs.large_lab);
         Ok(Self { lab_memory_mib: (!large).then_some(SMALL_LAB_MIB), ..Self::new(&ring.name(), tinderbox)? })
+    }
+
+    fn showing(self) -> Self {
+        Self { shows: true, ..self }
     }
 
     /// Tells the tests of `path`.
@@ -310,6 +317,7 @@ impl Suite {
         command.push(format!("TINDERBOX_TEST_PATIENCE={patience}").into());
         command.push(self.program.clone().into());
         command.push(format!("--test-threads={threads}").into());
+        command.extend(self.shows.then(|| "--nocapture".into()));
         command.extend(filter.map(OsString::from));
         command
     }

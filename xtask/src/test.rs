@@ -154,8 +154,12 @@ fn linux_tests(args: &Args, tinderbox: &Path, first: &[Ring], second: &[Ring]) -
     eprintln!("{}", choice.why);
     firmware::build("qboot")?;
     // Before any guest runs: a build takes all processors, and guests that wait for theirs complain of lockups.
-    let needs = [first, second].concat().into_iter().filter_map(Ring::needs);
-    needs.flat_map(|needs| needs.firmware).try_for_each(|name| firmware::build(name).map(drop))?;
+    for needs in [first, second].concat().into_iter().filter_map(Ring::needs) {
+        needs.firmware.iter().try_for_each(|name| firmware::build(name).map(drop))?;
+        if needs.vng {
+            vng::tools()?;
+        }
+    }
     let (debian, filter) = (image::debian()?, args.filter.as_deref());
     let run = |rings: &[Ring]| {
         rings.iter().try_for_each(|ring| suite(*ring, tinderbox, &debian)?.run(choice.accel, filter))

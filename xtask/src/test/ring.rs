@@ -99,12 +99,13 @@ impl Ring {
             }
             Self::Devices => Needs { packages: &["passt"], ..Needs::at(Asked) },
             Self::Backends => Needs { packages: &["iperf3", "qemu-system-common"], ..Needs::at(Asked) },
-            Self::Cpus | Self::Control | Self::Usbguest => Needs::at(Asked),
-            Self::Vng => Needs { vng: true, ..Needs::at(Asked) },
+            Self::Cpus => Needs::at(Asked),
+            Self::Control | Self::Usbguest => Needs::at(First),
+            Self::Vng => Needs { vng: true, ..Needs::at(First) },
             Self::Symbols => {
-                Needs { symbols: true, firmware: &["edk2-debug"], packages: &["gdb"], ..Needs::at(Asked) }
+                Needs { symbols: true, firmware: &["edk2-debug"], packages: &["gdb"], ..Needs::at(First) }
             }
-            Self::Debug => Needs { firmware: &["edk2-debug"], ..Needs::at(Asked) },
+            Self::Debug => Needs { firmware: &["edk2-debug"], ..Needs::at(First) },
             Self::Cloud => Needs { disk: Disk::Cloud, ..Needs::at(Asked) },
             Self::Usbboot => {
                 Needs { firmware: &["seabios-usb", "edk2-usb"], disk: Disk::UsbPlatform, ..Needs::at(Asked) }

@@ -168,7 +168,7 @@ impl Kvm {
         if asked > most {
             return Err(KvmError::Cpus { asked, most });
         }
-        let fd = self.0.create_vm().context("create a virtual machine")?;
+        let fd = new_vm(&self.0).context("create a virtual machine")?;
         fd.set_identity_map_address(plan.kvm_identity_map.start).context("place KVM's identity map")?;
         fd.set_tss_address(plan.kvm_tss.start as usize).context("place KVM's TSS")?;
         let irqchip = irqchip::create(&fd, plan)?;
@@ -194,6 +194,17 @@ impl Kvm {
         let supported =
             self.0.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).context("read the supported CPUID")?;
         Ok(cpuid::offered(&supported, self.0.check_extension(Cap::TscDeadlineTimer)))
+    }
+}
+
+/// A virtual machine with nothing in it. On a busy host the kernel gives up on the threads that it makes for it, and says that
+/// it was interrupted; the next try succeeds.
+fn new_vm(kvm: &kvm_ioctls::Kvm) -> Result<VmFd, kvm_ioctls::Error> {
+    loop {
+        match kvm.create_vm() {
+            Err(error) if error.errno() == libc::EINTR => {}
+            result => return result,
+        }
     }
 }
 

@@ -60,7 +60,7 @@ fn long_mode(kvm: &Kvm) -> Result<(), String> {
     write(PML4, PDPT | 3)?;
     write(PDPT, PD | 3)?;
     write(PD, 0x83)?; // 2 MiB: present, writable, large
-    let vm = kvm.0.create_vm().context("create a virtual machine").map_err(text)?;
+    let vm = super::new_vm(&kvm.0).context("create a virtual machine").map_err(text)?;
     let region = kvm_userspace_memory_region {
         memory_size: MEMORY as u64,
         userspace_addr: memory.get_host_address(GuestAddress(0)).map_err(|error| error.to_string())? as u64,

@@ -7,11 +7,38 @@ use std::sync::Arc;
 ///
 /// Cloning gives another handle on the same wire. The level is kept by the receiver.
 #[derive(Clone)]
-pub struct IrqLine(Arc<dyn Fn(bool) + Send + Sync>);
+pub struct IrqLine(Arc<dyn Fn(bool) -> Option<Message> + Send + Sync>);
+
+/// A message that an interrupt controller has yet to send for a wire that was driven.
+#[must_use = "it is sent by `send`"]
+pub struct Message {
+    routes: Arc<dyn MsiRoutes>,
+    gsi: u32,
+}
+
+impl Message {
+    /// What `gsi` stands for in `routes`.
+    pub fn new(routes: Arc<dyn MsiRoutes>, gsi: u32) -> Self {
+        Self { routes, gsi }
+    }
+
+    /// Sends it.
+    pub fn send(self) {
+        self.routes.fire(self.gsi);
+    }
+}
 
 impl IrqLine {
     /// A wire whose receiver is `set`, called with each new level (true = asserted).
     pub fn new(set: impl Fn(bool) + Send + Sync + 'static) -> Self {
+        Self::to_controller(move |level| {
+            set(level);
+            None
+        })
+    }
+
+    /// A wire whose receiver is `set`, called with each new level, which gives back the message that is to be sent then.
+    pub fn to_controller(set: impl Fn(bool) -> Option<Message> + Send + Sync + 'static) -> Self {
         Self(Arc::new(set))
     }
 
@@ -23,7 +50,16 @@ impl IrqLine {
 
     /// Drives the wire to `level`. Repeating a level is harmless.
     pub fn set(&self, level: bool) {
-        (self.0)(level);
+        if let Some(message) = self.drive(level) {
+            message.send();
+        }
+    }
+
+    /// The same, but for the message that the interrupt controller sends, if any. For those who drive it with a lock held: a
+    /// message wakes a vCPU, which had better not find the lock taken.
+    #[must_use = "the message is to be sent"]
+    pub fn drive(&self, level: bool) -> Option<Message> {
+        (self.0)(level)
     }
 
     /// Raises and lowers the wire: one edge.

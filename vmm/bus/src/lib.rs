@@ -21,5 +21,5 @@ mod irq;
 mod worker;
 
 pub use bus::{Access, Bus, Device, Overlap, Refused, Width};
-pub use irq::{IrqLine, Msi, MsiRoutes};
+pub use irq::{IrqLine, Message, Msi, MsiRoutes};
 pub use worker::{spawn_worker, workers_begin_with};

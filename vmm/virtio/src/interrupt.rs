@@ -26,7 +26,7 @@ pub(crate) trait Interrupt: Send + Sync {
 ///
 /// The line is driven with the register's lock held: the worker's raise and the vCPU's acknowledgement reach the interrupt
 /// controller in the order in which they changed the register. It is driven on changes alone, because each time costs a
-/// trip through the interrupt controller.
+/// trip through the interrupt controller. Its message leaves without the lock, for a vCPU that it wakes reads the register.
 pub(crate) struct StatusLine {
     causes: Mutex<u32>,
     line: IrqLine,
@@ -52,8 +52,11 @@ impl StatusLine {
         let mut causes = self.lock();
         let before = *causes;
         *causes = change(before);
-        if (before != 0) != (*causes != 0) {
-            self.line.set(*causes != 0);
+        let is_new = (before != 0) != (*causes != 0);
+        let message = if is_new { self.line.drive(*causes != 0) } else { None };
+        drop(causes);
+        if let Some(message) = message {
+            message.send();
         }
     }
 

@@ -25,7 +25,7 @@ mod tests;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bus::{Access, Device, IrqLine, Msi, MsiRoutes, Refused, Width};
+use bus::{Access, Device, IrqLine, Message, Msi, MsiRoutes, Refused, Width};
 use spec::{EOI, IOREGSEL, IOWIN, Id, PINS, Redirection, Register, VERSION};
 
 /// One I/O APIC, shared by its registers, its wires and whoever reports the end of interrupts.
@@ -70,7 +70,7 @@ impl IoApic {
     pub fn line(self: &Arc<Self>, gsi: u32) -> Option<IrqLine> {
         let pin = usize::try_from(gsi.checked_sub(self.lock().gsi_base)?).ok()?;
         let ioapic = self.clone();
-        (pin < PINS).then(|| IrqLine::new(move |level| ioapic.lock().set_level(pin, level)))
+        (pin < PINS).then(|| IrqLine::to_controller(move |level| ioapic.lock().set_level(pin, level)))
     }
 
     /// A local APIC ended the interrupt `vector`. Level-triggered inputs with that vector may send again.
@@ -180,15 +180,14 @@ impl Core {
         self.serve_level(pin);
     }
 
-    fn set_level(&mut self, pin: usize, high: bool) {
+    /// The message is sent without the lock that guards `self`. If the guest writes the entry before it is, that counts as if it
+    /// had come a moment earlier: a masked level entry keeps its route, and masked edges are lost anyway.
+    fn set_level(&mut self, pin: usize, high: bool) -> Option<Message> {
         let rises = high && !self.high[pin];
         self.high[pin] = high;
         let entry = self.state.entries[pin];
-        if entry.level() {
-            self.serve_level(pin);
-        } else if rises && !entry.masked() {
-            self.fire(pin);
-        }
+        let sends = if entry.level() { self.claim_level(pin) } else { rises && !entry.masked() };
+        sends.then(|| Message::new(Arc::clone(&self.routes), self.gsi(pin)))
     }
 
     fn end_of_interrupt(&mut self, vector: u8) {
@@ -204,11 +203,19 @@ impl Core {
 
     /// Sends what a level-triggered input has to send, if anything.
     fn serve_level(&mut self, pin: usize) {
-        let entry = &mut self.state.entries[pin];
-        if self.high[pin] && entry.level() && !entry.masked() && !entry.remote_irr() {
-            entry.set_remote_irr(self.hears_ends);
-            self.fire(pin);
+        if self.claim_level(pin) {
+            self.routes.fire(self.gsi(pin));
         }
+    }
+
+    /// Whether a level-triggered input has to send a message, which its entry then waits for the end of.
+    fn claim_level(&mut self, pin: usize) -> bool {
+        let entry = &mut self.state.entries[pin];
+        let sends = self.high[pin] && entry.level() && !entry.masked() && !entry.remote_irr();
+        if sends {
+            entry.set_remote_irr(self.hears_ends);
+        }
+        sends
     }
 
     /// Installs the route of an entry that is in use, and removes that of a masked edge entry.
@@ -228,10 +235,6 @@ impl Core {
             self.told[pin] = message;
             self.routes.route(self.gsi(pin), message);
         }
-    }
-
-    fn fire(&self, pin: usize) {
-        self.routes.fire(self.gsi(pin));
     }
 
     fn gsi(&self, pin: usize) -> u32 {

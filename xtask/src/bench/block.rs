@@ -30,7 +30,7 @@ pub(super) const DISK_MIB: u32 = 64;
 
 /// The disk under test is the one with this serial number; the guest's scheduler leaves requests alone.
 const PREPARE: &str = "disk=$(readlink -f /dev/disk/by-id/*bench); test -b $disk && \
-    echo none > /sys/block/${disk##*/}/queue/scheduler; cat $disk > /dev/null";
+    echo none > /sys/block/${disk##*/}/queue/scheduler; cat \"$disk\" > /dev/null";
 
 /// Does it.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {

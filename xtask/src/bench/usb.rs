@@ -23,14 +23,14 @@ pub(super) struct Args {
 enum Device {
     /// The bulk-only transport, at SuperSpeed
     UsbStorage,
-    /// USB Attached SCSI, at high speed and so without streams
+    /// USB Attached SCSI: ours at high speed, QEMU's at SuperSpeed with streams
     UsbUas,
 }
 
 /// The disk under test is the one with this serial number; its driver takes its time to find it.
 const PREPARE: &str = "for n in $(seq 60); do disk=$(ls /dev/disk/by-id/*bench* 2>/dev/null | head -n 1); \
     test -b \"$disk\" && break; sleep 1; done; disk=$(readlink -f $disk); \
-    echo none > /sys/block/${disk##*/}/queue/scheduler; cat $disk > /dev/null";
+    echo none > /sys/block/${disk##*/}/queue/scheduler; cat \"$disk\" > /dev/null";
 
 /// Does it.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -43,14 +43,12 @@ impl Device {
         let speed = if *self == Self::UsbUas { ",speed=high" } else { "" };
         let disk = format!("storage,disk={{dir}}/disk.raw,serial=bench{speed}");
         let mut qemu = words(&["-drive", "if=none,id=bench,format=raw,file={dir}/disk.raw"]);
-        // At SuperSpeed QEMU's has streams, and with Debian's kernel no command gets to its end.
-        let controller = if *self == Self::UsbUas { "qemu-xhci,id=xhci,p3=0" } else { "qemu-xhci,id=xhci" };
-        qemu.extend(words(&["-machine", "pcie=on", "-device", controller]));
+        qemu.extend(words(&["-machine", "pcie=on", "-device", "qemu-xhci,id=xhci"]));
         qemu.extend(words(match self {
             Self::UsbStorage => &["-device", "usb-storage,bus=xhci.0,drive=bench,serial=bench"],
             Self::UsbUas => &[
                 "-device",
-                "usb-uas,id=uas,bus=xhci.0",
+                "usb-uas,id=uas,bus=xhci.0,serial=bench",
                 "-device",
                 "scsi-hd,bus=uas.0,drive=bench,serial=bench",
             ],

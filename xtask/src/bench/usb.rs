@@ -23,7 +23,7 @@ pub(super) struct Args {
 enum Device {
     /// The bulk-only transport, at SuperSpeed
     UsbStorage,
-    /// USB Attached SCSI: ours at high speed, QEMU's at SuperSpeed with streams
+    /// USB Attached SCSI, at high speed: ours has no streams, without which Linux drives none faster
     UsbUas,
 }
 
@@ -43,7 +43,8 @@ impl Device {
         let speed = if *self == Self::UsbUas { ",speed=high" } else { "" };
         let disk = format!("storage,disk={{dir}}/disk.raw,serial=bench{speed}");
         let mut qemu = words(&["-drive", "if=none,id=bench,format=raw,file={dir}/disk.raw"]);
-        qemu.extend(words(&["-machine", "pcie=on", "-device", "qemu-xhci,id=xhci"]));
+        let controller = if *self == Self::UsbUas { "qemu-xhci,id=xhci,p3=0" } else { "qemu-xhci,id=xhci" };
+        qemu.extend(words(&["-machine", "pcie=on", "-device", controller]));
         qemu.extend(words(match self {
             Self::UsbStorage => &["-device", "usb-storage,bus=xhci.0,drive=bench,serial=bench"],
             Self::UsbUas => &[

@@ -91,6 +91,6 @@ mod tests {
             "--device xhci --usb storage,disk={dir}/disk.raw,serial=bench,speed=high"
         );
         assert!(storage.qemu.join(" ").ends_with("usb-storage,bus=xhci.0,drive=bench,serial=bench"));
-        assert!(uas.qemu.join(" ").contains("usb-uas,id=uas,bus=xhci.0 "));
+        assert!(uas.qemu.join(" ").contains("usb-uas,id=uas,bus=xhci.0,serial=bench "));
     }
 }

@@ -92,7 +92,7 @@ impl Ring {
             Self::Machine => Needs { copy: true, ..Needs::at(First) },
             Self::Uefi => Needs { firmware: &["edk2"], ..Needs::at(First) },
             Self::Acpi => Needs { acpi_machines: true, ..Needs::at(First) },
-            Self::Switches | Self::Pci => Needs::at(Beside),
+            Self::Switches | Self::Pci | Self::Usbguest => Needs::at(Beside),
             Self::Kernels => Needs { copy: true, ..Needs::at(Beside) },
             Self::Plugging => {
                 Needs { copy: true, firmware: &["seabios-usb"], packages: &["mtools"], ..Needs::at(Beside) }
@@ -100,7 +100,7 @@ impl Ring {
             Self::Devices => Needs { packages: &["passt"], ..Needs::at(Asked) },
             Self::Backends => Needs { packages: &["iperf3", "qemu-system-common"], ..Needs::at(Asked) },
             Self::Cpus => Needs::at(Asked),
-            Self::Control | Self::Usbguest => Needs::at(First),
+            Self::Control => Needs::at(First),
             Self::Vng => Needs { vng: true, ..Needs::at(First) },
             Self::Symbols => {
                 Needs { symbols: true, firmware: &["edk2-debug"], packages: &["gdb"], ..Needs::at(First) }

@@ -164,8 +164,8 @@ impl UsbDevice for Tap {
         self.device.cancel(endpoint);
     }
 
-    fn remote_wakeup(&self) -> bool {
-        self.device.remote_wakeup()
+    fn signals_wakeup(&self) -> bool {
+        self.device.signals_wakeup()
     }
 
     fn downstream(&mut self, port: u8) -> Option<&mut dyn UsbDevice> {

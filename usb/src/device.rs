@@ -125,8 +125,9 @@ pub trait UsbDevice: Send {
         let _ = endpoint;
     }
 
-    /// Whether the driver allowed it to wake a suspended port (DEVICE_REMOTE_WAKEUP). Then [`Waker::wake`] does.
-    fn remote_wakeup(&self) -> bool {
+    /// Whether it would wake its port, were that suspended: the driver allowed it to (DEVICE_REMOTE_WAKEUP), and it has something
+    /// to tell, be it from before the port was suspended. Asked when the port is, and after each [`Waker::wake`]. USB 2.0, 7.1.7.7.
+    fn signals_wakeup(&self) -> bool {
         false
     }
 

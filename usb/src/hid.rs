@@ -168,8 +168,8 @@ impl UsbDevice for Hid {
         }
     }
 
-    fn remote_wakeup(&self) -> bool {
-        self.state.standard.remote_wakeup()
+    fn signals_wakeup(&self) -> bool {
+        self.state.standard.remote_wakeup() && self.reports.wait()
     }
 }
 

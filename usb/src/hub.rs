@@ -205,8 +205,8 @@ impl UsbDevice for Hub {
         }
     }
 
-    fn remote_wakeup(&self) -> bool {
-        self.standard.remote_wakeup()
+    fn signals_wakeup(&self) -> bool {
+        self.standard.remote_wakeup() && self.ports.iter().any(|port| port.changed() || port.is_woken())
     }
 
     fn downstream(&mut self, port: u8) -> Option<&mut dyn UsbDevice> {

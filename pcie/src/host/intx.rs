@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bus::IrqLine;
+use bus::{IrqLine, Message};
 
 /// A level-triggered wire that is high while any of its inputs is.
 pub(super) struct WiredOr {
@@ -19,21 +19,18 @@ impl WiredOr {
     /// A new input, low.
     pub(super) fn input(self: &Arc<Self>) -> IrqLine {
         let (wire, own) = (Arc::clone(self), Mutex::new(false));
-        IrqLine::new(move |level| {
+        IrqLine::to_controller(move |level| {
             let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
-            if std::mem::replace(&mut *own, level) != level {
-                wire.change(level);
-            }
+            let is_new = std::mem::replace(&mut *own, level) != level;
+            if is_new { wire.change(level) } else { None }
         })
     }
 
-    fn change(&self, rises: bool) {
+    fn change(&self, rises: bool) -> Option<Message> {
         let mut high = self.high.lock().unwrap_or_else(PoisonError::into_inner);
         let before = *high;
         *high = if rises { before + 1 } else { before.saturating_sub(1) };
-        if (before > 0) != (*high > 0) {
-            self.line.set(*high > 0);
-        }
+        if (before > 0) != (*high > 0) { self.line.drive(*high > 0) } else { None }
     }
 }
 

@@ -47,6 +47,11 @@ impl Reports {
         self.lock().queue.pop_front()
     }
 
+    /// Whether there is a next report.
+    pub(super) fn wait(&self) -> bool {
+        !self.lock().queue.is_empty()
+    }
+
     /// How things are.
     pub(super) fn current(&self) -> Report {
         self.lock().current.clone()

@@ -1,8 +1,5 @@
 //! A hub's downstream port. USB 2.0, 11.5 and 11.24.2.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::{UsbDevice, Waker};
 
 /// Feature selectors. USB 2.0, table 11-17.
@@ -38,24 +35,17 @@ pub(super) struct Port {
     device: Option<Box<dyn UsbDevice>>,
     status: u16,
     change: u16,
-    /// The device has news that the hub has not heard of.
-    news: Arc<AtomicBool>,
 }
 
 impl Port {
-    /// What the device in this port tells its news by: the hub listens, and `waker` carries them on.
-    fn listen(&self, waker: &Waker) -> Waker {
-        let (news, waker) = (Arc::clone(&self.news), waker.clone());
-        Waker::new(move || {
-            news.store(true, Ordering::Release);
-            waker.wake();
-        })
+    /// Whether the device would have the port leave its sleep.
+    pub(super) fn is_woken(&self) -> bool {
+        self.is(status::SUSPEND) && self.device.as_ref().is_some_and(|device| device.signals_wakeup())
     }
 
-    /// A suspended device with news resumes its port, if the driver allowed it to. USB 2.0, 11.9.
+    /// A suspended device with something to tell resumes its port, if the driver allowed it to. USB 2.0, 11.9.
     pub(super) fn hear(&mut self) {
-        let may_wake = self.device.as_ref().is_some_and(|device| device.remote_wakeup());
-        if self.news.swap(false, Ordering::AcqRel) && may_wake {
+        if self.is_woken() {
             self.resume();
         }
     }
@@ -65,14 +55,13 @@ impl Port {
     }
 
     pub(super) fn attach(&mut self, waker: &Waker) {
-        let waker = self.listen(waker);
         if let Some(device) = &mut self.device {
-            device.attach(waker);
+            device.attach(waker.clone());
         }
     }
 
     pub(super) fn plug(&mut self, mut device: Box<dyn UsbDevice>, waker: &Waker) {
-        device.attach(self.listen(waker));
+        device.attach(waker.clone());
         self.device = Some(device);
         self.connect();
     }
@@ -124,10 +113,7 @@ impl Port {
                 self.connect();
             }
             feature::RESET => self.reset(),
-            feature::SUSPEND if self.is(status::ENABLE) => {
-                self.news.store(false, Ordering::Release);
-                self.status |= status::SUSPEND;
-            }
+            feature::SUSPEND if self.is(status::ENABLE) => self.status |= status::SUSPEND,
             feature::SUSPEND | feature::INDICATOR => {}
             _ => return false,
         }

@@ -214,7 +214,7 @@ impl Engine {
         for index in (0..32).filter(|index| news >> index & 1 != 0) {
             self.slots.ask_again(index);
             let suspended = self.shared.lock().link(index) == Link::Suspended;
-            if suspended && self.hub.find(index, 0).is_some_and(|device| device.remote_wakeup()) {
+            if suspended && self.hub.find(index, 0).is_some_and(|device| device.signals_wakeup()) {
                 self.change_port(index, |port| port.wake());
             }
         }

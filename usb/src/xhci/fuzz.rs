@@ -91,7 +91,7 @@ impl UsbDevice for Moody {
         let is_slow = self.moods.lock().unwrap_or_else(PoisonError::into_inner).next() & 1 != 0;
         (!is_slow).then(|| self.answer(data))
     }
-    fn remote_wakeup(&self) -> bool {
+    fn signals_wakeup(&self) -> bool {
         self.moods.lock().unwrap_or_else(PoisonError::into_inner).next() & 1 != 0
     }
 }

@@ -6,7 +6,7 @@ use bus::{Access, Device, Refused, Width};
 
 use super::Config;
 use super::control::Control;
-use super::port::{Link, Protocol};
+use super::port::Protocol;
 use super::shared::Shared;
 use super::spec::registers::{
     AC64, BNC, CSZ, DOORBELLS, ERST_MAX, EXTENDED, IST, LTC, OPERATIONAL, PAGE_SIZE, RUNTIME, Register,
@@ -132,14 +132,13 @@ impl Registers {
         }
     }
 
-    /// A reset is the worker's, and so are transfers that wait for the link. To suspend it is no news, for which a device would
-    /// wake it again.
+    /// A reset is the worker's, and so are transfers that wait for the link, and a device that is sent to sleep with something to
+    /// tell.
     fn write_port(&self, state: &mut State, index: usize, value: u32) {
         let before = state.link(index);
         state.change_port(&self.shared.memory, index, |port| port.write(value));
         let needs_reset = state.ports.get(index).is_some_and(|port| port.needs_reset());
-        let link = state.link(index);
-        if needs_reset || (link != before && link != Link::Suspended) {
+        if needs_reset || state.link(index) != before {
             self.shared.tell(index);
         }
     }

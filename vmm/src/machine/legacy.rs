@@ -47,9 +47,9 @@ impl Builder<'_> {
         let pic = self.board.pic.as_ref().filter(|_| gsi < PIC_IRQS).and_then(|pic| pic.line(gsi));
         let ioapic = self.board.ioapics.iter().find_map(|ioapic| ioapic.line(ioapic_input(gsi)));
         match (pic, ioapic) {
-            (Some(pic), Some(ioapic)) => IrqLine::new(move |level| {
+            (Some(pic), Some(ioapic)) => IrqLine::to_controller(move |level| {
                 pic.set(level);
-                ioapic.set(level);
+                ioapic.drive(level)
             }),
             (Some(line), None) | (None, Some(line)) => line,
             (None, None) => IrqLine::unconnected(),

@@ -64,7 +64,7 @@ pub(super) struct Script {
     pub(super) resets: usize,
     pub(super) cancelled: Vec<EndpointAddress>,
     pub(super) waker: Option<Waker>,
-    pub(super) may_wake: bool,
+    pub(super) signals_wakeup: bool,
     /// It answers a vCPU.
     pub(super) at_once: bool,
 }
@@ -119,8 +119,8 @@ impl UsbDevice for Scripted {
     fn cancel(&mut self, endpoint: EndpointAddress) {
         self.script.lock().unwrap().cancelled.push(endpoint);
     }
-    fn remote_wakeup(&self) -> bool {
-        self.script.lock().unwrap().may_wake
+    fn signals_wakeup(&self) -> bool {
+        self.script.lock().unwrap().signals_wakeup
     }
 }
 

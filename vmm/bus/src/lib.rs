@@ -10,7 +10,7 @@
 //!   a device [`Refused`].
 //! * [`Device`] is data in, data out: a unit test drives it without a VMM.
 //! * [`IrqLine`] is a wire; [`MsiRoutes`] is where an interrupt controller puts its messages.
-//! * [`spawn_worker`] starts a thread that does a device's work.
+//! * [`spawn_worker`] starts a thread that does a device's work, and [`Courtesy`] tells it when to wait for its turn.
 //!
 //! Lock order: a device's lock is taken by the bus; with it held, only interrupt lines are called, which may take the
 //! interrupt controller's lock. Nothing is called with that one held but [`MsiRoutes`].
@@ -22,4 +22,4 @@ mod worker;
 
 pub use bus::{Access, Bus, Device, Overlap, Refused, Width};
 pub use irq::{IrqLine, Message, Msi, MsiRoutes};
-pub use worker::{spawn_worker, workers_begin_with};
+pub use worker::{Courtesy, Manner, spawn_worker, workers_behave};

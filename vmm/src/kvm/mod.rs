@@ -54,7 +54,7 @@ pub use iommu::map_for_devices;
 pub use memory::{GuestRam, MemoryError, release};
 pub use probe::{Verdict, probe};
 pub use routes::Routes;
-pub use schedule::give_way;
+pub use schedule::take_manner;
 pub use vcpu::{Exit, Vcpu};
 pub use wake::{VcpuWaker, install_wake_handler};
 

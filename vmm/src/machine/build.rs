@@ -144,7 +144,7 @@ impl Machine {
             fds,
             kvm,
         } = resources;
-        bus::workers_begin_with(crate::kvm::give_way);
+        bus::workers_behave(crate::kvm::take_manner);
         let ram = GuestRam::allocate(plan, virtio.pmems())?;
         let vm = kvm.create_vm(plan)?;
         let smbios = guest_data.smbios(plan, &vm.processor(plan.topology))?;

@@ -28,6 +28,7 @@ pub struct Requests<'m> {
     left: u16,
     /// How many more there may be.
     later: u16,
+    taken: u16,
     also: Vec<u16>,
 }
 
@@ -35,6 +36,8 @@ pub struct Requests<'m> {
 pub(crate) struct Left {
     /// It left requests that it could have had.
     pub(crate) deferred: bool,
+    /// How many it took.
+    pub(crate) taken: u16,
     /// Other queues have something to do.
     pub(crate) also: Vec<u16>,
 }
@@ -48,7 +51,7 @@ impl<'m> Requests<'m> {
     ) -> Result<Self, Broken> {
         let left = ring.available()?;
         let later = ring.size() - left;
-        Ok(Self { ring, memory, hurry, call, left, later, also: Vec::new() })
+        Ok(Self { ring, memory, hurry, call, left, later, taken: 0, also: Vec::new() })
     }
 
     /// Takes the next request, if there is one.
@@ -62,6 +65,7 @@ impl<'m> Requests<'m> {
         }
         let (head, chain) = self.ring.pop(self.memory)?;
         self.left -= 1;
+        self.taken += 1;
         Ok(Some(Request { head, chain }))
     }
 
@@ -110,6 +114,7 @@ impl<'m> Requests<'m> {
     pub fn put_back(&mut self, count: u16) {
         self.ring.put_back(count);
         self.left += count;
+        self.taken = self.taken.saturating_sub(count);
     }
 
     /// The most requests that there can be at a time.
@@ -140,6 +145,6 @@ impl<'m> Requests<'m> {
 
     pub(crate) fn finish(self) -> Left {
         let deferred = self.left > 0 && !self.hurry.load(Ordering::Acquire);
-        Left { deferred, also: self.also }
+        Left { deferred, taken: self.taken, also: self.also }
     }
 }

@@ -96,7 +96,7 @@ impl Worker {
         let (drive, id) = (Arc::clone(queue.drive()), queue.id());
         let stopped = Arc::clone(&stop);
         let name = format!("nvme-queue-{id}");
-        let thread = bus::spawn_worker(name, move || queue.serve(&mut executor, &stopped))?;
+        let thread = bus::spawn_worker(name, move |courtesy| queue.serve(&mut executor, &stopped, courtesy))?;
         Ok(Self { drive, queue: id, stop, thread: Some(thread) })
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bus::Courtesy;
 use vm_memory::Bytes;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -28,6 +29,8 @@ pub(crate) struct SubmissionQueue {
     completions: Arc<CompletionQueue>,
     /// The next entry to fetch.
     head: u16,
+    /// Commands since the last sleep.
+    found: usize,
 }
 
 /// How a batch ended.
@@ -50,8 +53,15 @@ impl SubmissionQueue {
         ring: Ring,
         completions: Arc<CompletionQueue>,
     ) -> Self {
-        let queue =
-            Self { drive: Arc::clone(drive), session: Arc::clone(session), id, ring, completions, head: 0 };
+        let queue = Self {
+            drive: Arc::clone(drive),
+            session: Arc::clone(session),
+            id,
+            ring,
+            completions,
+            head: 0,
+            found: 0,
+        };
         if let Some(doorbell) = queue.doorbell() {
             doorbell.open(ring.entries());
         }
@@ -67,7 +77,7 @@ impl SubmissionQueue {
     }
 
     /// Has `executor` carry out what comes in, until `stop`.
-    pub(super) fn serve(mut self, executor: &mut impl Executor, stop: &AtomicBool) {
+    pub(super) fn serve(mut self, executor: &mut impl Executor, stop: &AtomicBool, mut courtesy: Courtesy) {
         let completions = Arc::clone(&self.completions);
         while !stop.load(Ordering::Acquire) {
             let mut batch = Batch::new(&mut self, &completions, stop);
@@ -75,6 +85,7 @@ impl SubmissionQueue {
             let served = batch.served;
             completions.interrupt();
             if self.may_sleep(served) && !stop.load(Ordering::Acquire) {
+                courtesy.sleeps(std::mem::take(&mut self.found));
                 self.drive.wait(self.id);
             }
         }
@@ -102,6 +113,7 @@ impl SubmissionQueue {
             self.session.fail();
         }
         self.head = self.ring.after(self.head);
+        self.found += 1;
         Some(command)
     }
 

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
+use bus::Courtesy;
 use vm_memory::GuestMemoryMmap;
 
 use crate::interrupt::Cause;
@@ -47,6 +48,8 @@ pub(super) struct Engine {
     handover: Option<Handover>,
     /// The host's side has something for the device.
     host: bool,
+    /// Requests since the last sleep.
+    found: usize,
     /// A breakdown was logged; a guest can cause them for ever.
     warned: bool,
 }
@@ -60,16 +63,16 @@ impl Engine {
         handover: Option<Handover>,
     ) -> Self {
         let slots = (0..device.queues()).map(|_| Slot::default()).collect();
-        Self { device, slots, memory, front, inbox, handover, host: false, warned: false }
+        Self { device, slots, memory, front, inbox, handover, host: false, found: 0, warned: false }
     }
 
     /// Works until told to exit.
     ///
     /// Kicks are collected before commands are obeyed, and a driver makes a queue ready before it kicks it. So when a kick is
     /// served, its queue is in use, and a kick that finds none meant nothing.
-    pub(super) fn run(mut self, poll: &Poll) {
+    pub(super) fn run(mut self, poll: &Poll, mut courtesy: Courtesy) {
         loop {
-            if self.collect_kicks(poll).is_err() {
+            if self.collect_kicks(poll, &mut courtesy).is_err() {
                 tracing::error!("the worker of a virtio device cannot wait for events any more");
                 return;
             }
@@ -84,8 +87,11 @@ impl Engine {
     }
 
     /// Sleeps until there is something to do; with work left over, only looks whether other queues have some too.
-    fn collect_kicks(&mut self, poll: &Poll) -> std::io::Result<()> {
+    fn collect_kicks(&mut self, poll: &Poll, courtesy: &mut Courtesy) -> std::io::Result<()> {
         let busy = self.slots.iter().any(|slot| slot.kicked);
+        if !busy {
+            courtesy.sleeps(std::mem::take(&mut self.found));
+        }
         poll.wait(if busy { Patience::None } else { Patience::Endless }, |happened| match happened {
             Happened::Queue(queue) => self.queue_event(queue),
             Happened::Host => self.host = true,
@@ -97,7 +103,10 @@ impl Engine {
         match &self.handover {
             Some(handover) if !handover.takes(queue) => self.set_kicked(queue, true),
             None => self.set_kicked(queue, true),
-            Some(handover) if handover.is_given() => self.front.interrupt.raise(Cause::Used(queue as u16)),
+            Some(handover) if handover.is_given() => {
+                self.found += 1;
+                self.front.interrupt.raise(Cause::Used(queue as u16));
+            }
             Some(_) => {} // left from before a reset
         }
     }
@@ -228,6 +237,7 @@ impl Engine {
         self.device.serve(queue as u16, &mut requests)?;
         requests.announce()?;
         let left = requests.finish();
+        self.found += usize::from(left.taken);
         let served = if self.inbox.waiting.load(Ordering::Acquire) {
             Served::Pending
         } else if left.deferred {

@@ -116,7 +116,7 @@ impl Worker {
             Inbox { commands: command_receiver, replies: reply_sender, waiting: Arc::clone(&waiting) };
         let name = format!("virtio-{}", device.id());
         let engine = Engine::new(device, memory, front, inbox, handover);
-        let thread = bus::spawn_worker(name, move || engine.run(&poll))?;
+        let thread = bus::spawn_worker(name, move |courtesy| engine.run(&poll, courtesy))?;
         Ok(Self { commands, replies, waiting, wake, kicks, thread: Some(thread) })
     }
 

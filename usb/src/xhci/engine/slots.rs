@@ -43,17 +43,24 @@ impl Slot {
 }
 
 /// All slots, by id.
-pub(super) struct Slots(Vec<Option<Slot>>);
+pub(super) struct Slots {
+    slots: Vec<Option<Slot>>,
+    /// The slot that was enabled last.
+    last: u8,
+}
 
 impl Slots {
     pub(super) fn new(count: u8) -> Self {
-        Self((0..count).map(|_| None).collect())
+        Self { slots: (0..count).map(|_| None).collect(), last: 0 }
     }
 
-    /// Takes the first free slot among the first `enabled`; returns its id.
+    /// Takes a free slot among the first `enabled`; returns its id. They take turns: Linux still knows a slot for a while after it
+    /// was disabled, and refuses to have it back by then (`xhci_alloc_virt_device`).
     pub(super) fn enable(&mut self, enabled: u8) -> Option<u8> {
-        let (place, id) = self.0.iter_mut().zip(1..=enabled).find(|(place, _)| place.is_none())?;
-        *place = Some(Slot::new(id));
+        let mut ids = (self.last.saturating_add(1)..=enabled).chain(1..=enabled.min(self.last));
+        let id = ids.find(|id| matches!(self.place(*id), Some(None)))?;
+        *self.place(id)? = Some(Slot::new(id));
+        self.last = id;
         Some(id)
     }
 
@@ -76,7 +83,7 @@ impl Slots {
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
-        self.0.iter_mut().flatten()
+        self.slots.iter_mut().flatten()
     }
 
     /// The driver rang for an endpoint. False if there is none.
@@ -97,6 +104,6 @@ impl Slots {
     }
 
     fn place(&mut self, id: u8) -> Option<&mut Option<Slot>> {
-        self.0.get_mut(usize::from(id).checked_sub(1)?)
+        self.slots.get_mut(usize::from(id).checked_sub(1)?)
     }
 }

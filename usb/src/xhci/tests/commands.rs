@@ -2,10 +2,13 @@ use super::rig::*;
 use crate::{Outcome, Speed};
 
 #[test]
-fn enable_slot_gives_the_lowest_free_id_until_there_is_none() {
+fn enable_slot_gives_ids_in_turn_until_none_is_free() {
     let mut rig = Rig::started();
-    rig.write(0x78, 2);
+    rig.write(0x78, 3);
     assert_eq!(rig.command(0, kind(9)), (1, 1));
+    assert_eq!(rig.command(0, kind(9)), (1, 2));
+    assert_eq!(rig.command(0, kind(10) | 2 << 24), (1, 2));
+    assert_eq!(rig.command(0, kind(9)), (1, 3), "not the one that has just been disabled");
     assert_eq!(rig.command(0, kind(9)), (1, 2));
     assert_eq!(rig.command(0, kind(9)), (9, 0), "no slots available");
     assert_eq!(rig.command(0, kind(10) | 1 << 24), (1, 1));

@@ -171,7 +171,7 @@ fn kernel_helps() -> Result<bool> {
 }
 
 fn networks(vm: &mut Vm, dir: &Path) -> Result<()> {
-    ensure!(kernel_helps()?, "vhost=on, and no thread of the kernel's");
+    ensure!(kernel_helps()?, "vhost=auto, and no thread of the kernel's");
     let with = throughput_of_tap(vm, dir, "10.98.1", "52:54:00:12:34:56")?;
     let without = throughput_of_tap(vm, dir, "10.98.2", "52:54:00:12:34:57")?;
     let pairs = "for q in /sys/class/net/*/queues/rx-1; do echo $q; done | wc -l";
@@ -268,14 +268,8 @@ fn served_outside(name: &str, bus: &str) -> Result<()> {
     let fs = format!("tag=source,dir={}", folder.display());
     let blk = format!("blk,socket={},queues=2", socket.display());
     let args = ["--virtio-bus", bus, "--cpus", "2", "--memory", "512M", "--fs", &fs, "--vhost-user", &blk];
-    let nets = [
-        "--net",
-        "tap,ifname=tb0,vhost=on,queues=2",
-        "--net",
-        "tap,ifname=tb1,vhost=off,queues=2",
-        "--net",
-        "passt",
-    ];
+    let nets =
+        ["--net", "tap,ifname=tb0,queues=2", "--net", "tap,ifname=tb1,vhost=off,queues=2", "--net", "passt"];
     let _network = network()?;
     let mut vm = builder.debian_disk("")?.args(args).args(nets).args(["--vsock", "cid=7"]).start()?;
     vm.login()?;

@@ -150,6 +150,31 @@ fn memory_comes_back(vm: &mut Vm) -> Result<()> {
     Ok(())
 }
 
+/// Asked what it has free, the guest tells, and uses it again.
+fn free_memory_is_hinted(vm: &mut Vm, qmp: &Path) -> Result<()> {
+    const LEAST: u64 = 64 * MIB;
+    let mut qmp = Qmp::connect(qmp)?;
+    qmp.execute("x-balloon-hint", "{}")?;
+    let deadline = Instant::now() + patience(10);
+    let report = loop {
+        let report = qmp.execute("x-query-balloon-hint", "{}")?;
+        if report.contains("completed") {
+            break report;
+        }
+        ensure!(Instant::now() < deadline, "{report}");
+        thread::sleep(patience(1) / 10);
+    };
+    let discarded = report.split("\"discarded\":").nth(1).and_then(|rest| rest.split([',', '}']).next());
+    let discarded: u64 = discarded.unwrap_or_default().parse().context(report)?;
+    ensure!(discarded > LEAST, "{discarded} bytes");
+    let sums = vm.shell(
+        "dd if=/dev/urandom of=/dev/shm/x bs=1M count=100 status=none; cp /dev/shm/x /dev/shm/y; \
+         sha256sum < /dev/shm/x; sha256sum < /dev/shm/y; rm /dev/shm/x /dev/shm/y",
+    )?;
+    ensure!(sums.split_once('\n').is_some_and(|(x, y)| x == y), "{sums}");
+    Ok(())
+}
+
 fn images(vm: &mut Vm) -> Result<()> {
     ensure!(vm.shell("ls /sys/block/vdb/mq | wc -l")? == "2");
     ensure!(vm.shell("head -c 4 /dev/vdb")? == "base");
@@ -338,6 +363,7 @@ fn every_virtio_device_works_beside_the_others(bus: &str) -> Result<()> {
         ("vsock", streams(&mut vm, sockets)),
         ("many streams", many_streams(&mut vm, sockets)),
         ("balloon", memory_comes_back(&mut vm)),
+        ("hints", free_memory_is_hinted(&mut vm, &qmp)),
         ("statistics", statistics(&mut vm, &qmp)),
         ("images", images(&mut vm)),
         ("SCSI", scsi(&mut vm, &disc_sum)),

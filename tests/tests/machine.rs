@@ -151,7 +151,16 @@ fn twenty_four_disks_are_found_and_interrupt() -> Result<()> {
         .map(|n| blank_disk(builder.dir(), &format!("{n}.raw"), MIB, &format!("disk {n}")))
         .collect::<Result<Vec<_>>>()?;
     let builder = blanks.iter().fold(builder, |builder, disk| builder.disk(disk, ""));
-    let args = ["--cpus", "2", "--memory", "512M", "--machine", "irqchip=kernel,rtc=on"];
+    let args = [
+        "--cpus",
+        "2",
+        "--memory",
+        "512M",
+        "--machine",
+        "irqchip=kernel",
+        "--rtc",
+        "base=2030-05-06T07:08:09",
+    ];
     let mut vm = builder.debian_disk(",bootindex=0")?.args(args).start()?;
     vm.login()?;
     let labels = vm.shell(
@@ -168,6 +177,8 @@ fn twenty_four_disks_are_found_and_interrupt() -> Result<()> {
     ensure!(vm.shell("awk '/rtc0/ {print $2 + $3}' /proc/interrupts")? != "0", "the clock's alarm");
     let drift = vm.shell("echo $(( $(date +%s) - $(cat /sys/class/rtc/rtc0/since_epoch) ))")?;
     ensure!(["-1", "0", "1"].contains(&drift.as_str()), "the clock is off by {drift} s");
+    let today = vm.shell("date -u -d @$(cat /sys/class/rtc/rtc0/since_epoch) +%F")?;
+    ensure!(today == "2030-05-06", "{today}");
     vm.no_complaints()?;
     vm.presses_the_power_button()
 }

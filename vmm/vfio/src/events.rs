@@ -4,7 +4,6 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::thread::JoinHandle;
 
-use bus::Courtesy;
 use pcie::Interrupts;
 use vmm_sys_util::epoll::{ControlOperation, Epoll, EpollEvent, EventSet};
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
@@ -35,8 +34,7 @@ impl Events {
             let interest = EpollEvent::new(EventSet::IN | EventSet::EDGE_TRIGGERED, token);
             epoll.ctl(ControlOperation::Add, event.as_raw_fd(), interest)?;
         }
-        let thread =
-            bus::spawn_worker("vfio-events".into(), move |courtesy| pass_on(&epoll, &interrupts, courtesy))?;
+        let thread = bus::spawn_worker("vfio-events".into(), move |_| pass_on(&epoll, &interrupts))?;
         Ok(Self { vectors, end, thread: Some(thread) })
     }
 
@@ -46,12 +44,10 @@ impl Events {
     }
 }
 
-fn pass_on(epoll: &Epoll, interrupts: &Interrupts, mut courtesy: Courtesy) {
+fn pass_on(epoll: &Epoll, interrupts: &Interrupts) {
     let mut events = [EpollEvent::default(); 16];
-    let mut count = 0;
     loop {
-        courtesy.sleeps(count);
-        count = match epoll.wait(-1, &mut events) {
+        let count = match epoll.wait(-1, &mut events) {
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => {

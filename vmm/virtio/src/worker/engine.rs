@@ -103,10 +103,8 @@ impl Engine {
         match &self.handover {
             Some(handover) if !handover.takes(queue) => self.set_kicked(queue, true),
             None => self.set_kicked(queue, true),
-            Some(handover) if handover.is_given() => {
-                self.found += 1;
-                self.front.interrupt.raise(Cause::Used(queue as u16));
-            }
+            // No request for the worker's courtesy: whoever serves the queue collects them already.
+            Some(handover) if handover.is_given() => self.front.interrupt.raise(Cause::Used(queue as u16)),
             Some(_) => {} // left from before a reset
         }
     }

@@ -140,7 +140,8 @@ fn silent_queue_completes_without_interrupts() {
 fn batch_is_announced_less_often_than_command_by_command() {
     let (rig, mut admin, _disk) = Rig::enabled();
     let mut io = rig.create_pair(&mut admin, 1, 64);
-    (0..60).for_each(|block| _ = io.submit(&rig.memory, Command::io(READ, block, 1).prp(DATA)));
+    // Blocks that the disk does not have: such commands complete at once, and the disk's engine has no part in when.
+    (0..60).for_each(|n| _ = io.submit(&rig.memory, Command::io(READ, (1 << 40) + n, 1).prp(DATA)));
     rig.ring(&io);
     (0..60).for_each(|_| _ = rig.wait(&mut io));
     rig.wait_until("the last interrupt", || rig.raised(1) >= 4);

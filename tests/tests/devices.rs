@@ -122,6 +122,19 @@ fn many_streams(vm: &mut Vm, dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Asks again and again until the answer is the one to wait for; returns that.
+fn ask_until(mut ask: impl FnMut() -> Result<String>, is_it: impl Fn(&str) -> bool) -> Result<String> {
+    let deadline = Instant::now() + patience(10);
+    loop {
+        let answer = ask()?;
+        if is_it(&answer) {
+            return Ok(answer);
+        }
+        ensure!(Instant::now() < deadline, "no more than {answer}");
+        thread::sleep(patience(1) / 10);
+    }
+}
+
 /// The guest says how much memory it has, again and again.
 fn statistics(vm: &mut Vm, qmp: &Path) -> Result<()> {
     let total = vm.shell("awk '/MemTotal/ {printf \"%d\", $2 * 1024}' /proc/meminfo")?;
@@ -132,11 +145,7 @@ fn statistics(vm: &mut Vm, qmp: &Path) -> Result<()> {
     let get = format!("{{{}}}", property("guest-stats"));
     let first = qmp.execute("qom-get", &get)?;
     ensure!(first.contains(&format!(r#""stat-total-memory":{total}"#)), "{total}: {first}");
-    let deadline = Instant::now() + patience(10);
-    while qmp.execute("qom-get", &get)? == first {
-        ensure!(Instant::now() < deadline, "it says no more than {first}");
-        thread::sleep(patience(1) / 10);
-    }
+    ask_until(|| qmp.execute("qom-get", &get), |now| now != first).context("it says nothing new")?;
     qmp.execute("qom-set", &format!(r#"{{{interval},"value":0}}"#)).map(drop)
 }
 
@@ -155,15 +164,7 @@ fn free_memory_is_hinted(vm: &mut Vm, qmp: &Path) -> Result<()> {
     const LEAST: u64 = 64 * MIB;
     let mut qmp = Qmp::connect(qmp)?;
     qmp.execute("x-balloon-hint", "{}")?;
-    let deadline = Instant::now() + patience(10);
-    let report = loop {
-        let report = qmp.execute("x-query-balloon-hint", "{}")?;
-        if report.contains("completed") {
-            break report;
-        }
-        ensure!(Instant::now() < deadline, "{report}");
-        thread::sleep(patience(1) / 10);
-    };
+    let report = ask_until(|| qmp.execute("x-query-balloon-hint", "{}"), |now| now.contains("completed"))?;
     let discarded = report.split("\"discarded\":").nth(1).and_then(|rest| rest.split([',', '}']).next());
     let discarded: u64 = discarded.unwrap_or_default().parse().context(report)?;
     ensure!(discarded > LEAST, "{discarded} bytes");
@@ -279,10 +280,7 @@ fn hands(vm: &mut Vm, qmp: &Path) -> Result<()> {
     for (name, events) in expected {
         let read =
             format!("od -An -v -t d2 -w{EVENT} /tmp/{name} | awk '{{printf \"%s %s %s,\", $9, $10, $11}}'");
-        let deadline = Instant::now() + patience(10);
-        while vm.shell(&read)? != events {
-            ensure!(Instant::now() < deadline, "{name}: {}", vm.shell(&read)?);
-        }
+        ask_until(|| vm.shell(&read), |now| now == events).context(name)?;
     }
     Ok(())
 }
